@@ -1,0 +1,99 @@
+# Everything a newcomer needs is `make demo`; everything a contributor needs is `make check` and `make test`.
+# Python 3.11 or newer and make are enough: the environment, the locked packages, Java and Kafka come by themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BUILD := build
+REPORTS := $(BUILD)/reports
+WHEEL_VENV := $(BUILD)/wheel-venv
+WHEEL_TESTS := $(BUILD)/wheel-tests
+# Mail for `make bench`: the corpus beside the repository, unpacked; or name your own: make bench MAIL=~/Maildir
+CORPUS := ../shared/corpus/spam-assassin.tar.xz
+MAIL ?= $(BUILD)/corpus
+# How often `make kill` kills each process in each phase.
+KILLS ?= 3
+# Chosen tests: make test TESTS=tests/deploy/lab
+TESTS ?= tests
+INSTALL := -m pip --disable-pip-version-check --quiet install
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test check bench kill wheel lock clean distclean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/installed ## the environment in .venv, with the locked packages
+
+demo: $(VENV)/installed | $(REPORTS) ## real mail from one Exchange to another through a real Kafka, on this machine
+	$(VENV)/bin/mailshadow lab --report $(REPORTS)/demo.json
+
+check: $(VENV)/installed ## format, lint, types, import rules and the fast tests
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/pytest -m "not slow" $(TESTS)
+
+test: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## every test, against the installed wheel
+	$(call run_tests,$(WHEEL_VENV),test,$(TESTS))
+
+kill: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## the long form of the kill tests: KILLS rounds of each
+	MAILSHADOW_KILLS=$(KILLS) $(call run_tests,$(WHEEL_VENV),kill,tests/chaos)
+
+bench: $(VENV)/installed $(MAIL) | $(REPORTS) ## a full copy of real mail, measured
+	$(VENV)/bin/mailshadow lab bench --mail $(MAIL) --report $(REPORTS)/bench.json
+
+lock: $(VENV)/installed ## requirements.lock from pyproject.toml (needs uv)
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --group dev --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock
+
+clean: ## what was built, reports and caches of the tools
+	rm -rf $(BUILD) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+distclean: clean ## the same, and the environment
+	rm -rf $(VENV)
+
+# The tests are copied away from the checkout, so that they can import nothing but what is installed.
+define run_tests
+	rm -rf $(WHEEL_TESTS) && mkdir -p $(WHEEL_TESTS) && cp -R tests pyproject.toml $(WHEEL_TESTS)/ && \
+	cd $(WHEEL_TESTS) && \
+	env -u PYTHONPATH MAILSHADOW_REPOSITORY=$(CURDIR) MAILSHADOW_TEST_REPORT=$(CURDIR)/$(REPORTS)/$(2).json \
+		$(CURDIR)/$(1)/bin/pytest $(3)
+endef
+
+# Runs the interpreter that `make` was told to use, or says what is wrong with it.
+define make_environment
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found." \
+		"Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $$($(PYTHON) --version)" \
+		"is too old, 3.11 or newer is needed. Name another: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "make: $(PYTHON) lacks the venv module." \
+		"On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(1)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(1)
+	@echo "Installing the locked packages into $(1)"
+	@$(1)/bin/python $(INSTALL) --require-hashes -r requirements.lock
+endef
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(call make_environment,$(VENV))
+	@$(VENV)/bin/python $(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(WHEEL_VENV)/installed: requirements.lock
+	$(call make_environment,$(WHEEL_VENV))
+	@touch $@
+
+wheel: $(WHEEL_VENV)/installed ## the wheel, built and installed into an environment of its own
+	rm -rf $(BUILD)/dist
+	$(WHEEL_VENV)/bin/python -m build --wheel --no-isolation --outdir $(BUILD)/dist
+	$(WHEEL_VENV)/bin/python $(INSTALL) --no-deps --force-reinstall $(BUILD)/dist/*.whl
+
+$(BUILD)/corpus: $(CORPUS)
+	@mkdir -p $@.new && $(VENV)/bin/python -m tarfile -e $(CORPUS) $@.new && rm -rf $@ && mv $@.new $@
+
+$(CORPUS):
+	@echo "make: there is no $(CORPUS); name a mailbox of your own: make bench MAIL=/path/to/mbox-or-folder" >&2; exit 1
+
+$(REPORTS):
+	@mkdir -p $@

@@ -1,0 +1,1 @@
+"""The replay: applies the log to a target mailbox, exactly once."""

@@ -1,0 +1,301 @@
+"""A target server over EWS: MS-OXWSBTRF (UploadItems), MS-OXWSCORE, MS-OXWSFOLD, MS-OXWSSRCH (FindItem)."""
+
+import base64
+from collections.abc import Callable
+
+from consumers.target import Done, Held, HeldFolder, Outcome, PortableItem, Refused, Update
+from schemas import ews
+from schemas.change import Marks
+from schemas.ews import M, T, child_text, text
+from schemas.ports import CallRefused, Element, EwsSession, ServerAnswer
+
+LISTED_ITEMS_MAX = 1_000
+_FLAGS_SINCE = (15, 0)
+_FOLDER_ELEMENTS = {"IPF.Appointment": "CalendarFolder", "IPF.Contact": "ContactsFolder", "IPF.Task": "TasksFolder"}
+_PROPERTIES = {
+    p.tag.lower(): p
+    for p in (
+        ews.MESSAGE_FLAGS,
+        ews.DELIVERY_TIME,
+        ews.SUBMIT_TIME,
+        ews.ICON_INDEX,
+        ews.LAST_VERB,
+        ews.LAST_VERB_TIME,
+    )
+}
+
+
+class ExchangeTarget:
+    """Writes to mailboxes through one session; nothing is re-sent."""
+
+    def __init__(self, session: EwsSession) -> None:
+        self._session = session
+
+    # -- folders -------------------------------------------------------------------------------------------
+
+    def root(self, address: str, name: str) -> str:
+        """Return the FolderId of a distinguished folder."""
+        message = self._get_folder(address, ews.distinguished_ref(name))
+        if not message.is_done:
+            raise CallRefused(message.code, f"folder {name}: {message.text}")
+        return _id(message.element.find(f"{M}Folders/*/{T}FolderId"))
+
+    def folder(self, address: str, folder_id: str) -> HeldFolder | None:
+        """Return a folder by id, or None if it is not there."""
+        message = self._get_folder(address, ews.folder_ref(folder_id))
+        found = message.element.find(f"{M}Folders/*")
+        return _folder(found) if message.is_done and found is not None else None
+
+    def find_child(self, address: str, parent_id: str, name: str) -> HeldFolder | None:
+        """Return the folder of this name right below another."""
+        body = (
+            f'<m:FindFolder Traversal="Shallow"><m:FolderShape>{_FOLDER_SHAPE}</m:FolderShape>'
+            '<m:Restriction><t:IsEqualTo><t:FieldURI FieldURI="folder:DisplayName"/><t:FieldURIOrConstant>'
+            f"<t:Constant Value={_quoted(name)}/></t:FieldURIOrConstant></t:IsEqualTo></m:Restriction>"
+            f"<m:ParentFolderIds>{ews.folder_ref(parent_id)}</m:ParentFolderIds></m:FindFolder>"
+        )
+        message = self._one("FindFolder", address, body)
+        folders = [_folder(f) for f in message.element.iterfind(f"{M}RootFolder/{T}Folders/*")]
+        return next((f for f in folders if f.name.casefold() == name.casefold()), None)
+
+    def create_folder(self, address: str, parent_id: str, name: str, folder_class: str, *, hidden: bool) -> Outcome:
+        """Create a folder of a class, hidden from users if asked."""
+        element = _FOLDER_ELEMENTS.get(folder_class, "Folder")
+        kind = f"<t:FolderClass>{text(folder_class)}</t:FolderClass>" if element == "Folder" and folder_class else ""
+        extra = ews.HIDDEN.with_value("true") if hidden else ""
+        body = (
+            f"<m:CreateFolder><m:ParentFolderId>{ews.folder_ref(parent_id)}</m:ParentFolderId><m:Folders>"
+            f"<t:{element}>{kind}<t:DisplayName>{text(name)}</t:DisplayName>{extra}</t:{element}>"
+            "</m:Folders></m:CreateFolder>"
+        )
+        return self._folder_outcome("CreateFolder", address, body)
+
+    def rename_folder(self, address: str, folder_id: str, name: str) -> Outcome:
+        """Give a folder another name."""
+        body = (
+            f"<m:UpdateFolder><m:FolderChanges><t:FolderChange>{ews.folder_ref(folder_id)}<t:Updates>"
+            '<t:SetFolderField><t:FieldURI FieldURI="folder:DisplayName"/>'
+            f"<t:Folder><t:DisplayName>{text(name)}</t:DisplayName></t:Folder></t:SetFolderField>"
+            "</t:Updates></t:FolderChange></m:FolderChanges></m:UpdateFolder>"
+        )
+        return self._folder_outcome("UpdateFolder", address, body)
+
+    def move_folder(self, address: str, folder_id: str, parent_id: str) -> Outcome:
+        """Hang a folder below another."""
+        body = (
+            f"<m:MoveFolder><m:ToFolderId>{ews.folder_ref(parent_id)}</m:ToFolderId>"
+            f"<m:FolderIds>{ews.folder_ref(folder_id)}</m:FolderIds></m:MoveFolder>"
+        )
+        return self._folder_outcome("MoveFolder", address, body)
+
+    def delete_folder(self, address: str, folder_id: str) -> Outcome:
+        """Delete a folder softly."""
+        body = (
+            '<m:DeleteFolder DeleteType="SoftDelete">'
+            f"<m:FolderIds>{ews.folder_ref(folder_id)}</m:FolderIds></m:DeleteFolder>"
+        )
+        message = self._session.call("DeleteFolder", address, body, 1).messages[0]
+        return Done(folder_id, "") if message.is_done else Refused(message.code, message.text)
+
+    # -- items ---------------------------------------------------------------------------------------------
+
+    def upload(self, address: str, folder_id: str, streams: list[bytes]) -> list[Outcome]:
+        """Create items from export streams."""
+        parent = ews.folder_ref(folder_id).replace("<t:FolderId", "<t:ParentFolderId")
+        items = "".join(
+            f'<t:Item CreateAction="CreateNew">{parent}<t:Data>{base64.b64encode(s).decode()}</t:Data></t:Item>'
+            for s in streams
+        )
+        body = f"<m:UploadItems><m:Items>{items}</m:Items></m:UploadItems>"
+        return self._outcomes("UploadItems", address, body, len(streams), f"{M}ItemId")
+
+    def create(self, address: str, folder_id: str, items: list[PortableItem]) -> list[Outcome]:
+        """Create messages from MIME, stamped and marked in the same call."""
+        body = (
+            '<m:CreateItem MessageDisposition="SaveOnly">'
+            f"<m:SavedItemFolderId>{ews.folder_ref(folder_id)}</m:SavedItemFolderId>"
+            f"<m:Items>{''.join(self._message(i) for i in items)}</m:Items></m:CreateItem>"
+        )
+        return self._outcomes("CreateItem", address, body, len(items), f"{M}Items/*/{T}ItemId")
+
+    def update(self, address: str, updates: list[Update]) -> list[Outcome]:
+        """Set stamps and marks with NeverOverwrite; receipts are suppressed where the server can."""
+        changes = "".join(
+            f"<t:ItemChange>{ews.item_ref(u.item_id, u.change_key)}<t:Updates>{self._fields(u)}</t:Updates></t:ItemChange>"
+            for u in updates
+        )
+        quiet = ' SuppressReadReceipts="true"' if self._is_2013_or_later() else ""
+        body = (
+            '<m:UpdateItem MessageDisposition="SaveOnly" ConflictResolution="NeverOverwrite" '
+            f'SendMeetingInvitationsOrCancellations="SendToNone"{quiet}>'
+            f"<m:ItemChanges>{changes}</m:ItemChanges></m:UpdateItem>"
+        )
+        return self._outcomes("UpdateItem", address, body, len(updates), f"{M}Items/*/{T}ItemId")
+
+    def move(self, address: str, item_ids: list[str], folder_id: str) -> list[Outcome]:
+        """Move items into one folder."""
+        refs = "".join(map(ews.item_ref, item_ids))
+        body = (
+            f"<m:MoveItem><m:ToFolderId>{ews.folder_ref(folder_id)}</m:ToFolderId>"
+            f"<m:ItemIds>{refs}</m:ItemIds></m:MoveItem>"
+        )
+        return self._outcomes("MoveItem", address, body, len(item_ids), f"{M}Items/*/{T}ItemId")
+
+    def delete(self, address: str, item_ids: list[str], *, hard: bool) -> list[Outcome]:
+        """Delete items; nobody is told (no cancellations)."""
+        refs = "".join(map(ews.item_ref, item_ids))
+        body = (
+            f'<m:DeleteItem DeleteType="{"HardDelete" if hard else "SoftDelete"}" '
+            'SendMeetingCancellations="SendToNone" AffectedTaskOccurrences="AllOccurrences">'
+            f"<m:ItemIds>{refs}</m:ItemIds></m:DeleteItem>"
+        )
+        messages = self._session.call("DeleteItem", address, body, len(item_ids)).messages
+        pairs = zip(item_ids, messages, strict=True)
+        return [Done(i, "") if m.is_done else Refused(m.code, m.text) for i, m in pairs]
+
+    # -- looking -------------------------------------------------------------------------------------------
+
+    def find(self, address: str, folder_ids: list[str], stamps: list[str]) -> list[Held]:
+        """Return the items in these folders that carry one of the stamps (compared again here)."""
+        tests = "".join(
+            f"<t:IsEqualTo>{ews.STAMP.uri}<t:FieldURIOrConstant><t:Constant Value={_quoted(s)}/>"
+            "</t:FieldURIOrConstant></t:IsEqualTo>"
+            for s in stamps
+        )
+        restriction = f"<t:Or>{tests}</t:Or>" if len(stamps) > 1 else tests
+        wanted = {s.lower() for s in stamps}
+        found = self._find_items(address, folder_ids, f"<m:Restriction>{restriction}</m:Restriction>")
+        return [h for h in found if h.stamp.lower() in wanted]
+
+    def listed(self, address: str, folder_id: str) -> list[Held]:
+        """Return the first items of a folder."""
+        return self._find_items(address, [folder_id], "")
+
+    def look(self, address: str, item_ids: list[str]) -> list[Held | Refused]:
+        """Return items by id."""
+        refs = "".join(map(ews.item_ref, item_ids))
+        body = f"<m:GetItem><m:ItemShape>{self._held_shape()}</m:ItemShape><m:ItemIds>{refs}</m:ItemIds></m:GetItem>"
+        messages = self._session.call("GetItem", address, body, len(item_ids)).messages
+        return [_held(m.element.find(f"{M}Items/*")) if m.is_done else Refused(m.code, m.text) for m in messages]
+
+    def _find_items(self, address: str, folder_ids: list[str], restriction: str) -> list[Held]:
+        body = (
+            f'<m:FindItem Traversal="Shallow"><m:ItemShape>{self._held_shape()}</m:ItemShape>'
+            f'<m:IndexedPageItemView MaxEntriesReturned="{LISTED_ITEMS_MAX}" Offset="0" BasePoint="Beginning"/>'
+            f"{restriction}<m:ParentFolderIds>{''.join(map(ews.folder_ref, folder_ids))}</m:ParentFolderIds></m:FindItem>"
+        )
+        found = []
+        for message in self._session.call("FindItem", address, body, len(folder_ids)).messages:
+            if not message.is_done and message.code != "ErrorFolderNotFound":
+                raise CallRefused(message.code, message.text)
+            found += [_held(e) for e in message.element.iterfind(f"{M}RootFolder/{T}Items/*")]
+        return found
+
+    # -- request parts -------------------------------------------------------------------------------------
+
+    def _is_2013_or_later(self) -> bool:
+        major, minor = (int(n) for n in self._session.server_version.split(".")[:2])
+        return (major, minor) >= _FLAGS_SINCE
+
+    def _held_shape(self) -> str:
+        fields = ["message:IsRead", "item:Categories", "item:Importance"]
+        if self._is_2013_or_later():
+            fields.append("item:Flag")
+        uris = "".join(f'<t:FieldURI FieldURI="{f}"/>' for f in fields) + ews.STAMP.uri
+        return f"<t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>{uris}</t:AdditionalProperties>"
+
+    def _message(self, item: PortableItem) -> str:
+        """Return one message element; the order of its children is the schema's."""
+        properties = "".join(
+            _PROPERTIES[tag].with_value(value) for tag, value in item.properties.items() if tag in _PROPERTIES
+        )
+        flag = ews.flag_element(item.marks) if self._is_2013_or_later() else ""
+        return (
+            f"<t:Message><t:MimeContent>{base64.b64encode(item.mime).decode()}</t:MimeContent>"
+            f"<t:ItemClass>{text(item.item_class)}</t:ItemClass>{ews.categories_element(item.marks)}"
+            f"<t:Importance>{item.marks.importance}</t:Importance>"
+            f"{properties}{ews.STAMP.with_value(item.stamp)}{flag}"
+            f"<t:IsRead>{str(item.marks.is_read).lower()}</t:IsRead></t:Message>"
+        )
+
+    def _fields(self, update: Update) -> str:
+        marks = update.marks
+        fields = [
+            f"<t:SetItemField>{ews.STAMP.uri}<t:Message>{ews.STAMP.with_value(update.stamp)}</t:Message></t:SetItemField>",
+            _set("item:Importance", f"<t:Importance>{marks.importance}</t:Importance>"),
+            _set("item:Categories", ews.categories_element(marks)),
+            _set("message:IsRead", f"<t:IsRead>{str(marks.is_read).lower()}</t:IsRead>"),
+        ]
+        if self._is_2013_or_later():
+            fields.append(_set("item:Flag", ews.flag_element(marks)))
+        return "".join(fields)
+
+    def _get_folder(self, address: str, reference: str) -> ServerAnswer:
+        body = (
+            f"<m:GetFolder><m:FolderShape>{_FOLDER_SHAPE}</m:FolderShape>"
+            f"<m:FolderIds>{reference}</m:FolderIds></m:GetFolder>"
+        )
+        return self._session.call("GetFolder", address, body, 1).messages[0]
+
+    def _one(self, operation: str, address: str, body: str) -> ServerAnswer:
+        message = self._session.call(operation, address, body, 1).messages[0]
+        if not message.is_done:
+            raise CallRefused(message.code, message.text)
+        return message
+
+    def _folder_outcome(self, operation: str, address: str, body: str) -> Outcome:
+        return self._outcomes(operation, address, body, 1, f"{M}Folders/*/{T}FolderId")[0]
+
+    def _outcomes(self, operation: str, address: str, body: str, count: int, path: str) -> list[Outcome]:
+        messages = self._session.call(operation, address, body, count).messages
+        return [_outcome(m, lambda e: e.find(path)) for m in messages]
+
+
+_FOLDER_SHAPE = (
+    "<t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>"
+    '<t:FieldURI FieldURI="folder:DisplayName"/><t:FieldURI FieldURI="folder:ParentFolderId"/>'
+    '<t:FieldURI FieldURI="folder:TotalCount"/><t:FieldURI FieldURI="folder:ChildFolderCount"/>'
+    "</t:AdditionalProperties>"
+)
+
+
+def _quoted(value: str) -> str:
+    return '"' + text(value).replace('"', "&quot;") + '"'
+
+
+def _set(uri: str, element: str) -> str:
+    if not element:
+        return f'<t:DeleteItemField><t:FieldURI FieldURI="{uri}"/></t:DeleteItemField>'
+    return f'<t:SetItemField><t:FieldURI FieldURI="{uri}"/><t:Message>{element}</t:Message></t:SetItemField>'
+
+
+def _outcome(message: ServerAnswer, find: Callable[[Element], Element | None]) -> Outcome:
+    if not message.is_done:
+        return Refused(message.code, message.text)
+    reference = find(message.element)
+    if reference is None:
+        # done, yet without the new id: only looking can tell
+        return Refused("ErrorItemNotFound", "the answer lacks the id")
+    return Done(_id(reference), str(reference.get("ChangeKey", "")))
+
+
+def _id(element: Element | None) -> str:
+    return "" if element is None else str(element.get("Id", ""))
+
+
+def _folder(element: Element) -> HeldFolder:
+    return HeldFolder(
+        folder_id=_id(element.find(f"{T}FolderId")),
+        parent_id=_id(element.find(f"{T}ParentFolderId")),
+        name=child_text(element, f"{T}DisplayName"),
+        total_count=int(child_text(element, f"{T}TotalCount", "0")),
+        child_count=int(child_text(element, f"{T}ChildFolderCount", "0")),
+    )
+
+
+def _held(item: Element | None) -> Held:
+    if item is None:
+        return Held("", "", "", Marks(is_read=True))
+    reference = item.find(f"{T}ItemId")
+    stamp = ews.value_of(ews.extended_values(item), ews.STAMP)
+    return Held(_id(reference), str(reference.get("ChangeKey", "")), stamp, ews.marks_of(item))

@@ -1,0 +1,148 @@
+"""Folders of the target that stand for folders of the source (design §5).
+
+By distinguished id where there is one, else by FolderId after a first match by name under the mapped parent.
+Nothing here needs an intent: every step is idempotent by name or value, and read back after doubt.
+"""
+
+import hashlib
+
+from consumers.ledger import Ledger
+from consumers.target import Done, HeldFolder, Refused, Target
+from schemas.change import Change, FolderDeleted, FolderSaved
+from schemas.ports import CallRefused
+from schemas.state import TargetFolder
+
+FOLDER_EXISTS = "ErrorFolderExists"
+GONE = frozenset({"ErrorFolderNotFound", "ErrorItemNotFound"})
+TOP = "msgfolderroot"
+
+
+class FolderMap:
+    """Keeps the folders of one target in step."""
+
+    def __init__(self, target: Target, ledger: Ledger) -> None:
+        self._target = target
+        self._ledger = ledger
+        self._roots: dict[tuple[str, str], str] = {}
+
+    def save(self, address: str, change: Change, saved: FolderSaved) -> None:
+        """Make the target's folder as the source's is: existing, below its parent, with its name."""
+        known = self._ledger.folder(change.mailbox, saved.folder_id)
+        if known and known.version >= change.version:
+            return
+        target_id, created = (known.target_id, known.created) if known else ("", False)
+        held = self._target.folder(address, target_id) if target_id else None
+        if held is None:
+            target_id, created = self._adopt_or_create(address, change.mailbox, saved)
+        elif not saved.distinguished:
+            self._put_in_place(address, change.mailbox, saved, held)
+        self._ledger.put_folder(
+            change.mailbox,
+            TargetFolder(
+                folder_id=saved.folder_id,
+                target_id=target_id,
+                parent_id=saved.parent_id,
+                name=saved.name,
+                folder_class=saved.folder_class,
+                distinguished=saved.distinguished,
+                created=created,
+                generation=change.generation,
+                sequence=change.sequence,
+            ),
+        )
+
+    def delete(self, address: str, mailbox: str, deleted: FolderDeleted) -> None:
+        """Delete a folder we made, if it is empty; what others put there keeps it."""
+        known = self._ledger.folder(mailbox, deleted.folder_id)
+        if known is None:
+            return
+        held = self._target.folder(address, known.target_id) if known.created and not known.distinguished else None
+        if held and held.total_count == 0 and held.child_count == 0:
+            outcome = self._target.delete_folder(address, known.target_id)
+            if isinstance(outcome, Refused) and outcome.code not in GONE:
+                raise CallRefused(outcome.code, outcome.text)
+        self._ledger.drop_folder(mailbox, deleted.folder_id)
+
+    def restore(self, address: str, mailbox: str, folder_id: str) -> None:
+        """Make a mapped folder anew that somebody deleted at the target."""
+        known = self._ledger.folder(mailbox, folder_id)
+        if known is None or self._target.folder(address, known.target_id) is not None:
+            return
+        if known.parent_id:
+            self.restore(address, mailbox, known.parent_id)
+        saved = FolderSaved(
+            folder_id=folder_id,
+            parent_id=known.parent_id,
+            name=known.name,
+            folder_class=known.folder_class,
+            distinguished=known.distinguished,
+        )
+        target_id, created = self._adopt_or_create(address, mailbox, saved)
+        self._ledger.put_folder(
+            mailbox,
+            TargetFolder(
+                folder_id=folder_id, target_id=target_id, parent_id=known.parent_id, name=known.name,
+                folder_class=known.folder_class, distinguished=known.distinguished, created=created,
+                generation=known.generation, sequence=known.sequence,
+            ),
+        )  # fmt: skip
+
+    def target_id(self, mailbox: str, folder_id: str) -> str:
+        """Return the target folder for a source folder; CallRefused if the log never named it."""
+        known = self._ledger.folder(mailbox, folder_id)
+        if known is None:
+            raise CallRefused("FolderUnknown", f"mailbox {mailbox}: a change names a folder the log did not")
+        return known.target_id
+
+    def root(self, address: str, name: str) -> str:
+        """Return the id of a distinguished folder, asked once."""
+        key = (address, name)
+        if key not in self._roots:
+            self._roots[key] = self._target.root(address, name)
+        return self._roots[key]
+
+    def _parent(self, address: str, mailbox: str, parent_id: str) -> str:
+        known = self._ledger.folder(mailbox, parent_id) if parent_id else None
+        return known.target_id if known else self.root(address, TOP)
+
+    def _adopt_or_create(self, address: str, mailbox: str, saved: FolderSaved) -> tuple[str, bool]:
+        if saved.distinguished:
+            return self.root(address, saved.distinguished), False
+        parent_id = self._parent(address, mailbox, saved.parent_id)
+        taken = {f.target_id: f.folder_id for f in self._ledger.folders(mailbox)}
+        found = self._target.find_child(address, parent_id, saved.name)
+        if found and taken.get(found.folder_id, saved.folder_id) == saved.folder_id:
+            return found.folder_id, False
+        if found:
+            self._set_aside(address, found)
+        outcome = self._target.create_folder(address, parent_id, saved.name, saved.folder_class, hidden=False)
+        if isinstance(outcome, Done):
+            return outcome.item_id, True
+        if outcome.code == FOLDER_EXISTS and (again := self._target.find_child(address, parent_id, saved.name)):
+            return again.folder_id, True
+        raise CallRefused(outcome.code, f"mailbox {mailbox}: a folder can't be made: {outcome.text}")
+
+    def _put_in_place(self, address: str, mailbox: str, saved: FolderSaved, held: HeldFolder) -> None:
+        parent_id = self._parent(address, mailbox, saved.parent_id)
+        is_elsewhere = held.parent_id != parent_id
+        if not is_elsewhere and held.name == saved.name:
+            return
+        blocking = self._target.find_child(address, parent_id, saved.name)
+        if blocking and blocking.folder_id != held.folder_id:
+            self._set_aside(address, blocking)
+        if is_elsewhere and held.name != saved.name:
+            # the new parent may hold a folder of the old name: pass through one nobody has
+            self._set_aside(address, held)
+        outcomes = []
+        if is_elsewhere:
+            outcomes.append(self._target.move_folder(address, held.folder_id, parent_id))
+        if held.name != saved.name:
+            outcomes.append(self._target.rename_folder(address, held.folder_id, saved.name))
+        for outcome in outcomes:
+            if isinstance(outcome, Refused):
+                raise CallRefused(outcome.code, f"mailbox {mailbox}: a folder can't be put in place: {outcome.text}")
+
+    def _set_aside(self, address: str, held: HeldFolder) -> None:
+        """Give a folder a name nobody has: at the source it was renamed, moved or deleted, which follows."""
+        suffix = hashlib.sha256(held.folder_id.encode()).hexdigest()[:8]
+        self._target.rename_folder(address, held.folder_id, f"{held.name} ({suffix})")

@@ -1,0 +1,100 @@
+"""What one target is known to hold, and what of it is not committed yet.
+
+State: mailbox, folder and item records in the restored state, under an overlay of newer ones.
+Order: the overlay is read first; `drain` hands out its records for the next transaction, `settle` forgets them
+once they are committed (the restored state holds them then).
+Failure: after PartitionLost the ledger is dropped with its overlay and everything is restored.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from schemas.codec import decode, encode
+from schemas.ports import Outgoing, OwnedPartition
+from schemas.state import ItemRecord, TargetFolder, TargetMailbox
+from schemas.topics import folder_key, item_record_key, mailbox_key
+
+
+class Ledger:
+    """The ledger of one target for the mailboxes of one partition."""
+
+    def __init__(self, owned: OwnedPartition, topic: str) -> None:
+        self._owned = owned
+        self._topic = topic
+        self._overlay: dict[str, Any] = {}
+
+    def mailbox(self, mailbox: str) -> TargetMailbox:
+        """Return a mailbox record; a fresh one where nothing was applied yet."""
+        found: TargetMailbox | None = self._get(mailbox_key(mailbox))
+        return found or TargetMailbox(mailbox=mailbox)
+
+    def mailboxes(self) -> Iterator[TargetMailbox]:
+        """Yield every mailbox record that is restored."""
+        for key, value in self._owned.scan(self._topic, ""):
+            if "/" not in key:
+                yield self._overlay.get(key) or decode(value)
+
+    def item(self, mailbox: str, item: str) -> ItemRecord | None:
+        """Return an item record."""
+        found: ItemRecord | None = self._get(item_record_key(mailbox, item))
+        return found
+
+    def items(self, mailbox: str) -> Iterator[ItemRecord]:
+        """Yield all item records of a mailbox."""
+        yield from self._all(item_record_key(mailbox, ""))
+
+    def folder(self, mailbox: str, folder_id: str) -> TargetFolder | None:
+        """Return the target folder that stands for a source folder."""
+        found: TargetFolder | None = self._get(folder_key(mailbox, folder_id))
+        return found
+
+    def folders(self, mailbox: str) -> Iterator[TargetFolder]:
+        """Yield the folder map of a mailbox."""
+        yield from self._all(folder_key(mailbox, ""))
+
+    def put_mailbox(self, record: TargetMailbox) -> None:
+        """Remember a mailbox record."""
+        self._overlay[mailbox_key(record.mailbox)] = record
+
+    def put_item(self, mailbox: str, record: ItemRecord) -> None:
+        """Remember an item record."""
+        self._overlay[item_record_key(mailbox, record.item)] = record
+
+    def drop_item(self, mailbox: str, item: str) -> None:
+        """Forget an item: it is gone at the source and at the target."""
+        self._overlay[item_record_key(mailbox, item)] = None
+
+    def put_folder(self, mailbox: str, folder: TargetFolder) -> None:
+        """Remember what stands for a source folder."""
+        self._overlay[folder_key(mailbox, folder.folder_id)] = folder
+
+    def drop_folder(self, mailbox: str, folder_id: str) -> None:
+        """Forget a folder."""
+        self._overlay[folder_key(mailbox, folder_id)] = None
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether anything waits to be committed."""
+        return bool(self._overlay)
+
+    def drain(self) -> list[Outgoing]:
+        """Return the records of everything that waits to be committed."""
+        return [Outgoing(self._topic, k, None if v is None else encode(v)) for k, v in self._overlay.items()]
+
+    def settle(self) -> None:
+        """Forget the overlay: it is committed."""
+        self._overlay.clear()
+
+    def _get(self, key: str) -> Any:
+        if key in self._overlay:
+            return self._overlay[key]
+        value = self._owned.get(self._topic, key)
+        return decode(value) if value else None
+
+    def _all(self, prefix: str) -> Iterator[Any]:
+        stored = dict(self._owned.scan(self._topic, prefix))
+        newer = {k: v for k, v in self._overlay.items() if k.startswith(prefix)}
+        for key in sorted(stored.keys() | newer.keys()):
+            record = newer[key] if key in newer else decode(stored[key])
+            if record is not None:
+                yield record

@@ -1,0 +1,72 @@
+"""Who waits for what: failures that heal are waited out, wider ones stop the mailbox or the process (design §7)."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from schemas.faults import Disposition, disposition_of
+from schemas.metrics import ReplayMetrics
+from schemas.ports import CallFailed, PartitionLost
+
+log = logging.getLogger(__name__)
+
+WAIT_SECONDS_FIRST = 0.1
+WAIT_SECONDS_MAX = 30.0
+SLICE_SECONDS = 0.1
+
+
+class FellBehind(Exception):  # noqa: N818 - a state of affairs, not a mistake
+    """This mailbox can't go on now; the others can."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class TargetHaltError(Exception):
+    """The target or we ourselves are in a state no mailbox can work in; a person has to act."""
+
+
+class Patience:
+    """Repeats work that fails in a way that heals, for as long as the partition is ours."""
+
+    def __init__(
+        self,
+        still_owned: Callable[[], bool],
+        metrics: ReplayMetrics,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._still_owned = still_owned
+        self._metrics = metrics
+        self._sleep = sleep
+        self._monotonic = monotonic
+
+    def endure(self, work: Callable[[], None]) -> None:
+        """Do work until it succeeds; FellBehind, TargetHaltError or PartitionLost if waiting does not help."""
+        wait_seconds = WAIT_SECONDS_FIRST
+        while True:
+            try:
+                return work()
+            except CallFailed as failure:
+                self._judge(failure)
+                self._wait(max(failure.back_off_seconds, wait_seconds))
+                wait_seconds = min(2 * wait_seconds, WAIT_SECONDS_MAX)
+
+    def _judge(self, failure: CallFailed) -> None:
+        disposition = disposition_of(failure.code)
+        self._metrics.call_failures.labels(code=failure.code).inc()
+        log.warning("call failed", extra={"code": failure.code, "disposition": disposition.value})
+        if disposition is Disposition.HALT:
+            raise TargetHaltError(f"target: {failure}") from failure
+        if disposition in {Disposition.PAUSE, Disposition.PARK}:
+            raise FellBehind(failure.code) from failure
+
+    def _wait(self, seconds: float) -> None:
+        until = self._monotonic() + seconds
+        while (left := until - self._monotonic()) > 0:
+            if not self._still_owned():
+                raise PartitionLost("given up while waiting for the target")
+            self._sleep(min(SLICE_SECONDS, left))
+        if not self._still_owned():
+            raise PartitionLost("given up while waiting for the target")

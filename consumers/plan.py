@@ -1,0 +1,88 @@
+"""What one change means for one target item: a pure function of change, item record and target."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from schemas.change import (
+    Change,
+    ItemDeleted,
+    ItemMarked,
+    ItemMoved,
+    ItemOperation,
+    ItemRef,
+    ItemSaved,
+    ItemUnreadable,
+)
+from schemas.state import ItemRecord, ItemState
+
+
+class Do(Enum):
+    """What is to be done at the target."""
+
+    SKIP = "nothing: it was done before"
+    RECORD = "nothing at the target, but remember the version, folder and marks"
+    PLACE = "stage new content, then move it to its place"
+    MARK = "set marks in place"
+    MOVE = "move it to another folder"
+    DELETE = "delete it"
+    DISCARD = "forget a record that holds nothing at the target"
+    PARK = "remember that its content is behind"
+    WANT = "ask the feed for its content"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What to do, and for PLACE whether something older has to go afterwards."""
+
+    do: Do
+    replaced_id: str = ""
+
+
+def plan(change: Change, operation: ItemOperation, record: ItemRecord | None, target: str) -> Action:
+    """Return the action for an item change; `record` None means the ledger does not know the item."""
+    if record and record.version >= change.version:
+        return Action(Do.SKIP)
+    match operation:
+        case ItemSaved():
+            return _save(operation, record, target)
+        case ItemMarked():
+            return _in_place(record, Do.MARK, is_needed=record is None or record.marks != operation.marks)
+        case ItemMoved():
+            is_needed = record is None or record.folder_id != operation.ref.folder_id
+            return _in_place(record, Do.MOVE, is_needed=is_needed)
+        case ItemDeleted():
+            return _gone(record)
+        case ItemUnreadable():
+            is_behind = record is None or record.state is not ItemState.PRESENT or target in operation.targets
+            return Action(Do.PARK if is_behind else Do.RECORD)
+
+
+def _save(operation: ItemSaved, record: ItemRecord | None, target: str) -> Action:
+    if record is None or not record.target_id:
+        return Action(Do.PLACE)
+    is_asked = target in operation.targets
+    if record.state is ItemState.PRESENT and not is_asked and _is_same_content(record, operation.ref):
+        if record.folder_id == operation.ref.folder_id:
+            return Action(Do.RECORD if record.marks == operation.marks else Do.MARK)
+        if record.marks == operation.marks:
+            return Action(Do.MOVE)
+    return Action(Do.PLACE, record.target_id)
+
+
+def _is_same_content(record: ItemRecord, ref: ItemRef) -> bool:
+    return bool(ref.change_key) and record.source_change_key == ref.change_key
+
+
+def _in_place(record: ItemRecord | None, do: Do, *, is_needed: bool) -> Action:
+    if record is None:
+        return Action(Do.WANT)
+    if not record.target_id or not is_needed:
+        # parked or wanted: the record keeps the newest folder and marks, content comes later
+        return Action(Do.RECORD)
+    return Action(do)
+
+
+def _gone(record: ItemRecord | None) -> Action:
+    if record is None:
+        return Action(Do.SKIP)
+    return Action(Do.DELETE if record.target_id else Do.DISCARD)

@@ -1,0 +1,176 @@
+"""Settling: what became of a visible write whose answer is unknown (design §6).
+
+The same for the owner that sent it and for a new one that found its intent. Everything is decided by looking:
+a late or repeated request finds nothing to hit, because ids die with a move and marks carry a nonce.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from consumers.folder_map import FolderMap
+from consumers.ledger import Ledger
+from consumers.target import Done, Held, Refused, Target, Update
+from schemas.faults import GONE, Disposition, disposition_of
+from schemas.identity import Stamp
+from schemas.ports import CallRefused
+from schemas.state import Intent, IntentKind, ItemRecord
+
+MARK_ATTEMPTS_MAX = 5
+CONFLICTS = frozenset({"ErrorIrresolvableConflict", "ErrorStaleObject", "ErrorChangeKeyRequiredForWriteOperations"})
+
+
+class Finding(Enum):
+    """What settling an intent found."""
+
+    DONE = "done"
+    AGAIN = "not done and its staged item is gone: stage again"
+    LOST = "the item is not at the target any more: ask for its content"
+    PARKED = "it can't be done"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The finding, with the item's new id where it is done and the reason where it is parked."""
+
+    finding: Finding
+    done: Done | None = None
+    reason: str = ""
+
+
+class Recovery:
+    """Settles intents of one target; `commit` writes the ledger as it stands."""
+
+    def __init__(
+        self,
+        target: Target,
+        ledger: Ledger,
+        folders: FolderMap,
+        target_name: str,
+        commit: Callable[[], None],
+    ) -> None:
+        self._target = target
+        self._ledger = ledger
+        self._folders = folders
+        self._target_name = target_name
+        self._commit = commit
+
+    def settle(self, address: str, mailbox: str, record: ItemRecord) -> Settled:
+        """Find out whether an intent was done, and do it if not; CallFailed if the server can't say."""
+        intent = record.intent
+        if intent is None:
+            return Settled(Finding.AGAIN)
+        match intent.kind:
+            case IntentKind.PLACE:
+                return self._settle_place(address, mailbox, record, intent)
+            case IntentKind.MARK:
+                return self._settle_mark(address, mailbox, record)
+            case IntentKind.MOVE:
+                return self._settle_move(address, mailbox, record, intent)
+            case IntentKind.DELETE:
+                return self._settle_delete(address, mailbox, record, intent)
+
+    def _settle_place(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> Settled:
+        """Nonce at the destination? Else move the staged id; not found: look once more; absent: stage again."""
+        stamp = self._stamp(record, intent.nonce)
+        settled = self._reach(address, mailbox, intent, stamp)
+        if settled.finding is Finding.DONE and intent.replaced_id:
+            self._delete(address, intent.replaced_id, hard=True)
+        return settled
+
+    def _settle_move(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> Settled:
+        settled = self._reach(address, mailbox, intent, self._stamp(record, record.nonce))
+        if settled.finding is not Finding.AGAIN:
+            return settled
+        if held := self._find_anywhere(address, mailbox, self._stamp(record, record.nonce)):
+            self._put_intent(mailbox, record, replace(intent, target_id=held.item_id, change_key=held.change_key))
+            return self._reach(address, mailbox, replace(intent, target_id=held.item_id), self._stamp(record, record.nonce))
+        return Settled(Finding.LOST)
+
+    def _reach(self, address: str, mailbox: str, intent: Intent, stamp: str) -> Settled:
+        """Bring the item of an intent to its destination, or find it there."""
+        for is_last_look in (False, True):
+            folder_id = self._folders.target_id(mailbox, intent.folder_id)
+            found = self._target.find(address, [folder_id], [stamp])
+            if len(found) == 1:
+                return Settled(Finding.DONE, Done(found[0].item_id, found[0].change_key))
+            if len(found) > 1:
+                return Settled(Finding.PARKED, reason="AmbiguousStamp")
+            if is_last_look:
+                break
+            outcome = self._target.move(address, [intent.target_id], folder_id)[0]
+            if isinstance(outcome, Done):
+                return Settled(Finding.DONE, outcome)
+            if outcome.code == "ErrorToFolderNotFound":
+                self._folders.restore(address, mailbox, intent.folder_id)
+            elif outcome.code not in GONE:
+                return self._refused(outcome)
+        return Settled(Finding.AGAIN)
+
+    def _settle_mark(self, address: str, mailbox: str, record: ItemRecord) -> Settled:
+        """Read back; our nonce: done; else take the ChangeKey found as the new intent and send again."""
+        for _ in range(MARK_ATTEMPTS_MAX):
+            intent = record.intent
+            if intent is None or intent.marks is None:
+                return Settled(Finding.AGAIN)
+            wanted = self._stamp(record, intent.nonce)
+            held = self._target.look(address, [intent.target_id])[0]
+            if isinstance(held, Refused):
+                if held.code not in GONE:
+                    return self._refused(held)
+                moved = self._find_anywhere(address, mailbox, self._stamp(record, record.nonce))
+                moved = moved or self._find_anywhere(address, mailbox, wanted)
+                if moved is None:
+                    return Settled(Finding.LOST)
+                held = moved
+            if held.stamp.lower() == wanted:
+                return Settled(Finding.DONE, Done(held.item_id, held.change_key))
+            record = self._put_intent(
+                mailbox, record, replace(intent, target_id=held.item_id, change_key=held.change_key)
+            )
+            update = Update(
+                item_id=held.item_id, change_key=held.change_key, stamp=wanted, marks=intent.marks
+            )
+            outcome = self._target.update(address, [update])[0]
+            if isinstance(outcome, Done):
+                return Settled(Finding.DONE, outcome)
+            if outcome.code not in CONFLICTS and outcome.code not in GONE:
+                return self._refused(outcome)
+        return Settled(Finding.PARKED, reason="ErrorIrresolvableConflict")
+
+    def _settle_delete(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> Settled:
+        outcome = self._delete(address, intent.target_id, hard=False)
+        if isinstance(outcome, Refused):
+            if held := self._find_anywhere(address, mailbox, self._stamp(record, record.nonce)):
+                self._delete(address, held.item_id, hard=False)
+        return Settled(Finding.DONE, Done(intent.target_id, ""))
+
+    def _delete(self, address: str, item_id: str, *, hard: bool) -> Done | Refused:
+        outcome = self._target.delete(address, [item_id], hard=hard)[0]
+        if isinstance(outcome, Refused) and outcome.code not in GONE:
+            raise CallRefused(outcome.code, outcome.text)
+        return outcome
+
+    def _find_anywhere(self, address: str, mailbox: str, stamp: str) -> Held | None:
+        """Return the one item with this stamp in any mapped folder; two are never adopted blindly."""
+        folder_ids = [f.target_id for f in self._ledger.folders(mailbox)]
+        found = self._target.find(address, folder_ids, [stamp]) if folder_ids else []
+        return found[0] if len(found) == 1 else None
+
+    def _put_intent(self, mailbox: str, record: ItemRecord, intent: Intent) -> ItemRecord:
+        """Commit the new intent before anything is sent by it."""
+        if record.intent != intent:
+            record = replace(record, intent=intent)
+            self._ledger.put_item(mailbox, record)
+            self._commit()
+        return record
+
+    def _stamp(self, record: ItemRecord, nonce: str) -> str:
+        return str(Stamp(self._target_name, record.item, nonce))
+
+    @staticmethod
+    def _refused(outcome: Refused) -> Settled:
+        """Park what only this item has; anything wider stops the mailbox."""
+        if disposition_of(outcome.code) is Disposition.PARK:
+            return Settled(Finding.PARKED, reason=outcome.code)
+        raise CallRefused(outcome.code, outcome.text)

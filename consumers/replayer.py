@@ -1,0 +1,341 @@
+"""The loop of one partition: log in, runs of its mailboxes, intents before calls, results after them.
+
+State: the ledger with its overlay, the position that is complete, mailboxes that fell behind.
+Order: settle restored intents → read a batch → for each mailbox runs in strict order: prepare, commit (results of
+the run before, positions complete, intents of this one), perform → when idle commit results, clean staging.
+Failure: design §6. Before the commit a run is planned again; after it, it is settled by looking. A mailbox that
+can't go on falls behind with an offset of its own and holds nobody; PartitionLost drops everything here.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from consumers.dead_letters import DeadLetterLimit, DeadLetters
+from consumers.folder_map import FolderMap
+from consumers.intake import Intake, Verdict
+from consumers.ledger import Ledger
+from consumers.mailbox_run import MailboxWorker, Run, Step
+from consumers.patience import FellBehind, Patience
+from consumers.plan import Action, Do
+from consumers.recovery import Recovery
+from consumers.seeds import stale_folders, stale_items
+from consumers.staging import Staging
+from consumers.subscription import Batch, Received, Subscription
+from consumers.target import Target
+from consumers.tidying import Tidying
+from schemas.change import FolderDeleted, FolderSaved, ItemDeleted, SeedBegin, SeedEnd
+from schemas.codec import encode
+from schemas.identity import target_id
+from schemas.metrics import ReplayMetrics
+from schemas.ports import CallFailed, Clock, LogReader, Outgoing, OwnedPartition, PartitionLost
+from schemas.state import Order
+from schemas.topics import Topics, mailbox_key
+
+log = logging.getLogger(__name__)
+
+RUN_STEPS_MAX = 200
+RUN_SIZE_BYTES_MAX = 16_000_000
+BEHIND_RETRY_SECONDS = 60
+READ_TIMEOUT_SECONDS = 0.1
+_ITEM_OPERATIONS = ("ItemSaved", "ItemMarked", "ItemMoved", "ItemDeleted", "ItemUnreadable")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaySettings:
+    """The target's name, whether streams are to be ignored, and the limit on dead letters."""
+
+    target: str
+    portable_only: bool = False
+    dead_letter_limit: DeadLetterLimit = DeadLetterLimit()
+
+
+class Replayer:
+    """Replays one owned partition into one target until it is asked to stop."""
+
+    def __init__(
+        self,
+        owned: OwnedPartition,
+        target: Target,
+        topics: Topics,
+        settings: ReplaySettings,
+        clock: Clock,
+        mint: Callable[[], str],
+        metrics: ReplayMetrics,
+    ) -> None:
+        self._owned = owned
+        self._topics = topics
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics
+        name = target_id(topics.pipeline, settings.target)
+        self._ledger = Ledger(owned, topics.target_state(settings.target))
+        self._folders = FolderMap(target, self._ledger)
+        staging = Staging(target, self._ledger, self._folders, name, portable_only=settings.portable_only)
+        recovery = Recovery(target, self._ledger, self._folders, name, self._commit)
+        letters = topics.dead_letters(settings.target)
+        self._dead_letters = DeadLetters(letters, settings.target, settings.dead_letter_limit, clock, metrics)
+        self._worker = MailboxWorker(
+            target, self._ledger, self._folders, staging, recovery, self._dead_letters, name, mint, metrics
+        )
+        self._tidying = Tidying(staging, self._ledger, clock, metrics)
+        self._patience = Patience(owned.still_owned, metrics)
+        self._intake = Intake(self._ledger)
+        self._addresses: Mapping[str, str] = {}
+        self._retry_at: dict[str, int] = {}
+        self._orders: list[Outgoing] = []
+        self._complete = 0
+        self._committed = 0
+
+    def start_offset(self, committed: int | None) -> int | None:
+        """Return where reading begins: the group's offset, or that of the mailbox furthest behind."""
+        own = [m.own_offset for m in self._ledger.mailboxes() if m.own_offset >= 0]
+        return min([committed, *own]) if committed is not None else None
+
+    def run(self, registered: Callable[[], Mapping[str, str]], reader: LogReader) -> None:
+        """Work until the partition is to be given up; `registered` is mailbox id to target address."""
+        subscription = Subscription(reader)
+        self._complete = self._committed = reader.position
+        self._addresses = registered()
+        self._resume([m.mailbox for m in self._ledger.mailboxes()])
+        while self._owned.still_owned():
+            self._addresses = registered()
+            self._retry_behind(reader)
+            batch = subscription.next_batch(READ_TIMEOUT_SECONDS)
+            if batch.changes:
+                self._replay(batch)
+            self._complete = batch.position
+            if not batch.changes:
+                self._rest()
+            self._metrics.records_behind.labels(partition=self._owned.number).set(reader.lag_records())
+
+    # -- a batch -------------------------------------------------------------------------------------------
+
+    def _replay(self, batch: Batch) -> None:
+        queues: dict[str, deque[Received]] = {}
+        for received in batch.changes:
+            if self._take_in(received):
+                queues.setdefault(received.change.mailbox, deque()).append(received)
+        while queues:
+            runs = [run for m, queue in queues.items() if (run := self._next_run(m, queue))]
+            self._carry_out(runs)
+            queues = {m: q for m, q in queues.items() if q and not self._ledger.mailbox(m).behind}
+        for received in batch.changes:
+            self._observe(received)
+
+    def _take_in(self, received: Received) -> bool:
+        mailbox = received.change.mailbox
+        verdict = self._intake.judge(received)
+        if verdict is Verdict.LOST:
+            self._wait_for_seed(mailbox)
+        if verdict is Verdict.TAKE and mailbox not in self._addresses:
+            self._fall_behind(mailbox, received.offset, "NotRegistered")
+            return False
+        return verdict is Verdict.TAKE
+
+    def _wait_for_seed(self, mailbox: str) -> None:
+        log.error("changes lost, ordering a seed", extra={"mailbox": mailbox})
+        self._ledger.put_mailbox(replace(self._ledger.mailbox(mailbox), waiting="lost sequence"))
+        self._metrics.waiting.labels(mailbox=mailbox).set(1)
+        self._order(mailbox, "SEED", (), "lost sequence")
+
+    def _next_run(self, mailbox: str, queue: deque[Received]) -> Run | None:
+        """Take the next changes that may share a transaction; folders and seeds are done at once."""
+        run = Run(mailbox, self._addresses.get(mailbox, ""))
+        items: set[str] = set()
+        size_bytes = 0
+        while queue and len(run.steps) < RUN_STEPS_MAX and size_bytes < RUN_SIZE_BYTES_MAX:
+            received = queue[0]
+            operation = received.change.operation
+            if type(operation).__name__ not in _ITEM_OPERATIONS:
+                if run.steps or not self._whole(run, received, queue):
+                    break
+                continue
+            if operation.ref.item in items:  # type: ignore[union-attr] # every item operation has a ref
+                break
+            items.add(operation.ref.item)  # type: ignore[union-attr] # as above
+            run.steps.append(Step(received, operation, Action(Do.SKIP), None))  # type: ignore[arg-type] # as above
+            size_bytes += received.size_bytes
+            queue.popleft()
+        return run if run.steps else None
+
+    def _whole(self, run: Run, received: Received, queue: deque[Received]) -> bool:
+        """Do a change of the whole mailbox or a folder; False if its mailbox fell behind or steps come first."""
+        change = received.change
+        try:
+            self._patience.endure(lambda: self._do_whole(run, received))
+        except FellBehind as behind:
+            self._fall_behind(change.mailbox, received.offset, behind.code)
+            return False
+        if run.steps:
+            return False
+        self._advance(change.mailbox, received)
+        queue.popleft()
+        return True
+
+    def _do_whole(self, run: Run, received: Received) -> None:
+        change, mailbox = received.change, run.mailbox
+        match change.operation:
+            case SeedBegin():
+                self._begin_seed(received)
+            case FolderSaved() as saved:
+                self._folders.save(run.address, change, saved)
+            case FolderDeleted() as deleted:
+                self._folders.delete(run.address, mailbox, deleted)
+            case SeedEnd() as end:
+                run.steps = stale_items(self._ledger, received, end, RUN_STEPS_MAX)
+                if not run.steps:
+                    for folder in stale_folders(self._ledger, change, end):
+                        self._folders.delete(run.address, mailbox, folder)
+
+    def _begin_seed(self, received: Received) -> None:
+        change = received.change
+        record = self._ledger.mailbox(change.mailbox)
+        self._metrics.waiting.labels(mailbox=change.mailbox).set(0)
+        self._ledger.put_mailbox(replace(record, waiting="", seed_begun=change.sequence))
+
+    # -- a run ---------------------------------------------------------------------------------------------
+
+    def _carry_out(self, runs: list[Run]) -> None:
+        """Prepare all, commit once, perform all; what has to be staged again goes around."""
+        while runs:
+            ready = [run for run in runs if self._attempt(run, self._prepare)]
+            for run in ready:
+                self._mark_unsettled(run)
+            self._commit()
+            done = [run for run in ready if self._attempt(run, self._perform)]
+            for run in done:
+                if not run.again:
+                    self._complete_run(run)
+            runs = [self._rerun(run) for run in done if run.again]
+
+    def _attempt(self, run: Run, work: Callable[[Run], None]) -> bool:
+        """Do one half of a run, waiting out what heals; False if its mailbox fell behind."""
+        try:
+            self._patience.endure(lambda: work(run))
+        except FellBehind as behind:
+            self._fall_behind(run.mailbox, run.steps[0].received.offset, behind.code)
+            return False
+        return True
+
+    def _prepare(self, run: Run) -> None:
+        self._worker.prepare(run, self._settings.target)
+
+    def _perform(self, run: Run) -> None:
+        if run.is_sent:
+            self._worker.settle_open(run)
+        else:
+            self._worker.perform(run)
+        for item in run.wanted:
+            self._order(run.mailbox, "WANT", (item,), "content needed")
+        run.wanted.clear()
+
+    def _rerun(self, run: Run) -> Run:
+        again = {r.offset for r in run.again}
+        steps = [Step(s.received, s.operation, s.action, None) for s in run.steps if s.received.offset in again]
+        return Run(run.mailbox, run.address, steps, last=run.last or run.steps[-1].received)
+
+    def _mark_unsettled(self, run: Run) -> None:
+        record = self._ledger.mailbox(run.mailbox)
+        self._ledger.put_mailbox(replace(record, unsettled=self._worker.open_items(run)))
+
+    def _complete_run(self, run: Run) -> None:
+        last = run.last or run.steps[-1].received
+        record = self._ledger.mailbox(run.mailbox)
+        self._ledger.put_mailbox(replace(record, unsettled=()))
+        if not isinstance(last.change.operation, SeedEnd):
+            self._advance(run.mailbox, last)
+        self._dead_letters.applied()
+        self._tidying.touched(run.mailbox)
+
+    def _advance(self, mailbox: str, received: Received) -> None:
+        change = received.change
+        record = self._ledger.mailbox(mailbox)
+        self._ledger.put_mailbox(
+            replace(
+                record,
+                generation=change.generation,
+                applied_sequence=change.sequence,
+                applied_at=change.captured_at,
+            )
+        )
+
+    def _commit(self) -> None:
+        """Write the ledger, orders and dead letters with the position that is complete."""
+        records = self._ledger.drain() + self._orders + self._dead_letters.drain()
+        moved = self._complete != self._committed
+        if records or moved:
+            self._owned.transact(records, {self._topics.changes: self._complete} if moved else {})
+            self._ledger.settle()
+            self._orders = []
+            self._committed = self._complete
+
+    # -- mailboxes that fell behind, and rest --------------------------------------------------------------
+
+    def _fall_behind(self, mailbox: str, offset: int, code: str) -> None:
+        log.warning("mailbox falls behind", extra={"mailbox": mailbox, "code": code})
+        record = self._ledger.mailbox(mailbox)
+        own_offset = record.own_offset if record.own_offset >= 0 else offset
+        self._ledger.put_mailbox(replace(record, behind=code, own_offset=own_offset))
+        self._retry_at[mailbox] = self._clock() + BEHIND_RETRY_SECONDS * 1000
+
+    def _retry_behind(self, reader: LogReader) -> None:
+        """Let mailboxes that fell behind try again: the log is read again from where they stopped."""
+        now = self._clock()
+        due = [m for m, at in self._retry_at.items() if at <= now]
+        offsets = [self._ledger.mailbox(m).own_offset for m in due]
+        for mailbox in due:
+            del self._retry_at[mailbox]
+        if due:
+            self._resume(due)
+            reader.seek(min(offsets))
+            self._complete = min(offsets)
+
+    def _resume(self, mailboxes: Iterable[str]) -> None:
+        """Settle the open intents of mailboxes, before anything else of them."""
+        for mailbox in mailboxes:
+            record = self._ledger.mailbox(mailbox)
+            self._tidying.touched(mailbox)
+            if not record.unsettled:
+                self._ledger.put_mailbox(replace(record, behind="", own_offset=-1))
+                continue
+            run = Run(mailbox, self._addresses.get(mailbox, ""), open_items=list(record.unsettled))
+            if run.address and self._attempt_settling(run):
+                record = replace(self._ledger.mailbox(mailbox), unsettled=(), behind="", own_offset=-1)
+                self._ledger.put_mailbox(record)
+        self._commit()
+
+    def _attempt_settling(self, run: Run) -> bool:
+        run.is_sent = True
+        try:
+            self._patience.endure(lambda: self._perform(run))
+        except FellBehind as behind:
+            self._fall_behind(run.mailbox, self._complete, behind.code)
+            return False
+        return True
+
+    def _rest(self) -> None:
+        """Nothing to read: commit results, then clean staging."""
+        self._commit()
+        try:
+            self._tidying.tidy(self._addresses)
+        except CallFailed as failure:
+            log.info("staging not cleaned", extra={"code": failure.code})
+
+    def _order(self, mailbox: str, kind: str, items: tuple[str, ...], reason: str) -> None:
+        order = Order(
+            mailbox=mailbox, kind=kind, items=items, target=self._settings.target, reason=reason,
+            issued_at=self._clock(),
+        )  # fmt: skip
+        topic = self._topics.orders(self._topics.source)
+        self._orders.append(Outgoing(topic, mailbox_key(mailbox), encode(order)))
+
+    def _observe(self, received: Received) -> None:
+        change = received.change
+        if self._ledger.mailbox(change.mailbox).applied < change.version:
+            return
+        lag_seconds = max(0.0, (self._clock() - change.captured_at) / 1000)
+        self._metrics.lag_seconds.labels(mailbox=change.mailbox).set(lag_seconds)
+        self._metrics.applied.observe(lag_seconds)
+        self._metrics.changes.labels(operation=type(change.operation).__name__).inc()

@@ -1,0 +1,1 @@
+"""Everything that touches the outside: settings, connections, processes, the command line, the lab."""

@@ -1,0 +1,258 @@
+"""Sessions with Exchange servers: exchangelib's authentication, our own request loop (facts: exchange §2).
+
+One session is one connection used by one thread. It sends once, never re-sends and never sleeps; what is known
+of a failed call is in the exception's type: CallRefused (nothing done) or AnswerUnknown (look before acting).
+A back-off that a server asks for is shared by all sessions to it: until it ends no request leaves this process.
+"""
+
+import email.utils
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import requests
+from exchangelib.credentials import Credentials
+from exchangelib.transport import get_auth_instance
+from lxml import etree
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import NewConnectionError
+
+from schemas.ews import MESSAGES, TYPES, M, T, text
+from schemas.faults import Disposition, disposition_of
+from schemas.metrics import SessionMetrics
+from schemas.ports import Answers, AnswerUnknown, CallRefused, Element, ServerAnswer
+
+log = logging.getLogger(__name__)
+
+SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
+BACK_OFF_SECONDS_DEFAULT = 5.0
+BACK_OFF_SECONDS_MAX = 600.0
+THROTTLED = "ErrorServerBusy"
+_PARSER = etree.XMLParser(huge_tree=True, resolve_entities=False, no_network=True)
+_VERSIONS = {"2010_SP1": "Exchange2010_SP1", "2013": "Exchange2013_SP1", "2016": "Exchange2016", "2019": "Exchange2016"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """How to reach one server: a name for labels, its EWS address, an account that may impersonate."""
+
+    name: str
+    url: str
+    user: str
+    password: str = field(repr=False)
+    version: str = "2016"
+    auth: str = "basic"
+    timeout_seconds: float = 120.0
+    connect_timeout_seconds: float = 10.0
+    ca_file: str = ""
+
+
+class BackOff:
+    """Until when no request may be sent to a server; shared by the threads of a process."""
+
+    def __init__(self, monotonic: Any = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._until = 0.0
+        self._lock = threading.Lock()
+
+    def ask(self, seconds: float) -> None:
+        """Hold all requests for this long, at least."""
+        with self._lock:
+            self._until = max(self._until, self._monotonic() + min(seconds, BACK_OFF_SECONDS_MAX))
+
+    def remaining_seconds(self) -> float:
+        """Return how long requests must still be held."""
+        return max(0.0, self._until - self._monotonic())
+
+
+class Session:
+    """One connection to a server, for one thread."""
+
+    def __init__(self, settings: ServerSettings, back_off: BackOff, metrics: SessionMetrics) -> None:
+        self._settings = settings
+        self._back_off = back_off
+        self._metrics = metrics
+        self.server_version = {"2010_SP1": "14.1", "2013": "15.0", "2016": "15.1", "2019": "15.2"}[settings.version]
+        self._http = self._connect()
+
+    def call(self, operation: str, mailbox: str, body: str, expected: int | None = None) -> Answers:
+        """POST one operation for a mailbox; see `schemas.ports.EwsSession`."""
+        self._refuse_while_backing_off()
+        started = time.perf_counter()
+        outcome = "unknown"
+        try:
+            answers = self._answers(operation, self._post(operation, mailbox, body), expected)
+            outcome = "answered"
+        except CallRefused as refused:
+            outcome = "refused"
+            self._note_back_off(refused)
+            raise
+        finally:
+            name = self._settings.name
+            self._metrics.calls.labels(server=name, operation=operation, outcome=outcome).inc()
+            elapsed = time.perf_counter() - started
+            self._metrics.call_seconds.labels(server=name, operation=operation).observe(elapsed)
+        return answers
+
+    def open_stream(self, mailbox: str, body: str, read_timeout_seconds: float) -> requests.Response:
+        """POST GetStreamingEvents and return the response unread; the caller closes it."""
+        self._refuse_while_backing_off()
+        return self._send(self._envelope(mailbox, body), mailbox, read_timeout_seconds, stream=True)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    # -- the wire ------------------------------------------------------------------------------------------
+
+    def _connect(self) -> requests.Session:
+        http = requests.Session()
+        http.trust_env = False
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
+        http.mount("http://", adapter)
+        http.mount("https://", adapter)
+        credentials = Credentials(self._settings.user, self._settings.password)
+        http.auth = get_auth_instance(self._settings.auth, credentials=credentials)
+        http.verify = self._settings.ca_file or True
+        http.headers.update({"Content-Type": "text/xml; charset=utf-8", "User-Agent": "mailshadow"})
+        return http
+
+    def _post(self, operation: str, mailbox: str, body: str) -> requests.Response:
+        payload = self._envelope(mailbox, body)
+        self._metrics.sent_bytes.labels(server=self._settings.name).inc(len(payload))
+        try:
+            response = self._send(payload, mailbox, self._settings.timeout_seconds)
+        except requests.ConnectionError as error:
+            self._reconnect()
+            if _was_never_sent(error):
+                raise CallRefused("ConnectionRefused", f"{operation}: {self._settings.url} can't be reached") from error
+            raise AnswerUnknown("ConnectionLost", f"{operation}: the connection broke") from error
+        except requests.Timeout as error:
+            self._reconnect()
+            raise AnswerUnknown("TimeOut", f"{operation}: no answer in {self._settings.timeout_seconds:g} s") from error
+        except requests.RequestException as error:
+            self._reconnect()
+            raise AnswerUnknown("ConnectionLost", f"{operation}: {type(error).__name__}") from error
+        self._metrics.received_bytes.labels(server=self._settings.name).inc(len(response.content))
+        return response
+
+    def _send(self, payload: bytes, mailbox: str, timeout_seconds: float, *, stream: bool = False) -> requests.Response:
+        return self._http.post(
+            self._settings.url,
+            data=payload,
+            headers={"X-AnchorMailbox": mailbox},
+            timeout=(self._settings.connect_timeout_seconds, timeout_seconds),
+            stream=stream,
+            allow_redirects=False,
+        )
+
+    def _reconnect(self) -> None:
+        """After any doubt the next answer on the same connection could belong to another request."""
+        self._http.close()
+        self._http = self._connect()
+
+    def _envelope(self, mailbox: str, body: str) -> bytes:
+        impersonation = (
+            "<t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>"
+            f"{text(mailbox)}</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>"
+        )
+        version = _VERSIONS[self._settings.version]
+        return (
+            f'<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="{SOAP}" xmlns:t="{TYPES}" xmlns:m="{MESSAGES}">'
+            f"<s:Header><t:RequestServerVersion Version={quoteattr(version)}/>{impersonation}</s:Header>"
+            f"<s:Body>{body}</s:Body></s:Envelope>"
+        ).encode()
+
+    # -- answers -------------------------------------------------------------------------------------------
+
+    def _answers(self, operation: str, response: requests.Response, expected: int | None) -> Answers:
+        if response.status_code not in {HTTPStatus.OK, HTTPStatus.INTERNAL_SERVER_ERROR}:
+            raise self._refusal(operation, response)
+        try:
+            root = etree.fromstring(response.content, _PARSER)
+        except etree.XMLSyntaxError as error:
+            self._reconnect()
+            raise AnswerUnknown("MalformedAnswer", f"{operation}: the answer is not whole XML") from error
+        self._note_version(root)
+        body = root.find(f"{{{SOAP}}}Body")
+        fault = None if body is None else body.find(f"{{{SOAP}}}Fault")
+        if fault is not None:
+            self._reconnect()
+            raise _fault(operation, fault)
+        found = None if body is None else body.find(f"{M}{operation}Response/{M}ResponseMessages")
+        messages = () if found is None else tuple(_answer(e) for e in found)
+        if not messages or (expected is not None and len(messages) != expected):
+            self._reconnect()
+            raise AnswerUnknown("ShortAnswer", f"{operation}: {len(messages)} answers for {expected} inputs")
+        if len(messages) == 1 and disposition_of(messages[0].code) is Disposition.THROTTLE:
+            raise CallRefused(THROTTLED, messages[0].text, _back_off_seconds(messages[0].element))
+        return Answers(messages, _server_time(response))
+
+    def _refusal(self, operation: str, response: requests.Response) -> CallRefused:
+        status = response.status_code
+        self._reconnect()
+        back_off_seconds = 0.0
+        if disposition_of(f"Http{status}") is Disposition.THROTTLE:
+            written = response.headers.get("Retry-After", "")
+            back_off_seconds = float(written) if written.isdigit() else BACK_OFF_SECONDS_DEFAULT
+        return CallRefused(f"Http{status}", f"{operation}: HTTP {status} from {self._settings.url}", back_off_seconds)
+
+    def _refuse_while_backing_off(self) -> None:
+        if remaining_seconds := self._back_off.remaining_seconds():
+            raise CallRefused(THROTTLED, "the server asked for a back-off", remaining_seconds)
+
+    def _note_back_off(self, refused: CallRefused) -> None:
+        if refused.back_off_seconds:
+            self._metrics.back_offs.labels(server=self._settings.name).inc()
+            self._back_off.ask(refused.back_off_seconds)
+
+    def _note_version(self, root: Element) -> None:
+        info = root.find(f"{{{SOAP}}}Header/{T}ServerVersionInfo")
+        if info is not None:
+            parts = (info.get(k, "0") for k in ("MajorVersion", "MinorVersion", "MajorBuildNumber", "MinorBuildNumber"))
+            self.server_version = ".".join(parts)
+
+
+def _was_never_sent(error: requests.ConnectionError) -> bool:
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(reason, NewConnectionError) or isinstance(error, requests.exceptions.ConnectTimeout)
+
+
+def _answer(element: Element) -> ServerAnswer:
+    if element.get("ResponseClass") == "Success":
+        return ServerAnswer("NoError", element)
+    code = str(element.findtext(f"{M}ResponseCode") or "MalformedAnswer")
+    inner = element.findtext(f"{M}MessageXml/{T}Value[@Name='InnerErrorResponseCode']")
+    if inner and disposition_of(inner) is Disposition.THROTTLE:
+        code = inner
+    return ServerAnswer(code, element, str(element.findtext(f"{M}MessageText") or ""))
+
+
+def _fault(operation: str, fault: Element) -> CallRefused:
+    detail = fault.find("detail")
+    code = next((str(e.text) for e in fault.iter("{*}ResponseCode") if e.text), "")
+    if not code:
+        # some servers answer faults without a code: the last part of the faultcode is the next best
+        code = str(fault.findtext("faultcode") or "MalformedAnswer").rsplit(":", 1)[-1]
+    back_off_seconds = _back_off_seconds(detail if detail is not None else fault)
+    if not back_off_seconds and disposition_of(code) is Disposition.THROTTLE:
+        back_off_seconds = BACK_OFF_SECONDS_DEFAULT
+    return CallRefused(code, f"{operation}: the server refused the request", back_off_seconds)
+
+
+def _back_off_seconds(element: Element) -> float:
+    for value in element.iter("{*}Value"):
+        if value.get("Name") == "BackOffMilliseconds" and value.text:
+            return float(value.text) / 1000
+    return BACK_OFF_SECONDS_DEFAULT if element.tag.endswith("ResponseMessage") else 0.0
+
+
+def _server_time(response: requests.Response) -> int:
+    try:
+        return int(email.utils.parsedate_to_datetime(response.headers["Date"]).timestamp())
+    except (KeyError, ValueError, TypeError):
+        return 0

@@ -1,0 +1,154 @@
+"""Connections to Kafka with the settings exactly-once needs (facts: kafka §1, §2, §4)."""
+
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from schemas.topics import TopicSettings
+
+log = logging.getLogger(__name__)
+_librdkafka_log = logging.getLogger("librdkafka")
+_librdkafka_log.setLevel(logging.ERROR)
+
+TRANSACTION_TIMEOUT_MS = 15_000
+CALL_TIMEOUT_SECONDS = 10.0
+RECORD_SIZE_BYTES_MAX = 1_000_000
+
+
+class KafkaUnreachableError(Exception):
+    """No broker answers at the configured addresses."""
+
+
+class TopicMismatchError(Exception):
+    """A topic is not as the pipeline recorded it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaSettings:
+    """Bootstrap servers, replication, and any further librdkafka settings (security)."""
+
+    bootstrap_servers: str
+    replication_factor: int = 1
+    partition_count: int = 12
+    client: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+def producer(settings: KafkaSettings, transactional_id: str) -> Producer:
+    """Return a transactional producer; short retry back-off because it paces CONCURRENT_TRANSACTIONS."""
+    return Producer(
+        settings.client
+        | {
+            "bootstrap.servers": settings.bootstrap_servers,
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+            "retry.backoff.ms": 5,
+            "compression.type": "zstd",
+            "linger.ms": 2,
+            "batch.size": 900_000,
+            "queue.buffering.max.kbytes": 262_144,
+            "message.max.bytes": RECORD_SIZE_BYTES_MAX,
+        },
+        logger=_librdkafka_log,
+    )
+
+
+def reader(settings: KafkaSettings, group: str) -> Consumer:
+    """Return a consumer for assign(): reads committed records, commits nothing by itself."""
+    return Consumer(
+        settings.client
+        | {
+            "bootstrap.servers": settings.bootstrap_servers,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "isolation.level": "read_committed",
+            "fetch.wait.max.ms": 50,
+            "queued.max.messages.kbytes": 32_768,
+            "fetch.message.max.bytes": 4_194_304,
+        },
+        logger=_librdkafka_log,
+    )
+
+
+def group_member(settings: KafkaSettings, group: str) -> Consumer:
+    """Return a consumer whose assignment is the sharding (KIP-848); it never reads."""
+    return Consumer(
+        settings.client
+        | {
+            "bootstrap.servers": settings.bootstrap_servers,
+            "group.id": group,
+            "group.protocol": "consumer",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+        },
+        logger=_librdkafka_log,
+    )
+
+
+def partition_counts(settings: KafkaSettings) -> dict[str, int]:
+    """Return every topic with its number of partitions; KafkaUnreachableError if no broker answers."""
+    admin = AdminClient(
+        settings.client | {"bootstrap.servers": settings.bootstrap_servers}, logger=_librdkafka_log
+    )
+    try:
+        topics = admin.list_topics(timeout=CALL_TIMEOUT_SECONDS).topics
+    except KafkaException as error:
+        raise KafkaUnreachableError(
+            f"Kafka at {settings.bootstrap_servers} does not answer ({error.args[0].name()}); "
+            "check kafka.bootstrap_servers and that the broker runs"
+        ) from error
+    return {name: len(topic.partitions) for name, topic in topics.items()}
+
+
+def topic_ids(settings: KafkaSettings, names: Iterable[str]) -> dict[str, str]:
+    """Return name to topic id: a topic made anew under an old name has another one."""
+    admin = AdminClient(
+        settings.client | {"bootstrap.servers": settings.bootstrap_servers}, logger=_librdkafka_log
+    )
+    futures = admin.describe_topics(TopicCollection(list(names)))
+    return {name: str(future.result(CALL_TIMEOUT_SECONDS).topic_id) for name, future in futures.items()}
+
+
+def ensure_topics(settings: KafkaSettings, catalogue: Iterable[TopicSettings]) -> list[str]:
+    """Create the missing topics and return their names; TopicMismatchError where a count differs."""
+    wanted = list(catalogue)
+    existing = partition_counts(settings)
+    for topic in wanted:
+        found = existing.get(topic.name, topic.partition_count)
+        if found != topic.partition_count:
+            raise TopicMismatchError(
+                f"topic {topic.name} has {found} partitions and kafka.partition_count says {topic.partition_count}: "
+                "the count is fixed when a pipeline is created; set it back, or drain into a new pipeline"
+            )
+    missing = [t for t in wanted if t.name not in existing]
+    admin = AdminClient(
+        settings.client | {"bootstrap.servers": settings.bootstrap_servers}, logger=_librdkafka_log
+    )
+    new = [NewTopic(t.name, t.partition_count, settings.replication_factor, config=t.config) for t in missing]
+    for name, future in (admin.create_topics(new) if new else {}).items():
+        try:
+            future.result(CALL_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+            log.info("topic made by another process", extra={"topic": name})
+    _await_leaders(settings, {t.name for t in missing})
+    return [t.name for t in missing]
+
+
+def _await_leaders(settings: KafkaSettings, names: set[str]) -> None:
+    deadline = time.monotonic() + CALL_TIMEOUT_SECONDS
+    while names - partition_counts(settings).keys() and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def end_offset(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
+    """Return start and end of a partition, asked of the broker."""
+    low, high = consumer.get_watermark_offsets(
+        TopicPartition(topic, partition), timeout=CALL_TIMEOUT_SECONDS, cached=False
+    )
+    return low, high

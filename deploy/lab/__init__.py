@@ -1,0 +1,1 @@
+"""A world on one machine: a real Kafka, simulated Exchange servers, a workload and an independent comparison."""

@@ -1,0 +1,90 @@
+"""What the embedded Kafka is told: server properties and logging, as text (Kafka 4.4, KRaft, one node)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.lab.broker.ports import HOST
+
+SESSION_TIMEOUT_MS = 6_000  # a killed member's partitions move after this; Kafka's default is 45 s
+HEARTBEAT_INTERVAL_MS = 1_000
+LOG_SIZE_MAX = "10 MB"
+LOG_FILES_MAX = 3
+# After a crash the controller refuses the broker's new life until the old session is over (9 s by default).
+BROKER_SESSION_TIMEOUT_MS = 3_000
+BROKER_HEARTBEAT_INTERVAL_MS = 500
+PRINTABLE = range(0x20, 0x7F)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerPorts:
+    """The two ports of one node; both stay the same for as long as its data live."""
+
+    broker: int
+    controller: int
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The address clients connect to."""
+        return f"{HOST}:{self.broker}"
+
+
+def server_properties(*, ports: BrokerPorts, log_directory: Path, flush_every_append: bool) -> str:
+    """Write the `server.properties` of a single node that is its own controller."""
+    settings = {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.bootstrap.servers": f"{HOST}:{ports.controller}",
+        "listeners": f"PLAINTEXT://{HOST}:{ports.broker},CONTROLLER://{HOST}:{ports.controller}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{ports.broker}",
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "log.dirs": str(log_directory),
+        "auto.create.topics.enable": "false",
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "4",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "broker.session.timeout.ms": str(BROKER_SESSION_TIMEOUT_MS),
+        "broker.heartbeat.interval.ms": str(BROKER_HEARTBEAT_INTERVAL_MS),
+        "group.initial.rebalance.delay.ms": "0",
+        "group.consumer.min.session.timeout.ms": str(SESSION_TIMEOUT_MS),
+        "group.consumer.session.timeout.ms": str(SESSION_TIMEOUT_MS),
+        "group.consumer.min.heartbeat.interval.ms": str(HEARTBEAT_INTERVAL_MS),
+        "group.consumer.heartbeat.interval.ms": str(HEARTBEAT_INTERVAL_MS),
+    }
+    if flush_every_append:
+        settings["log.flush.interval.messages"] = "1"
+    return "".join(f"{name}={_escaped(value)}\n" for name, value in settings.items())
+
+
+def logging_properties(*, log_file: Path) -> str:
+    """Write the log4j2 properties: everything to one file, rolled by size and bounded in number."""
+    settings = {
+        "status": "error",
+        "appender.file.type": "RollingFile",
+        "appender.file.name": "file",
+        "appender.file.fileName": str(log_file),
+        "appender.file.filePattern": f"{log_file}.%i",
+        "appender.file.layout.type": "PatternLayout",
+        "appender.file.layout.pattern": "%d{ISO8601} %p %c{1}: %m%n",
+        "appender.file.policies.type": "Policies",
+        "appender.file.policies.size.type": "SizeBasedTriggeringPolicy",
+        "appender.file.policies.size.size": LOG_SIZE_MAX,
+        "appender.file.strategy.type": "DefaultRolloverStrategy",
+        "appender.file.strategy.max": str(LOG_FILES_MAX),
+        "rootLogger.level": "info",
+        "rootLogger.appenderRef.file.ref": "file",
+    }
+    return "".join(f"{name}={_escaped(value)}\n" for name, value in settings.items())
+
+
+def _escaped(value: str) -> str:
+    """Escape for a Java properties file, where a backslash starts an escape and only Latin-1 is safe."""
+    plain = value.replace("\\", "\\\\")
+    units = plain.encode("utf-16-be")
+    codes = (int.from_bytes(units[place : place + 2], "big") for place in range(0, len(units), 2))
+    return "".join(chr(code) if code in PRINTABLE else f"\\u{code:04x}" for code in codes)

@@ -1,0 +1,1 @@
+"""Owning a partition: acquire, restore, transact, read orders, keep a local cache."""

@@ -1,0 +1,141 @@
+"""The consumer group whose assignment is the sharding, and one worker thread for each partition assigned.
+
+The group subscribes to exactly one topic and keeps it paused; workers read with consumers of their own, because
+assignors do not co-partition several topics (facts: kafka §2). Acquiring runs in the worker while this thread
+keeps polling. A revocation asks the workers to finish within a budget; after a loss nothing may be committed, and
+the fence sees to it. A worker that fails for good stops the process with its error.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from deploy.kafka import KafkaSettings, group_member
+from deploy.partition.owned import Owned, Role
+from schemas.metrics import PartitionMetrics
+from schemas.ports import Clock, PartitionLost
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.25
+REVOKE_SECONDS_MAX = 8.0
+REACQUIRE_SECONDS = 0.5
+Work = Callable[[Owned], None]
+
+
+class _Worker(threading.Thread):
+    """Owns one partition for as long as it is assigned, acquiring again after every loss."""
+
+    def __init__(self, number: int, membership: "Membership") -> None:
+        super().__init__(name=f"partition-{number}", daemon=True)
+        self.number = number
+        self.stopping = threading.Event()
+        self._membership = membership
+
+    def run(self) -> None:
+        """Acquire, work, and again after a loss, until the partition is to be given up."""
+        while not self.stopping.is_set():
+            try:
+                self._membership.own(self)
+            except PartitionLost as lost:
+                log.warning("partition lost", extra={"partition": self.number, "why": str(lost)})
+                self._membership.metrics.lost.inc()
+                self.stopping.wait(REACQUIRE_SECONDS)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the process must stop and say it
+                self._membership.fail(error)
+                return
+
+
+class Membership:
+    """Membership of one process in a group; `run` returns when `stop` is set and raises what a worker raised."""
+
+    def __init__(
+        self, settings: KafkaSettings, role: Role, topic: str, work: Work, clock: Clock, metrics: PartitionMetrics
+    ) -> None:
+        self.metrics = metrics
+        self._settings = settings
+        self._role = role
+        self._topic = topic
+        self._work = work
+        self._clock = clock
+        self._workers: dict[int, _Worker] = {}
+        self._failure: Exception | None = None
+        self._consumer = group_member(settings, role.group)
+        self._stop = threading.Event()
+        self.polled_at = time.monotonic()
+
+    @property
+    def assigned(self) -> list[int]:
+        """Partitions assigned now."""
+        return sorted(self._workers)
+
+    def run(self, stop: threading.Event) -> None:
+        """Take part in the group until told to stop; then finish, leave, and return."""
+        self._stop = stop
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+        )
+        try:
+            while not stop.is_set() and self._failure is None:
+                self._consumer.poll(POLL_SECONDS)
+                self.polled_at = time.monotonic()
+        finally:
+            self._give_up(list(self._workers), REVOKE_SECONDS_MAX)
+            self._consumer.close()
+        if self._failure:
+            raise self._failure
+
+    def own(self, worker: _Worker) -> None:
+        """Acquire a partition and work on it; called by its worker."""
+        owned = Owned(
+            self._settings,
+            self._role,
+            worker.number,
+            self._consumer,
+            lambda: not worker.stopping.is_set(),
+            self._clock,
+            self.metrics,
+        )
+        try:
+            owned.acquire()
+            log.info("partition acquired", extra={"partition": worker.number})
+            self.metrics.owned.inc()
+            try:
+                self._work(owned)
+            finally:
+                self.metrics.owned.dec()
+        except KafkaException as error:
+            raise PartitionLost(str(error)) from error
+        finally:
+            owned.close()
+
+    def fail(self, error: Exception) -> None:
+        """Note why the process must stop; the first reason counts."""
+        self._failure = self._failure or error
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        consumer.incremental_assign(partitions)
+        consumer.pause(partitions)
+        for partition in partitions:
+            worker = _Worker(partition.partition, self)
+            self._workers[partition.partition] = worker
+            worker.start()
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._give_up([p.partition for p in partitions], REVOKE_SECONDS_MAX)
+        consumer.incremental_unassign(partitions)
+
+    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._give_up([p.partition for p in partitions], 0.0)
+        consumer.incremental_unassign(partitions)
+
+    def _give_up(self, numbers: list[int], budget_seconds: float) -> None:
+        workers = [w for n in numbers if (w := self._workers.pop(n, None))]
+        for worker in workers:
+            worker.stopping.set()
+        deadline = time.monotonic() + budget_seconds
+        for worker in workers:
+            worker.join(max(0.0, deadline - time.monotonic()))

@@ -1,0 +1,221 @@
+"""A partition whose owner we are (design §4 Acquire): fence, restore, then one transaction after another.
+
+Order of acquiring, only while assigned: init_transactions (this is the fence: every earlier producer of the same
+transactional id is dead from here on) → end offsets → restore → work.
+Failure: an abortable error is aborted and, while still assigned, the same contents are committed anew. After
+anything unclear the producer is destroyed and PartitionLost raised: whether it was committed is seen by
+restoring. The cache is written only after a successful commit.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+
+from deploy.kafka import KafkaSettings, producer
+from deploy.partition.cache import CachedPosition, StateCache
+from deploy.partition.reader import read_to_end
+from schemas.metrics import PartitionMetrics
+from schemas.ports import Clock, Incoming, Outgoing, PartitionLost
+from schemas.topics import TOMBSTONE_RETENTION_MS
+
+log = logging.getLogger(__name__)
+
+INIT_TIMEOUT_SECONDS = 30.0
+COMMIT_TIMEOUT_SECONDS = 12.0
+ATTEMPTS_MAX = 3
+RESTORE_BATCH = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """What is owned: the transactional id's stem and group, state topics with their ids, the cache's directory."""
+
+    group: str
+    state_topics: Mapping[str, str]
+    cache_directory: Path | None
+
+
+class Owned:
+    """An acquired partition; `schemas.ports.OwnedPartition`. Used by one thread."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        role: Role,
+        number: int,
+        member: Consumer,
+        is_assigned: Callable[[], bool],
+        clock: Clock,
+        metrics: PartitionMetrics,
+    ) -> None:
+        self.number = number
+        self._settings = settings
+        self._role = role
+        self._member = member
+        self._is_assigned = is_assigned
+        self._clock = clock
+        self._metrics = metrics
+        directory = role.cache_directory
+        self._cache = StateCache(directory / f"{role.group}-{number}.sqlite" if directory else None)
+        self._producer: Producer | None = None
+
+    def acquire(self) -> None:
+        """Fence every earlier owner and restore; PartitionLost if that can't be done now."""
+        started = time.perf_counter()
+        if not self._is_assigned():
+            raise PartitionLost("not assigned")
+        self._producer = producer(self._settings, f"{self._role.group}.{self.number}")
+        try:
+            self._producer.init_transactions(INIT_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            self._destroy()
+            raise PartitionLost(f"partition {self.number} can't be fenced: {error}") from error
+        for topic in self._role.state_topics:
+            self._restore(topic)
+        self._metrics.acquire_seconds.observe(time.perf_counter() - started)
+
+    def still_owned(self) -> bool:
+        """Tell whether the partition is ours and nobody asked to stop."""
+        return self._is_assigned() and self._producer is not None
+
+    def committed(self, topic: str) -> int | None:
+        """Return the offset the group committed for a topic of the partition; PartitionLost on doubt."""
+        try:
+            found = self._member.committed([TopicPartition(topic, self.number)], timeout=INIT_TIMEOUT_SECONDS)[0]
+        except KafkaException as error:
+            raise PartitionLost(f"committed offset of {topic}/{self.number}: {error}") from error
+        return found.offset if found.offset >= 0 else None
+
+    def get(self, topic: str, key: str) -> bytes | None:
+        """Return the committed value of a key."""
+        return self._cache.get(topic, key)
+
+    def scan(self, topic: str, prefix: str) -> Iterator[tuple[str, bytes]]:
+        """Yield the committed keys that start with `prefix`, in order."""
+        return self._cache.scan(topic, prefix)
+
+    def history(self, topic: str) -> Iterable[Incoming]:
+        """Read a topic of the partition from its start to its present end."""
+        for record in read_to_end(self._settings, topic, self.number, None, self.still_owned):
+            if isinstance(record, Incoming):
+                yield record
+
+    def close(self) -> None:
+        """Let go; nothing is committed."""
+        self._destroy()
+        self._cache.close()
+
+    # -- transactions --------------------------------------------------------------------------------------
+
+    def transact(self, records: Sequence[Outgoing], positions: Mapping[str, int]) -> None:
+        """Write records and positions as one; PartitionLost when it is unclear whether that was done."""
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            if not self.still_owned():
+                raise PartitionLost("no longer assigned")
+            if self._attempt(records, positions):
+                self._metrics.transactions.labels(outcome="committed").inc()
+                self._remember(records)
+                return
+            self._metrics.transactions.labels(outcome="aborted").inc()
+            log.info("transaction aborted", extra={"partition": self.number, "attempt": attempt})
+        raise self._unclear("aborted again and again")
+
+    def _attempt(self, records: Sequence[Outgoing], positions: Mapping[str, int]) -> bool:
+        """Try once: True if committed, False if cleanly aborted; anything else is unclear."""
+        transaction = self._producer
+        if transaction is None:
+            raise PartitionLost("no producer")
+        try:
+            metadata = self._member.consumer_group_metadata()
+            transaction.begin_transaction()
+            self._written = {}
+            for record in records:
+                self._produce(transaction, record)
+            offsets = [TopicPartition(t, self.number, o) for t, o in positions.items()]
+            if offsets:
+                transaction.send_offsets_to_transaction(offsets, metadata, COMMIT_TIMEOUT_SECONDS)
+            transaction.commit_transaction(COMMIT_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            if not error.args[0].txn_requires_abort():
+                raise self._unclear(str(error)) from error
+            try:
+                transaction.abort_transaction(COMMIT_TIMEOUT_SECONDS)
+            except KafkaException as second:
+                raise self._unclear(str(second)) from second
+            return False
+        return True
+
+    def _produce(self, transaction: Producer, record: Outgoing) -> None:
+        while True:
+            try:
+                transaction.produce(
+                    record.topic,
+                    key=record.key,
+                    value=record.value,
+                    partition=0 if record.topic.endswith(".control") else self.number,
+                    on_delivery=lambda error, message: self._delivered(error, message),
+                )
+            except BufferError:
+                transaction.poll(0.05)
+            else:
+                transaction.poll(0)
+                return
+
+    def _delivered(self, error: object, message: object) -> None:
+        if error is None:
+            topic = message.topic()  # type: ignore[attr-defined]
+            self._written[topic] = max(self._written.get(topic, -1), message.offset())  # type: ignore[attr-defined]
+
+    def _unclear(self, why: str) -> PartitionLost:
+        self._metrics.transactions.labels(outcome="unclear").inc()
+        self._destroy()
+        return PartitionLost(f"partition {self.number}: {why}")
+
+    def _destroy(self) -> None:
+        """Drop the producer: after a time-out it must never be used again (facts: kafka §2)."""
+        self._producer = None
+
+    def _remember(self, records: Sequence[Outgoing]) -> None:
+        now = self._clock()
+        state = [(r.topic, r.key, r.value) for r in records if r.topic in self._role.state_topics]
+        positions = {
+            t: CachedPosition(self._role.state_topics[t], o + 1, now)
+            for t, o in self._written.items()
+            if t in self._role.state_topics
+        }
+        self._cache.write(state, positions)
+
+    # -- restoring -----------------------------------------------------------------------------------------
+
+    def _restore(self, topic: str) -> None:
+        start, topic_id = self._usable_position(topic), self._role.state_topics[topic]
+        entries: list[tuple[str, str, bytes | None]] = []
+        for record in read_to_end(self._settings, topic, self.number, start, self._is_assigned):
+            if isinstance(record, int):
+                self._cache.write(entries, {topic: CachedPosition(topic_id, record, self._clock())})
+                return
+            entries.append((topic, record.key, record.value))
+            if len(entries) >= RESTORE_BATCH:
+                self._cache.write(entries, {topic: CachedPosition(topic_id, record.offset + 1, self._clock())})
+                entries = []
+
+    def _usable_position(self, topic: str) -> int | None:
+        """Return where to go on restoring; None (and an empty cache) where it can't be trusted."""
+        position = self._cache.position(topic)
+        if position is None:
+            self._cache.forget(topic)
+            return None
+        end = next(
+            r for r in read_to_end(self._settings, topic, self.number, 2**62, self._is_assigned) if isinstance(r, int)
+        )
+        age_ms = self._clock() - position.written_at
+        is_other = position.topic_id != self._role.state_topics[topic]
+        if is_other or position.next_offset > end or age_ms > TOMBSTONE_RETENTION_MS // 2 or age_ms < 0:
+            log.info("local cache thrown away", extra={"topic": topic, "partition": self.number})
+            self._cache.forget(topic)
+            return None
+        return position.next_offset

@@ -1,0 +1,1 @@
+"""The feed: reads each change of a source mailbox once and writes it to the log."""

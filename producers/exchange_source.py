@@ -1,0 +1,292 @@
+"""A source server over EWS: MS-OXWSSYNC, MS-OXWSCORE (GetItem), MS-OXWSBTRF (ExportItems), MS-OXWSFOLD."""
+
+import base64
+import binascii
+from datetime import datetime
+
+from producers import fingerprint
+from producers.round import UNCERTAIN
+from producers.source import (
+    CursorLostError,
+    Described,
+    Failed,
+    FolderSeen,
+    HierarchyPage,
+    ItemPage,
+    Portable,
+)
+from schemas import ews
+from schemas.change import Summary
+from schemas.ews import M, T, child_text
+from schemas.ports import AnswerUnknown, CallRefused, Element, EwsSession, ServerAnswer
+
+SYNC_ITEMS_MAX = 512
+CURSOR_LOST = "ErrorInvalidSyncStateData"
+_FIRST_FLAG_VERSION = (15, 0)
+
+_PORTABLE_PROPERTIES = (
+    ews.MESSAGE_FLAGS,
+    ews.DELIVERY_TIME,
+    ews.SUBMIT_TIME,
+    ews.ICON_INDEX,
+    ews.LAST_VERB,
+    ews.LAST_VERB_TIME,
+)
+
+
+class ExchangeSource:
+    """Reads mailboxes through one session; nothing is re-sent."""
+
+    def __init__(self, session: EwsSession) -> None:
+        self._session = session
+        self._distinguished: dict[str, dict[str, str]] = {}
+
+    @property
+    def version(self) -> str:
+        """Version of the server as last seen."""
+        return self._session.server_version
+
+    def hierarchy(self, address: str, cursor: str) -> HierarchyPage:
+        """Read one page of folders below msgfolderroot; the root itself comes with the first page."""
+        state = f"<m:SyncState>{cursor}</m:SyncState>" if cursor else ""
+        body = (
+            "<m:SyncFolderHierarchy><m:FolderShape><t:BaseShape>Default</t:BaseShape>"
+            '<t:AdditionalProperties><t:FieldURI FieldURI="folder:ParentFolderId"/>'
+            '<t:FieldURI FieldURI="folder:FolderClass"/></t:AdditionalProperties></m:FolderShape>'
+            f"<m:SyncFolderId>{ews.distinguished_ref('msgfolderroot')}</m:SyncFolderId>{state}"
+            "</m:SyncFolderHierarchy>"
+        )
+        names = self._distinguished_names(address)
+        message = self._sync("SyncFolderHierarchy", address, body)
+        seen, gone = [], []
+        for change in message.iterfind(f"{M}Changes/*"):
+            if change.tag == f"{T}Delete":
+                gone.append(_id(change.find(f"{T}FolderId")))
+            elif (folder := next(iter(change), None)) is not None and folder.tag != f"{T}SearchFolder":
+                seen.append(_folder(folder, names))
+        return HierarchyPage(
+            seen=tuple(seen),
+            gone=tuple(gone),
+            cursor=child_text(message, f"{M}SyncState"),
+            is_last=child_text(message, f"{M}IncludesLastFolderInRange") == "true",
+        )
+
+    def items(self, address: str, folder_id: str, cursor: str) -> ItemPage:
+        """Read one page of at most 512 item changes, ids only."""
+        state = f"<m:SyncState>{cursor}</m:SyncState>" if cursor else ""
+        body = (
+            "<m:SyncFolderItems><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>"
+            f"<m:SyncFolderId>{ews.folder_ref(folder_id)}</m:SyncFolderId>{state}"
+            f"<m:MaxChangesReturned>{SYNC_ITEMS_MAX}</m:MaxChangesReturned></m:SyncFolderItems>"
+        )
+        message = self._sync("SyncFolderItems", address, body)
+        saved: dict[str, None] = {}
+        flags: dict[str, bool] = {}
+        gone: dict[str, None] = {}
+        for change in message.iterfind(f"{M}Changes/*"):
+            if change.tag == f"{T}Delete":
+                gone[_id(change.find(f"{T}ItemId"))] = None
+            elif change.tag == f"{T}ReadFlagChange":
+                flags[_id(change.find(f"{T}ItemId"))] = child_text(change, f"{T}IsRead") == "true"
+            else:
+                saved[_id(change.find(f"*/{T}ItemId"))] = None
+        return ItemPage(
+            saved=tuple(saved),
+            read_flags=tuple(flags.items()),
+            gone=tuple(gone),
+            cursor=child_text(message, f"{M}SyncState"),
+            is_last=child_text(message, f"{M}IncludesLastItemInRange") == "true",
+        )
+
+    def describe(self, address: str, item_ids: list[str]) -> list[Described | Failed]:
+        """Fetch small properties of items."""
+        if not item_ids:
+            return []
+        fields = [
+            "item:ItemClass", "item:Subject", "item:DateTimeSent", "item:DateTimeReceived", "item:Size",
+            "item:HasAttachments", "item:IsDraft", "item:Categories", "item:Importance",
+            "item:LastModifiedTime", "item:ParentFolderId", "message:IsRead", "message:From",
+            "message:InternetMessageId",
+        ]  # fmt: skip
+        if self._has_flag_element():
+            fields.append("item:Flag")
+        uris = "".join(f'<t:FieldURI FieldURI="{f}"/>' for f in fields) + ews.SEARCH_KEY.uri
+        shape = f"<t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>{uris}</t:AdditionalProperties>"
+        answers = self._get_items(address, item_ids, shape)
+        return [_described(m, time) if m.is_done else Failed(m.code) for m, time in answers]
+
+    def export(self, address: str, item_ids: list[str]) -> list[bytes | Failed]:
+        """Fetch export streams; one that is not whole is Failed."""
+        if not item_ids:
+            return []
+        refs = "".join(map(ews.item_ref, item_ids))
+        body = f"<m:ExportItems><m:ItemIds>{refs}</m:ItemIds></m:ExportItems>"
+        answers = self._session.call("ExportItems", address, body, len(item_ids))
+        return [_stream(m) if m.is_done else Failed(m.code) for m in answers.messages]
+
+    def portable(self, address: str, item_ids: list[str]) -> list[Portable | Failed]:
+        """Fetch MIME and the properties MIME does not hold."""
+        if not item_ids:
+            return []
+        uris = '<t:FieldURI FieldURI="item:MimeContent"/>' + "".join(p.uri for p in _PORTABLE_PROPERTIES)
+        shape = f"<t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>{uris}</t:AdditionalProperties>"
+        answers = self._get_items(address, item_ids, shape)
+        return [_portable(m) if m.is_done else Failed(m.code) for m, _ in answers]
+
+    def probe(self, address: str, folder_ids: list[str]) -> dict[str, str]:
+        """Read commit time, deletions and count of every folder in one call (facts: the cheap probe)."""
+        if not folder_ids:
+            return {}
+        uris = (
+            '<t:FieldURI FieldURI="folder:TotalCount"/>' + ews.COMMIT_TIME_MAX.uri + ews.DELETED_COUNT.uri
+        )
+        refs = "".join(map(ews.folder_ref, folder_ids))
+        body = (
+            "<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape>"
+            f"<t:AdditionalProperties>{uris}</t:AdditionalProperties></m:FolderShape>"
+            f"<m:FolderIds>{refs}</m:FolderIds></m:GetFolder>"
+        )
+        answers = self._session.call("GetFolder", address, body, len(folder_ids))
+        found = {}
+        for folder_id, message in zip(folder_ids, answers.messages, strict=True):
+            folder = message.element.find(f"{M}Folders/*")
+            if message.is_done and folder is not None:
+                found[folder_id] = _probe(folder, answers.server_time_seconds)
+        return found
+
+    def _get_items(self, address: str, item_ids: list[str], shape: str) -> list[tuple[ServerAnswer, int]]:
+        refs = "".join(map(ews.item_ref, item_ids))
+        body = f"<m:GetItem><m:ItemShape>{shape}</m:ItemShape><m:ItemIds>{refs}</m:ItemIds></m:GetItem>"
+        answers = self._session.call("GetItem", address, body, len(item_ids))
+        return [(m, answers.server_time_seconds) for m in answers.messages]
+
+    def _sync(self, operation: str, address: str, body: str) -> Element:
+        message = self._session.call(operation, address, body, 1).messages[0]
+        if message.code == CURSOR_LOST:
+            raise CursorLostError(message.text)
+        if not message.is_done:
+            raise CallRefused(message.code, message.text)
+        if not child_text(message.element, f"{M}SyncState"):
+            raise AnswerUnknown("MalformedAnswer", f"{operation} answered without a sync state")
+        return message.element
+
+    def _has_flag_element(self) -> bool:
+        major, minor = (int(n) for n in self.version.split(".")[:2])
+        return (major, minor) >= _FIRST_FLAG_VERSION
+
+    def _distinguished_names(self, address: str) -> dict[str, str]:
+        """Return FolderId to distinguished id; asked once a mailbox, because 2010 does not say it in Sync."""
+        if address not in self._distinguished:
+            wanted = ("msgfolderroot", *ews.DISTINGUISHED_FOLDERS)
+            refs = "".join(map(ews.distinguished_ref, wanted))
+            body = (
+                "<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>"
+                f"<m:FolderIds>{refs}</m:FolderIds></m:GetFolder>"
+            )
+            answers = self._session.call("GetFolder", address, body, len(wanted)).messages
+            self._distinguished[address] = {
+                _id(m.element.find(f"{M}Folders/*/{T}FolderId")): name
+                for name, m in zip(wanted, answers, strict=True)
+                if m.is_done
+            }
+        return self._distinguished[address]
+
+
+def _id(element: Element | None) -> str:
+    if element is None or not element.get("Id"):
+        raise AnswerUnknown("MalformedAnswer", "an answer lacks an id")
+    return str(element.get("Id"))
+
+
+def _folder(folder: Element, names: dict[str, str]) -> FolderSeen:
+    folder_id = _id(folder.find(f"{T}FolderId"))
+    parent = folder.find(f"{T}ParentFolderId")
+    parent_id = _id(parent) if parent is not None else ""
+    return FolderSeen(
+        folder_id=folder_id,
+        parent_id="" if names.get(parent_id) == "msgfolderroot" else parent_id,
+        name=child_text(folder, f"{T}DisplayName"),
+        folder_class=child_text(folder, f"{T}FolderClass"),
+        distinguished=names.get(folder_id, ""),
+    )
+
+
+def _described(message: ServerAnswer, server_time_seconds: int) -> Described | Failed:
+    item = message.element.find(f"{M}Items/*")
+    if item is None:
+        return Failed("MalformedAnswer")
+    reference = item.find(f"{T}ItemId")
+    modified = child_text(item, f"{T}LastModifiedTime")
+    summary = Summary(
+        item_class=child_text(item, f"{T}ItemClass", "IPM.Note"),
+        subject=child_text(item, f"{T}Subject"),
+        sender=child_text(item, f"{T}From/{T}Mailbox/{T}EmailAddress"),
+        message_id=child_text(item, f"{T}InternetMessageId"),
+        sent_at=child_text(item, f"{T}DateTimeSent"),
+        received_at=child_text(item, f"{T}DateTimeReceived"),
+        size_bytes=int(child_text(item, f"{T}Size", "0")),
+        has_attachments=child_text(item, f"{T}HasAttachments") == "true",
+        is_draft=child_text(item, f"{T}IsDraft") == "true",
+    )
+    search_key = ews.value_of(ews.extended_values(item), ews.SEARCH_KEY)
+    return Described(
+        item_id=_id(reference),
+        change_key=str(reference.get("ChangeKey", "")),
+        folder_id=_id(item.find(f"{T}ParentFolderId")),
+        search_key=_hex_of_base64(search_key),
+        fingerprint=fingerprint.cheap(summary, modified, is_at_rest=_is_at_rest(modified, server_time_seconds)),
+        marks=ews.marks_of(item),
+        summary=summary,
+    )
+
+
+def _stream(message: ServerAnswer) -> bytes | Failed:
+    data = message.element.find(f".//{M}Data")
+    try:
+        body = base64.b64decode(child_text(data, "."), validate=False)
+    except binascii.Error:
+        return Failed("TruncatedStream")
+    is_whole = body and not body.rstrip().endswith(ews.TRUNCATED)
+    return body if is_whole else Failed("TruncatedStream")
+
+
+def _portable(message: ServerAnswer) -> Portable | Failed:
+    item = message.element.find(f"{M}Items/*")
+    content = child_text(item, f"{T}MimeContent")
+    if item is None or not content:
+        return Failed("NoMimeContent")
+    try:
+        mime = base64.b64decode(content)
+    except binascii.Error:
+        return Failed("MalformedAnswer")
+    values = ews.extended_values(item)
+    found = {p.tag.lower(): ews.value_of(values, p) for p in _PORTABLE_PROPERTIES}
+    return Portable(mime, {tag: value for tag, value in found.items() if value})
+
+
+def _probe(folder: Element, server_time_seconds: int) -> str:
+    values = ews.extended_values(folder)
+    committed = ews.value_of(values, ews.COMMIT_TIME_MAX)
+    deleted = ews.value_of(values, ews.DELETED_COUNT)
+    total = child_text(folder, f"{T}TotalCount")
+    if not committed:
+        # a folder that never held anything has no commit time; a server that has none proves nothing
+        return f"/{deleted}/{total}" if total == "0" else ""
+    is_certain = _is_at_rest(committed, server_time_seconds)
+    return f"{committed}/{deleted}/{total}" + ("" if is_certain else UNCERTAIN)
+
+
+def _is_at_rest(written: str, server_time_seconds: int) -> bool:
+    """Tell whether a time of the server lies long enough before its own clock to be told from a later one."""
+    try:
+        changed = datetime.fromisoformat(written).timestamp()
+    except ValueError:
+        return False
+    return bool(server_time_seconds) and changed + fingerprint.REST_SECONDS <= server_time_seconds
+
+
+def _hex_of_base64(value: str) -> str:
+    try:
+        return base64.b64decode(value).hex()
+    except binascii.Error:
+        return ""

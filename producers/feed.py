@@ -1,0 +1,222 @@
+"""The loop of one partition: orders and doorbell in, rounds of its mailboxes, one transaction after another.
+
+State: an index a mailbox (restored when first needed), rounds under way, a schedule.
+Order: orders are applied in the transaction that commits their position; parts are published in the order
+they were drafted, at most one a mailbox in a transaction.
+Failure: a failed call postpones its mailbox; PartitionLost drops everything here and ownership begins anew.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from producers.capture import Capture, Dirt, Part
+from producers.contents import ContentReader
+from producers.index import MailboxIndex
+from producers.lineage import last_versions
+from producers.orders import apply_order
+from producers.publisher import Publisher
+from producers.round import SOURCE_WENT_BACK
+from producers.schedule import Turn
+from producers.source import CursorLostError, Source
+from producers.spool import Spool
+from schemas.change import Form, Version
+from schemas.codec import decode
+from schemas.faults import Disposition, disposition_of
+from schemas.metrics import FeedMetrics
+from schemas.ports import CallFailed, Clock, Incoming, LogReader, OwnedPartition
+from schemas.state import Order
+from schemas.topics import Topics
+
+log = logging.getLogger(__name__)
+
+TRANSACTION_SIZE_BYTES_MAX = 32_000_000
+ORDERS_MAX = 100
+PAUSED_RETRY_SECONDS = 300.0
+
+
+class HaltError(Exception):
+    """This server or we ourselves are in a state no mailbox can work in; a person has to act."""
+
+
+class Doorbell(Protocol):
+    """Says which folders of which mailboxes were touched; may lose any of it."""
+
+    def watch(self, mailboxes: Mapping[str, str]) -> None:
+        """Listen to these mailboxes (id to address), besides those of other partitions."""
+        ...
+
+    def rung(self, mailbox: str) -> Dirt | None:
+        """Return and forget what was heard of a mailbox."""
+        ...
+
+    def wait(self, timeout_seconds: float) -> None:
+        """Return when something was heard, or after the time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedSettings:
+    """Intervals in seconds, the content forms the targets take, and the targets' names."""
+
+    poll_interval_seconds: float = 30.0
+    heartbeat_seconds: float = 30.0
+    forms: tuple[Form, ...] = (Form.STREAM,)
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Mailbox:
+    capture: Capture
+    turn: Turn
+    parts: Iterator[Part] | None = None
+    recorded_at: int = 0
+
+
+class Feed:
+    """Captures the mailboxes of one owned partition until it is asked to stop."""
+
+    def __init__(
+        self,
+        owned: OwnedPartition,
+        source: Source,
+        topics: Topics,
+        settings: FeedSettings,
+        spool: Spool,
+        doorbell: Doorbell,
+        clock: Clock,
+        metrics: FeedMetrics,
+    ) -> None:
+        self._owned = owned
+        self._source = source
+        self._topics = topics
+        self._settings = settings
+        self._contents = ContentReader(source, spool, settings.forms)
+        self._doorbell = doorbell
+        self._clock = clock
+        self._metrics = metrics
+        self._publisher = Publisher(owned, topics, source.version, clock)
+        self._mailboxes: dict[str, _Mailbox] = {}
+        self._lineage: tuple[dict[str, Version], dict[str, int]] | None = None
+
+    def run(self, registered: Callable[[], Mapping[str, str]], orders: LogReader) -> None:
+        """Work until the partition is to be given up; `registered` is mailbox id to source address."""
+        while self._owned.still_owned():
+            self._take_up(registered())
+            ordered = self._obey(orders.read(ORDERS_MAX, 0.0))
+            self._begin_rounds()
+            parts = self._gather()
+            positions = {self._topics.orders(self._topics.source): orders.position} if ordered else {}
+            self._publish(parts + self._heartbeats(parts), positions)
+            if not parts and not ordered:
+                self._doorbell.wait(0.1)
+
+    def _take_up(self, registered: Mapping[str, str]) -> None:
+        new = {m: a for m, a in registered.items() if m not in self._mailboxes}
+        if not new:
+            return
+        for mailbox, address in new.items():
+            index = MailboxIndex.restore(mailbox, self._topics, self._owned)
+            capture = Capture(self._source, address, index, self._contents, self._clock)
+            self._mailboxes[mailbox] = _Mailbox(capture, Turn())
+            if index.record.generation == 0:
+                self._begin_generation(capture)
+        self._doorbell.watch(registered)
+
+    def _begin_generation(self, capture: Capture) -> None:
+        if self._lineage is None:
+            self._lineage = last_versions(self._owned, self._topics, self._settings.targets)
+        record = capture.index.record
+        in_log, in_ledgers = (found.get(record.mailbox) for found in self._lineage)
+        highest = max(in_log.generation if in_log else 0, in_ledgers or 0)
+        previous = in_log if in_log and in_log.generation == highest else None
+        reason = "first copy" if highest == 0 else "new generation"
+        log.info("begin generation", extra={"mailbox": record.mailbox, "generation": highest + 1})
+        capture.index.record = replace(record, generation=highest + 1, next_sequence=1)
+        capture.begin_seed(previous, reason)
+
+    def _obey(self, incoming: list[Incoming]) -> bool:
+        for record in incoming:
+            order = decode(record.value) if record.value else None
+            if isinstance(order, Order) and (mailbox := self._mailboxes.get(order.mailbox)):
+                apply_order(mailbox.capture, order, self._clock())
+                mailbox.turn.ring(set(), hierarchy=True)
+                mailbox.recorded_at = 0
+        return bool(incoming)
+
+    def _begin_rounds(self) -> None:
+        now = self._clock()
+        for name, mailbox in self._mailboxes.items():
+            if dirt := self._doorbell.rung(name):
+                mailbox.turn.ring(set(dirt.folders), hierarchy=dirt.is_hierarchy_dirty)
+            is_free = mailbox.parts is None and not mailbox.capture.index.record.paused
+            if is_free and mailbox.turn.is_due(now, mailbox.capture.next_owed_at()):
+                mailbox.parts = mailbox.capture.parts(
+                    mailbox.turn.begin(now, self._settings.poll_interval_seconds)
+                )
+
+    def _gather(self) -> list[tuple[Capture, Part]]:
+        """Take the next part of each round under way, up to the size of a transaction."""
+        parts: list[tuple[Capture, Part]] = []
+        size_bytes = 0
+        for name, mailbox in self._mailboxes.items():
+            if mailbox.parts is None or size_bytes >= TRANSACTION_SIZE_BYTES_MAX:
+                continue
+            try:
+                part = next(mailbox.parts)
+            except StopIteration:
+                mailbox.parts = None
+                mailbox.turn.succeed()
+                self._metrics.rounds.inc()
+            except (CallFailed, CursorLostError) as failure:
+                mailbox.parts = None
+                self._postpone(name, mailbox, failure)
+            else:
+                parts.append((mailbox.capture, part))
+                size_bytes += part.size_bytes
+        return parts
+
+    def _postpone(self, name: str, mailbox: _Mailbox, failure: CallFailed | CursorLostError) -> None:
+        code = failure.code if isinstance(failure, CallFailed) else "ErrorInvalidSyncStateData"
+        back_off_seconds = failure.back_off_seconds if isinstance(failure, CallFailed) else 0.0
+        disposition = disposition_of(code)
+        self._metrics.call_failures.labels(code=code).inc()
+        if code == SOURCE_WENT_BACK:
+            index = mailbox.capture.index
+            index.record = replace(index.record, paused=code)
+            mailbox.recorded_at = 0
+        elif disposition is Disposition.HALT:
+            raise HaltError(f"source: {failure}")
+        elif disposition is Disposition.PAUSE:
+            back_off_seconds = PAUSED_RETRY_SECONDS
+        mailbox.turn.fail(self._clock(), back_off_seconds)
+        log.warning("round ended early", extra={"mailbox": name, "code": code, "disposition": disposition.value})
+
+    def _heartbeats(self, parts: list[tuple[Capture, Part]]) -> list[tuple[Capture, Part]]:
+        """Add the mailbox records that were not written for a while: certain-up-to moves on when idle."""
+        now = self._clock()
+        written = {capture.index.record.mailbox for capture, _ in parts}
+        beats: list[tuple[Capture, Part]] = []
+        for name, mailbox in self._mailboxes.items():
+            is_idle_and_old = (
+                mailbox.parts is None and now - mailbox.recorded_at >= self._settings.heartbeat_seconds * 1000
+            )
+            if name not in written and (is_idle_and_old or mailbox.recorded_at == 0):
+                beats.append((mailbox.capture, mailbox.capture.take_part()))
+                written.add(name)
+        for name in written:
+            self._mailboxes[name].recorded_at = now
+        return beats
+
+    def _publish(self, parts: list[tuple[Capture, Part]], positions: Mapping[str, int]) -> None:
+        if not parts and not positions:
+            return
+        self._metrics.changes.inc(self._publisher.publish(parts, positions))
+        self._metrics.content_bytes.inc(sum(part.size_bytes for _, part in parts))
+        for capture, _ in parts:
+            record, index = capture.index.record, capture.index
+            self._metrics.certain_up_to.labels(mailbox=record.mailbox).set(record.certain_up_to / 1000)
+            self._metrics.owed.labels(mailbox=record.mailbox).set(len(index.owed))
+            self._metrics.pending.labels(mailbox=record.mailbox).set(len(index.pending))
+            self._metrics.paused.labels(mailbox=record.mailbox).set(bool(record.paused))

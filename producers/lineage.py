@@ -1,0 +1,31 @@
+"""Which generation comes next for a mailbox without a record (design §3).
+
+1 + the highest found in the log and in every target's ledger; the first change of it names the last version
+before it, or "unknown" where only a ledger remembers one.
+"""
+
+from collections.abc import Iterable
+
+from schemas.change import Change, Version
+from schemas.codec import decode
+from schemas.ports import OwnedPartition
+from schemas.state import TargetMailbox
+from schemas.topics import Topics
+
+
+def last_versions(
+    owned: OwnedPartition, topics: Topics, targets: Iterable[str]
+) -> tuple[dict[str, Version], dict[str, int]]:
+    """Return, by mailbox, the last version in the log and the highest generation any ledger applied."""
+    in_log: dict[str, Version] = {}
+    for incoming in owned.history(topics.changes):
+        record = decode(incoming.value) if incoming.value else None
+        if isinstance(record, Change):
+            in_log[record.mailbox] = max(record.version, in_log.get(record.mailbox, record.version))
+    in_ledgers: dict[str, int] = {}
+    for target in targets:
+        for incoming in owned.history(topics.target_state(target)):
+            record = decode(incoming.value) if incoming.value else None
+            if isinstance(record, TargetMailbox):
+                in_ledgers[record.mailbox] = max(record.generation, in_ledgers.get(record.mailbox, 0))
+    return in_log, in_ledgers

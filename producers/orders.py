@@ -1,0 +1,34 @@
+"""What an order does to a mailbox of the feed; its effect is committed with the order's position."""
+
+import logging
+from dataclasses import replace
+
+from producers import round as decisions
+from producers.capture import Capture
+from schemas.change import Version
+from schemas.state import Order
+
+log = logging.getLogger(__name__)
+
+
+def apply_order(capture: Capture, order: Order, now: int) -> None:
+    """Obey WANT, SEED, PAUSE and RESUME; other kinds are for other owners and are logged."""
+    index = capture.index
+    match order.kind:
+        case "WANT":
+            for item in order.items:
+                if entry := index.entries.get(item):
+                    decisions.want(index, entry, now, order.target, order.reason)
+        case "SEED":
+            last = index.record.next_sequence - 1
+            if not index.record.seed_begun:
+                capture.begin_seed(Version(generation=index.record.generation, sequence=last), order.reason)
+        case "PAUSE":
+            index.record = replace(index.record, paused=order.reason or "paused by an operator")
+        case "RESUME":
+            if index.record.paused == decisions.SOURCE_WENT_BACK:
+                for folder in list(index.folders.values()):
+                    index.put_folder(replace(folder, cursor="", probe=""))
+            index.record = replace(index.record, paused="")
+        case _:
+            log.warning("order not for a feed", extra={"mailbox": order.mailbox, "kind": order.kind})

@@ -1,0 +1,246 @@
+"""Decisions of a round: answers of the source and the index in, changes out. No I/O, clock or randomness.
+
+Every function leaves the index and the returned operations consistent: whatever is in one is in the other,
+so a transaction may be cut after any of them (design §4: no cursor before its changes, no change without
+its index entry).
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from producers.index import MailboxIndex
+from producers.source import Described, FolderSeen, HierarchyPage
+from schemas.change import FolderDeleted, FolderSaved, ItemDeleted, ItemMarked, ItemMoved, ItemRef, ItemUnreadable, Marks
+from schemas.identity import item_key
+from schemas.ports import CallRefused
+from schemas.state import IndexEntry, Owed, SourceFolder
+
+UNREADABLE_ATTEMPTS = 5
+RETRY_SECONDS_MAX = 3600
+UNCERTAIN = "?"
+"""Ends a probe value that a later change could leave equal: times come in whole seconds."""
+SOURCE_WENT_BACK = "SourceWentBack"
+
+
+class Content(Enum):
+    """What an update means for content."""
+
+    SAME = "same"
+    COMPARE = "compare decoded content first"
+    CHANGED = "changed, or not known to be the same"
+
+
+def see_hierarchy(index: MailboxIndex, page: HierarchyPage) -> list[FolderSaved]:
+    """Take over one page of the hierarchy: folders saved, parents first; folders gone wait for their items."""
+    saved = []
+    for seen in _parents_first(page.seen):
+        known = index.folders.get(seen.folder_id)
+        facts = {
+            "parent_id": seen.parent_id,
+            "name": seen.name,
+            "folder_class": seen.folder_class,
+            "distinguished": seen.distinguished,
+            "gone": False,
+        }
+        folder = replace(known, **facts) if known else SourceFolder(folder_id=seen.folder_id, **facts)
+        if folder != known:
+            index.put_folder(folder)
+            saved.append(folder_saved(folder))
+    for folder_id in page.gone:
+        if known := index.folders.get(folder_id):
+            index.put_folder(replace(known, gone=True))
+            for entry in index.in_folder(folder_id):
+                see_gone(index, entry.item_id)
+    return saved
+
+
+def folder_saved(folder: SourceFolder) -> FolderSaved:
+    """Return the change that states a folder completely."""
+    return FolderSaved(
+        folder_id=folder.folder_id,
+        parent_id=folder.parent_id,
+        name=folder.name,
+        folder_class=folder.folder_class,
+        distinguished=folder.distinguished,
+    )
+
+
+def _parents_first(seen: tuple[FolderSeen, ...]) -> list[FolderSeen]:
+    by_id = {f.folder_id: f for f in seen}
+    ordered: dict[str, FolderSeen] = {}
+
+    def visit(folder: FolderSeen, depth: int = 0) -> None:
+        parent = by_id.get(folder.parent_id)
+        if parent and parent.folder_id not in ordered and depth < len(by_id):
+            visit(parent, depth + 1)
+        ordered.setdefault(folder.folder_id, folder)
+
+    for folder in seen:
+        visit(folder)
+    return list(ordered.values())
+
+
+def is_unchanged(folder: SourceFolder, probe: str) -> bool:
+    """Tell whether a probe proves that nothing happened since the folder was read to its end."""
+    return bool(probe) and not probe.endswith(UNCERTAIN) and probe == folder.probe
+
+
+def refuse_step_back(folder: SourceFolder, probe: str) -> None:
+    """Raise CallRefused where a probe is older than the last one: a restored source, not deletions."""
+    if folder.probe and probe and probe.rstrip(UNCERTAIN).split("/")[0] < folder.probe.rstrip(UNCERTAIN).split("/")[0]:
+        raise CallRefused(
+            SOURCE_WENT_BACK,
+            "a folder is older than when it was last read: was the source restored from a backup? "
+            "Look at it, then `mailshadow mailboxes resume`: everything is compared again",
+        )
+
+
+def see_gone(index: MailboxIndex, item_id: str) -> None:
+    """Take over that an id is gone: pending if it was ever published, forgotten otherwise."""
+    entry = index.by_item_id(item_id)
+    if entry is None:
+        return
+    was_said = entry.change_key or (entry.owed and entry.owed.attempts >= UNREADABLE_ATTEMPTS)
+    if was_said:
+        index.put(replace(entry, pending=True))
+    else:
+        index.remove(entry.item)
+
+
+def see_read_flag(index: MailboxIndex, item_id: str, *, is_read: bool) -> ItemMarked | None:
+    """Take over a read flag of a known item; None where nothing is to be said."""
+    entry = index.by_item_id(item_id)
+    if entry is None or entry.marks is None or entry.marks.is_read == is_read:
+        return None
+    return mark(index, entry, replace(entry.marks, is_read=is_read))
+
+
+def mark(index: MailboxIndex, entry: IndexEntry, marks: Marks) -> ItemMarked:
+    """Record and return new marks of an item."""
+    entry = replace(entry, marks=marks)
+    index.put(entry)
+    return ItemMarked(ref=ref_of(entry), marks=marks)
+
+
+def judge(entry: IndexEntry, found: Described) -> Content:
+    """Tell what a fresh look at a known item means for its content."""
+    if entry.owed or not entry.change_key:
+        return Content.CHANGED
+    if entry.change_key == found.change_key:
+        return Content.SAME
+    if entry.fingerprint and entry.fingerprint == found.fingerprint:
+        return Content.SAME
+    return Content.COMPARE if entry.digest else Content.CHANGED
+
+
+def candidates(index: MailboxIndex, found: Described) -> list[IndexEntry]:
+    """Return the entries a new id may be the moved form of: pending ones first, alike ones before others."""
+    alike = [e for e in index.by_search_key(found.search_key) if e.item_id != found.item_id]
+    return sorted(
+        alike,
+        key=lambda e: (not e.pending, not e.fingerprint or e.fingerprint != found.fingerprint, e.marks != found.marks),
+    )
+
+
+def move(index: MailboxIndex, entry: IndexEntry, found: Described) -> ItemMoved:
+    """Record and return that a known item has a new id in another folder; content and marks stay to judge."""
+    moved = replace(entry, item_id=found.item_id, folder_id=found.folder_id, pending=False)
+    if judge(entry, found) is Content.SAME:
+        moved = replace(moved, change_key=found.change_key)
+    index.put(moved)
+    return ItemMoved(ref=ref_of(moved), from_folder_id=entry.folder_id)
+
+
+def newcomer(mailbox: str, item_id: str, folder_id: str, search_key: str = "") -> IndexEntry:
+    """Return the entry of an id never seen before, with nothing fetched yet."""
+    return IndexEntry(
+        item=item_key(mailbox, item_id),
+        item_id=item_id,
+        folder_id=folder_id,
+        change_key="",
+        search_key=search_key,
+        fingerprint="",
+        digest="",
+        marks=None,
+    )
+
+
+def owe(
+    index: MailboxIndex, entry: IndexEntry, reason: str, now: int, targets: tuple[str, ...] = ()
+) -> ItemUnreadable | None:
+    """Record that an item could not be fetched; after the last quick retry that is said, once."""
+    before = entry.owed
+    attempts = before.attempts + 1 if before else 1
+    targets = tuple(sorted({*targets, *(before.targets if before else ())}))
+    wait_seconds = min(2**attempts, RETRY_SECONDS_MAX)
+    owed = Owed(
+        since=before.since if before else now,
+        attempts=attempts,
+        retry_at=now + wait_seconds * 1000,
+        reason=reason,
+        targets=targets,
+    )
+    index.put(replace(entry, owed=owed))
+    if attempts == UNREADABLE_ATTEMPTS:
+        return ItemUnreadable(ref=ref_of(entry), reason=reason, targets=targets)
+    return None
+
+
+def want(index: MailboxIndex, entry: IndexEntry, now: int, target: str, reason: str) -> None:
+    """Mark an item owed at once, for one target or (no target) for everybody."""
+    targets = {target} if target else set()
+    if entry.owed:
+        targets |= set(entry.owed.targets)
+    owed = Owed(since=now, attempts=0, retry_at=0, reason=reason, targets=tuple(sorted(targets)))
+    index.put(replace(entry, owed=owed))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """When, in ticks of this capture, each folder was last known to be read to its end."""
+
+    hierarchy: int
+    folders: dict[str, int]
+
+
+def releasable(index: MailboxIndex, reading: Reading, pending_since: dict[str, int]) -> list[IndexEntry]:
+    """Return pending deletions after which every folder was read, or probed unchanged (design §4).
+
+    One restored from an earlier owner counts from tick 0: everything read since acquiring is after it.
+    """
+    live = [f.folder_id for f in index.folders.values() if not f.gone]
+    oldest = min([reading.hierarchy, *(reading.folders.get(f, -1) for f in live)])
+    return [index.entries[i] for i in sorted(index.pending) if pending_since.get(i, 0) < oldest]
+
+
+def delete(index: MailboxIndex, entry: IndexEntry) -> ItemDeleted:
+    """Forget an item and return its deletion."""
+    index.remove(entry.item)
+    return ItemDeleted(ref=ref_of(entry))
+
+
+def delete_folders(index: MailboxIndex) -> list[FolderDeleted]:
+    """Forget the folders that are gone and empty, children first, and return their deletions."""
+    gone = {f.folder_id: f for f in index.folders.values() if f.gone}
+    occupied = {e.folder_id for e in index.entries.values() if e.folder_id in gone} if gone else set()
+    deleted = []
+    while empty := [
+        f for f in gone if f not in occupied and not any(g.parent_id == f for g in gone.values())
+    ]:
+        for folder_id in empty:
+            del gone[folder_id]
+            index.remove_folder(folder_id)
+            deleted.append(FolderDeleted(folder_id=folder_id))
+    return deleted
+
+
+def ref_of(entry: IndexEntry) -> ItemRef:
+    """Return how the log names an item."""
+    return ItemRef(
+        item=entry.item,
+        item_id=entry.item_id,
+        folder_id=entry.folder_id,
+        change_key=entry.change_key,
+        search_key=entry.search_key,
+        fingerprint=entry.fingerprint,
+    )

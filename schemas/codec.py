@@ -1,0 +1,155 @@
+"""Records to bytes and back: Avro single-object encoding (`C3 01`, CRC-64-AVRO fingerprint, body).
+
+A dataclass maps to the Avro record of its name; converters are compiled once a type from its annotations.
+"""
+
+import dataclasses
+import enum
+import io
+import types
+import typing
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+from typing import Any, Union, get_args, get_origin
+
+import fastavro
+from fastavro.schema import fingerprint, load_schema, to_parsing_canonical_form
+
+from schemas import change, state
+
+MARKER = b"\xc3\x01"
+HEADER_SIZE_BYTES = 10
+NAMESPACE = "mailshadow."
+TOP_LEVEL: tuple[type, ...] = (
+    change.Change,
+    change.Chunk,
+    state.MailboxRecord,
+    state.SourceFolder,
+    state.IndexEntry,
+    state.TargetMailbox,
+    state.TargetFolder,
+    state.ItemRecord,
+    state.Order,
+    state.DeadLetter,
+    state.Registration,
+)
+Convert = Callable[[Any], Any]
+
+
+class CodecError(ValueError):
+    """Bytes that are no record of ours, or a record its schema does not allow."""
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+@cache
+def _record_types() -> dict[str, type]:
+    modules = (change, state)
+    found = [v for m in modules for v in vars(m).values() if dataclasses.is_dataclass(v) and isinstance(v, type)]
+    return {NAMESPACE + t.__name__: t for t in found}
+
+
+@cache
+def _writer(annotation: Any) -> Convert:  # noqa: PLR0911 - one return for each kind of annotation
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        records = [a for a in args if dataclasses.is_dataclass(a)]
+        if len(records) > 1:
+            writers = {a: (NAMESPACE + a.__name__, _writer(a)) for a in records}
+            return lambda v: (writers[type(v)][0], writers[type(v)][1](v))
+        inner = _writer(next(a for a in args if a is not type(None)))
+        return lambda v: None if v is None else inner(v)
+    if origin is tuple:
+        inner = _writer(args[0])
+        return _same if inner is _same else lambda v: [inner(x) for x in v]
+    if dataclasses.is_dataclass(annotation):
+        hints = typing.get_type_hints(annotation)
+        fields = [(f.name, _writer(hints[f.name])) for f in dataclasses.fields(annotation)]
+        return lambda v: {name: convert(getattr(v, name)) for name, convert in fields}
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return lambda v: v.value
+    return _same
+
+
+@cache
+def _reader(annotation: Any) -> Convert:  # noqa: PLR0911 - as _writer
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        records = [a for a in args if dataclasses.is_dataclass(a)]
+        if len(records) > 1:
+            readers = {NAMESPACE + a.__name__: _reader(a) for a in records}
+            return lambda v: readers[v[0]](v[1])
+        inner = _reader(next(a for a in args if a is not type(None)))
+        return lambda v: None if v is None else inner(v)
+    if origin is tuple:
+        inner = _reader(args[0])
+        return tuple if inner is _same else lambda v: tuple(inner(x) for x in v)
+    if dataclasses.is_dataclass(annotation):
+        hints = typing.get_type_hints(annotation)
+        fields = [(f.name, _reader(hints[f.name])) for f in dataclasses.fields(annotation)]
+        build: Callable[..., Any] = typing.cast("Callable[..., Any]", annotation)
+        return lambda v: build(**{name: convert(v[name]) for name, convert in fields})
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return annotation
+    return _same
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Schema:
+    record: type
+    parsed: Any
+    header: bytes
+
+
+@cache
+def _schemas() -> tuple[dict[type, _Schema], dict[bytes, _Schema]]:
+    by_type: dict[type, _Schema] = {}
+    with resources.as_file(resources.files("schemas") / "avro") as folder:
+        for record in TOP_LEVEL:
+            parsed = load_schema(str(folder / f"{NAMESPACE}{record.__name__}.avsc"))
+            canonical = to_parsing_canonical_form(parsed)
+            # fastavro gives the bytes in little-endian order, as the header wants them
+            by_type[record] = _Schema(record, parsed, MARKER + bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO")))
+    return by_type, {s.header: s for s in by_type.values()}
+
+
+def encode(record: Any) -> bytes:
+    """Return the single-object encoding of a top-level record; CodecError if it does not fit its schema."""
+    by_type, _ = _schemas()
+    schema = by_type[type(record)]
+    out = io.BytesIO()
+    out.write(schema.header)
+    try:
+        fastavro.schemaless_writer(out, schema.parsed, _writer(schema.record)(record))
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise CodecError(f"a {schema.record.__name__} does not fit its schema: {error}") from error
+    return out.getvalue()
+
+
+def decode(data: bytes) -> Any:
+    """Return the record that `data` encodes; CodecError if it is unknown or damaged."""
+    _, by_header = _schemas()
+    schema = by_header.get(data[:HEADER_SIZE_BYTES])
+    if schema is None:
+        raise CodecError(
+            f"no schema for a record that begins with {data[:HEADER_SIZE_BYTES].hex() or 'nothing'}: "
+            "written by a newer version? Upgrade the readers first"
+        )
+    stream = io.BytesIO(data)
+    stream.seek(HEADER_SIZE_BYTES)
+    try:
+        raw = fastavro.schemaless_reader(
+            stream, schema.parsed, None, return_record_name=True, return_record_name_override=True
+        )
+        return _reader(schema.record)(raw)
+    except (EOFError, ValueError, TypeError, KeyError, IndexError) as error:
+        raise CodecError(f"a damaged {schema.record.__name__} record: {error}") from error
+
+
+def fingerprints() -> dict[str, str]:
+    """Return the schema fingerprint of every top-level record, in hex as it stands in the header."""
+    by_type, _ = _schemas()
+    return {t.__name__: s.header[2:].hex() for t, s in by_type.items()}

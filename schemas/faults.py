@@ -1,0 +1,136 @@
+"""What went wrong, and who must act: one table for every EWS response code and every transport fault."""
+
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from importlib import resources
+from types import MappingProxyType
+from typing import Any
+
+
+class Disposition(StrEnum):
+    """Who must act on a fault."""
+
+    RETRY = "retry"  # time heals it: try again, with back-off
+    THROTTLE = "throttle"  # the server asks for less: stop every request to it until that ends
+    PARK = "park"  # somebody must look at this item; the rest goes on
+    PAUSE = "pause"  # the mailbox's administrator must act; other mailboxes go on
+    HALT = "halt"  # this server's administrator or we must act; nothing else can go on there
+
+
+class TransportFault(StrEnum):
+    """What can go wrong before there is a response code."""
+
+    CONNECTION_REFUSED = "connection-refused"  # nothing was sent, nor for an unresolved name
+    TLS_FAILED = "tls-failed"  # certificate or protocol not accepted
+    RESET = "reset"  # the connection ended after the request was sent
+    TIMED_OUT = "timed-out"  # no answer, or not all of it, within the limit
+    SHORT_ANSWER = "short-answer"  # fewer bytes, or fewer results, than promised
+    MALFORMED_ANSWER = "malformed-answer"  # not XML, or not SOAP: often a proxy's page
+    HTTP_REDIRECTED = "http-redirected"  # 3xx: credentials must not follow
+    HTTP_BAD_REQUEST = "http-bad-request"  # any other 4xx: the same request would fail again
+    HTTP_UNAUTHORIZED = "http-unauthorized"  # 401, 407, Exchange's 456 and 457
+    HTTP_FORBIDDEN = "http-forbidden"  # 403
+    HTTP_REQUEST_TIMED_OUT = "http-request-timed-out"  # 408: the server gave up reading
+    HTTP_TOO_LARGE = "http-too-large"  # 413
+    HTTP_TOO_MANY = "http-too-many"  # 429
+    HTTP_SERVER_FAILED = "http-server-failed"  # 5xx but 503, without a SOAP fault
+    HTTP_UNAVAILABLE = "http-unavailable"  # 503, also Exchange's answer to too much load
+
+
+_TRANSPORT: dict[str, Disposition] = {
+    TransportFault.CONNECTION_REFUSED: Disposition.RETRY,
+    TransportFault.TLS_FAILED: Disposition.HALT,
+    TransportFault.RESET: Disposition.RETRY,
+    TransportFault.TIMED_OUT: Disposition.RETRY,
+    TransportFault.SHORT_ANSWER: Disposition.RETRY,
+    TransportFault.MALFORMED_ANSWER: Disposition.RETRY,
+    TransportFault.HTTP_REDIRECTED: Disposition.HALT,
+    TransportFault.HTTP_BAD_REQUEST: Disposition.HALT,
+    TransportFault.HTTP_UNAUTHORIZED: Disposition.HALT,
+    TransportFault.HTTP_FORBIDDEN: Disposition.HALT,
+    TransportFault.HTTP_REQUEST_TIMED_OUT: Disposition.RETRY,
+    TransportFault.HTTP_TOO_LARGE: Disposition.PARK,
+    TransportFault.HTTP_TOO_MANY: Disposition.THROTTLE,
+    TransportFault.HTTP_SERVER_FAILED: Disposition.RETRY,
+    TransportFault.HTTP_UNAVAILABLE: Disposition.THROTTLE,
+}
+
+OUTCOME_UNKNOWN = frozenset(
+    {
+        TransportFault.RESET,
+        TransportFault.TIMED_OUT,
+        TransportFault.SHORT_ANSWER,
+        TransportFault.MALFORMED_ANSWER,
+        TransportFault.HTTP_SERVER_FAILED,
+        TransportFault.HTTP_UNAVAILABLE,  # a proxy in front of a server that went on may say it
+    }
+)
+"""Faults after which a write may or may not have happened: look before writing again."""
+
+_HTTP: Mapping[int, TransportFault] = {
+    401: TransportFault.HTTP_UNAUTHORIZED,
+    403: TransportFault.HTTP_FORBIDDEN,
+    407: TransportFault.HTTP_UNAUTHORIZED,
+    408: TransportFault.HTTP_REQUEST_TIMED_OUT,
+    413: TransportFault.HTTP_TOO_LARGE,
+    429: TransportFault.HTTP_TOO_MANY,
+    456: TransportFault.HTTP_UNAUTHORIZED,
+    457: TransportFault.HTTP_UNAUTHORIZED,
+    503: TransportFault.HTTP_UNAVAILABLE,
+}
+
+
+def _read_groups() -> list[dict[str, Any]]:
+    text = resources.files(__package__).joinpath("response_codes.toml").read_text(encoding="utf-8")
+    groups: list[dict[str, Any]] = tomllib.loads(text)["group"]
+    return groups
+
+
+_GROUPS = _read_groups()
+
+DISPOSITIONS: Mapping[str, Disposition] = MappingProxyType(
+    {code: Disposition(group["disposition"]) for group in _GROUPS for code in group["codes"].split()}
+    | _TRANSPORT
+)
+"""The whole table, keyed by EWS ResponseCode (`response_codes.toml`) and by TransportFault."""
+
+
+def _named(name: str) -> frozenset[str]:
+    return frozenset(
+        code for group in _GROUPS if group.get("name") == name for code in group["codes"].split()
+    )
+
+
+GONE = _named("gone")
+"""What was named is not there any more, or not as it was named: look, and decide anew."""
+
+STALE = _named("stale")
+"""Somebody wrote in between: read the current state, and decide anew."""
+
+CURSOR_LOST = _named("cursor_lost")
+"""The server does not know a folder's sync state: read that folder from the start."""
+
+SUBSCRIPTION_LOST = _named("subscription_lost")
+"""A subscription ended or lost its place: subscribe again and probe every folder."""
+
+
+def disposition_of(code: str) -> Disposition:
+    """Say who must act on an EWS ResponseCode or a TransportFault; one that is unknown halts."""
+    return DISPOSITIONS.get(code, Disposition.HALT)
+
+
+def fault_of_status(status: int) -> TransportFault:
+    """Name the fault of an HTTP status that is not a success and came without a SOAP fault (RFC 9110 §15).
+
+    Raises ValueError for a status below 300.
+    """
+    if status < 300:  # noqa: PLR2004 - RFC 9110: 2xx is success
+        raise ValueError(f"HTTP status {status} is not a fault.")
+    if status in _HTTP:
+        return _HTTP[status]
+    if status < 400:  # noqa: PLR2004 - RFC 9110: 3xx is redirection
+        return TransportFault.HTTP_REDIRECTED
+    if status < 500:  # noqa: PLR2004 - RFC 9110: 4xx is the client's error
+        return TransportFault.HTTP_BAD_REQUEST
+    return TransportFault.HTTP_SERVER_FAILED

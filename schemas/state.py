@@ -1,0 +1,197 @@
+"""Compacted state, orders, evidence and the registry (Avro records of the same names in `schemas/avro`)."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from schemas.change import Marks, Version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxRecord:
+    """What the feed knows of a mailbox as a whole; times in milliseconds since 1970 (UTC)."""
+
+    mailbox: str
+    role: str = "MIRRORING"
+    generation: int = 0
+    next_sequence: int = 1
+    seed_begun: int = 0
+    certain_up_to: int = 0
+    hierarchy_cursor: str = ""
+    paused: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFolder:
+    """A folder of the source and how far it was read; an empty `probe` means unknown.
+
+    `gone`: deleted at the source, published once its last item is.
+    """
+
+    folder_id: str
+    parent_id: str
+    name: str
+    folder_class: str
+    distinguished: str
+    cursor: str = ""
+    complete: bool = False
+    probe: str = ""
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """Why an item that Sync named was not fetched yet, and when to try again (milliseconds)."""
+
+    since: int
+    attempts: int
+    retry_at: int
+    reason: str
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexEntry:
+    """What the feed knows of one item of the source; `change_key` is that of what was fetched."""
+
+    item: str
+    item_id: str
+    folder_id: str
+    change_key: str
+    search_key: str
+    fingerprint: str
+    digest: str
+    marks: Marks | None
+    pending: bool = False
+    owed: Owed | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetMailbox:
+    """What a replay knows of one target mailbox as a whole."""
+
+    mailbox: str
+    generation: int = 0
+    applied_sequence: int = 0
+    waiting: str = ""
+    seed_begun: int = 0
+    unsettled: tuple[str, ...] = ()
+    staging: dict[str, str] = field(default_factory=dict)
+    applied_at: int = 0
+    behind: str = ""
+    own_offset: int = -1
+
+    @property
+    def applied(self) -> Version:
+        """The version of the last applied change."""
+        return Version(generation=self.generation, sequence=self.applied_sequence)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetFolder:
+    """A source folder and the target folder that stands for it; `created` if we made it."""
+
+    folder_id: str
+    target_id: str
+    parent_id: str
+    name: str
+    folder_class: str
+    distinguished: str
+    created: bool
+    generation: int
+    sequence: int
+
+    @property
+    def version(self) -> Version:
+        """The version that last named it."""
+        return Version(generation=self.generation, sequence=self.sequence)
+
+
+class IntentKind(StrEnum):
+    """What is about to be written."""
+
+    PLACE = "PLACE"
+    MARK = "MARK"
+    MOVE = "MOVE"
+    DELETE = "DELETE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A visible write about to be sent: by which id, and by which nonce it is known to be done (design §6)."""
+
+    kind: IntentKind
+    generation: int
+    sequence: int
+    nonce: str
+    target_id: str
+    change_key: str
+    folder_id: str
+    replaced_id: str
+    source_change_key: str
+    marks: Marks | None = None
+
+
+class ItemState(StrEnum):
+    """PRESENT: the target holds it. PARKED: its content is behind. WANTED: asked of the feed."""
+
+    PRESENT = "PRESENT"
+    PARKED = "PARKED"
+    WANTED = "WANTED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRecord:
+    """What a target is known to hold of one item; an empty `target_id` means nothing."""
+
+    item: str
+    state: ItemState
+    generation: int
+    sequence: int
+    source_change_key: str
+    folder_id: str
+    marks: Marks | None
+    target_id: str
+    target_change_key: str
+    nonce: str
+    reason: str = ""
+    intent: Intent | None = None
+
+    @property
+    def version(self) -> Version:
+        """The version that last wrote it."""
+        return Version(generation=self.generation, sequence=self.sequence)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What an operator (empty `target`) or a replay asks of the owner of a partition."""
+
+    mailbox: str
+    kind: str
+    items: tuple[str, ...]
+    target: str
+    reason: str
+    issued_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """Evidence of a change that could not be applied: the change record byte for byte, and why."""
+
+    mailbox: str
+    item: str
+    target: str
+    reason: str
+    detail: str
+    attempts: int
+    at: int
+    change: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """A mailbox that is mirrored: its address at the source and at each target."""
+
+    mailbox: str
+    source: str
+    targets: dict[str, str]

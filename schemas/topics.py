@@ -1,0 +1,112 @@
+"""The catalogue of topics: `<pipeline>.<kind>.<server or pair>` (design §3)."""
+
+from dataclasses import dataclass
+
+DAY_MS = 24 * 3600 * 1000
+CHANGES_RETENTION_MS = 14 * DAY_MS
+DEAD_LETTERS_RETENTION_MS = 180 * DAY_MS
+TOMBSTONE_RETENTION_MS = DAY_MS
+PARTITION_COUNT_DEFAULT = 12
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSettings:
+    """A topic as it has to be: name, partitions and configuration."""
+
+    name: str
+    partition_count: int
+    config: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Names of one pipeline's topics, its groups and its transactional ids."""
+
+    pipeline: str
+    source: str
+
+    @property
+    def changes(self) -> str:
+        """Change records and body chunks."""
+        return f"{self.pipeline}.changes.{self.source}"
+
+    @property
+    def mailboxes(self) -> str:
+        """The feed's mailbox records."""
+        return f"{self.pipeline}.mailboxes.{self.source}"
+
+    @property
+    def source_state(self) -> str:
+        """Folders with their cursors, and the index."""
+        return f"{self.pipeline}.source-state.{self.source}"
+
+    @property
+    def control(self) -> str:
+        """The registry of mailboxes."""
+        return f"{self.pipeline}.control"
+
+    def orders(self, server: str) -> str:
+        """What is asked of the owner of a partition at a server."""
+        return f"{self.pipeline}.orders.{server}"
+
+    def target_state(self, target: str) -> str:
+        """The ledger of one target."""
+        return f"{self.pipeline}.target-state.{self.source}-{target}"
+
+    def dead_letters(self, target: str) -> str:
+        """Evidence of what could not be applied at one target."""
+        return f"{self.pipeline}.dead-letters.{self.source}-{target}"
+
+    @property
+    def feed_group(self) -> str:
+        """The consumer group of the feed; also the stem of its transactional ids."""
+        return f"{self.pipeline}.feed.{self.source}"
+
+    def replay_group(self, target: str) -> str:
+        """The consumer group of one target's replay; also the stem of its transactional ids."""
+        return f"{self.pipeline}.replay.{self.source}-{target}"
+
+    def catalogue(self, targets: tuple[str, ...], partition_count: int) -> list[TopicSettings]:
+        """Every topic of the pipeline with the configuration it needs."""
+        log = {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime"}
+        state = {
+            "cleanup.policy": "compact",
+            "delete.retention.ms": str(TOMBSTONE_RETENTION_MS),
+            "min.cleanable.dirty.ratio": "0.3",
+        }
+        changes = log | {"retention.ms": str(CHANGES_RETENTION_MS)}
+        letters = log | {"retention.ms": str(DEAD_LETTERS_RETENTION_MS)}
+        wanted = [
+            TopicSettings(self.changes, partition_count, changes),
+            TopicSettings(self.mailboxes, partition_count, state),
+            TopicSettings(self.source_state, partition_count, state),
+            TopicSettings(self.orders(self.source), partition_count, changes),
+            TopicSettings(self.control, 1, state),
+        ]
+        for target in targets:
+            wanted += [
+                TopicSettings(self.target_state(target), partition_count, state),
+                TopicSettings(self.dead_letters(target), partition_count, letters),
+                TopicSettings(self.orders(target), partition_count, changes),
+            ]
+        return wanted
+
+
+def mailbox_key(mailbox: str) -> str:
+    """Key of a mailbox's own record in a state topic."""
+    return mailbox
+
+
+def folder_key(mailbox: str, folder_id: str) -> str:
+    """Key of a folder in a state topic."""
+    return f"{mailbox}/folder/{folder_id}"
+
+
+def item_record_key(mailbox: str, item: str) -> str:
+    """Key of an item in a state topic."""
+    return f"{mailbox}/item/{item}"
+
+
+def change_record_key(mailbox: str, subject: str) -> str:
+    """Key of a change or a chunk in the log."""
+    return f"{mailbox}/{subject}"
