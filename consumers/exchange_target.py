@@ -11,7 +11,11 @@ from schemas.ports import CallRefused, Element, EwsSession, ServerAnswer
 
 LISTED_ITEMS_MAX = 1_000
 _FLAGS_SINCE = (15, 0)
-_FOLDER_ELEMENTS = {"IPF.Appointment": "CalendarFolder", "IPF.Contact": "ContactsFolder", "IPF.Task": "TasksFolder"}
+_FOLDER_ELEMENTS = {
+    "IPF.Appointment": "CalendarFolder",
+    "IPF.Contact": "ContactsFolder",
+    "IPF.Task": "TasksFolder",
+}
 _PROPERTIES = {
     p.tag.lower(): p
     for p in (
@@ -58,10 +62,16 @@ class ExchangeTarget:
         folders = [_folder(f) for f in message.element.iterfind(f"{M}RootFolder/{T}Folders/*")]
         return next((f for f in folders if f.name.casefold() == name.casefold()), None)
 
-    def create_folder(self, address: str, parent_id: str, name: str, folder_class: str, *, hidden: bool) -> Outcome:
+    def create_folder(
+        self, address: str, parent_id: str, name: str, folder_class: str, *, hidden: bool
+    ) -> Outcome:
         """Create a folder of a class, hidden from users if asked."""
         element = _FOLDER_ELEMENTS.get(folder_class, "Folder")
-        kind = f"<t:FolderClass>{text(folder_class)}</t:FolderClass>" if element == "Folder" and folder_class else ""
+        kind = (
+            f"<t:FolderClass>{text(folder_class)}</t:FolderClass>"
+            if element == "Folder" and folder_class
+            else ""
+        )
         extra = ews.HIDDEN.with_value("true") if hidden else ""
         body = (
             f"<m:CreateFolder><m:ParentFolderId>{ews.folder_ref(parent_id)}</m:ParentFolderId><m:Folders>"
@@ -176,7 +186,9 @@ class ExchangeTarget:
         refs = "".join(map(ews.item_ref, item_ids))
         body = f"<m:GetItem><m:ItemShape>{self._held_shape()}</m:ItemShape><m:ItemIds>{refs}</m:ItemIds></m:GetItem>"
         messages = self._session.call("GetItem", address, body, len(item_ids)).messages
-        return [_held(m.element.find(f"{M}Items/*")) if m.is_done else Refused(m.code, m.text) for m in messages]
+        return [
+            _held(m.element.find(f"{M}Items/*")) if m.is_done else Refused(m.code, m.text) for m in messages
+        ]
 
     def _find_items(self, address: str, folder_ids: list[str], restriction: str) -> list[Held]:
         body = (

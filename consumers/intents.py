@@ -31,7 +31,9 @@ def blank(item: str, folder_id: str) -> ItemRecord:
     )
 
 
-def recorded(record: ItemRecord | None, change: Change, operation: ItemOperation, **other: object) -> ItemRecord:
+def recorded(
+    record: ItemRecord | None, change: Change, operation: ItemOperation, **other: object
+) -> ItemRecord:
     """Return the record with the version, folder and marks of a change that writes nothing at the target."""
     known = record or blank(operation.ref.item, operation.ref.folder_id)
     values: dict[str, object] = {"generation": change.generation, "sequence": change.sequence}
@@ -43,7 +45,12 @@ def recorded(record: ItemRecord | None, change: Change, operation: ItemOperation
 
 
 def intended(
-    record: ItemRecord | None, change: Change, operation: ItemOperation, action: Action, nonce: str, staged: Done | None
+    record: ItemRecord | None,
+    change: Change,
+    operation: ItemOperation,
+    action: Action,
+    nonce: str,
+    staged: Done | None,
 ) -> ItemRecord:
     """Return the record with the intent of a visible write; `staged` is the item that PLACE moves."""
     known = record or blank(operation.ref.item, operation.ref.folder_id)

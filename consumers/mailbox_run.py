@@ -20,7 +20,7 @@ from consumers.staging import Staging, ToStage
 from consumers.subscription import Received
 from consumers.target import Done, Outcome, Refused, Target, Update
 from schemas.change import ItemDeleted, ItemOperation, ItemSaved
-from schemas.faults import Disposition, disposition_of
+from schemas.faults import Disposition, ReplicationFault, disposition_of
 from schemas.identity import Stamp
 from schemas.metrics import ReplayMetrics
 from schemas.ports import AnswerUnknown, CallRefused
@@ -138,7 +138,9 @@ class MailboxWorker:
             case Do.RECORD:
                 self._ledger.put_item(run.mailbox, self._recorded(step))
             case Do.PARK:
-                reason = step.staged.code if isinstance(step.staged, Refused) else getattr(operation, "reason", "")
+                reason = (
+                    step.staged.code if isinstance(step.staged, Refused) else getattr(operation, "reason", "")
+                )
                 self._park(run, step, reason)
             case Do.WANT:
                 self._ledger.put_item(run.mailbox, intents.wanted(record, change, operation))
@@ -216,7 +218,9 @@ class MailboxWorker:
     def _drop_replaced(self, run: Run, group: list[tuple[ItemRecord, Intent]], found: list[Outcome]) -> None:
         """Delete for good what new content stands in for now; its own doubt leaves the intent unsettled."""
         replaced = [
-            i.replaced_id for (_, i), o in zip(group, found, strict=True) if i.replaced_id and isinstance(o, Done)
+            i.replaced_id
+            for (_, i), o in zip(group, found, strict=True)
+            if i.replaced_id and isinstance(o, Done)
         ]
         if replaced:
             for outcome in self._target.delete(run.address, replaced, hard=True):
@@ -226,7 +230,9 @@ class MailboxWorker:
     def _update(self, record: ItemRecord, intent: Intent) -> Update:
         marks = intent.marks
         if marks is None:
-            raise CallRefused("IntentDamaged", f"item {record.item}: an intent to mark names no marks")
+            raise CallRefused(
+                ReplicationFault.INTENT_DAMAGED, f"item {record.item}: an intent to mark names no marks"
+            )
         return Update(
             item_id=intent.target_id,
             change_key=intent.change_key,

@@ -11,13 +11,12 @@ from enum import Enum
 from consumers.folder_map import FolderMap
 from consumers.ledger import Ledger
 from consumers.target import Done, Held, Refused, Target, Update
-from schemas.faults import GONE, Disposition, disposition_of
+from schemas.faults import GONE, STALE, Disposition, ReplicationFault, disposition_of
 from schemas.identity import Stamp
 from schemas.ports import CallRefused
 from schemas.state import Intent, IntentKind, ItemRecord
 
 MARK_ATTEMPTS_MAX = 5
-CONFLICTS = frozenset({"ErrorIrresolvableConflict", "ErrorStaleObject", "ErrorChangeKeyRequiredForWriteOperations"})
 
 
 class Finding(Enum):
@@ -83,8 +82,12 @@ class Recovery:
         if settled.finding is not Finding.AGAIN:
             return settled
         if held := self._find_anywhere(address, mailbox, self._stamp(record, record.nonce)):
-            self._put_intent(mailbox, record, replace(intent, target_id=held.item_id, change_key=held.change_key))
-            return self._reach(address, mailbox, replace(intent, target_id=held.item_id), self._stamp(record, record.nonce))
+            self._put_intent(
+                mailbox, record, replace(intent, target_id=held.item_id, change_key=held.change_key)
+            )
+            return self._reach(
+                address, mailbox, replace(intent, target_id=held.item_id), self._stamp(record, record.nonce)
+            )
         return Settled(Finding.LOST)
 
     def _reach(self, address: str, mailbox: str, intent: Intent, stamp: str) -> Settled:
@@ -95,7 +98,7 @@ class Recovery:
             if len(found) == 1:
                 return Settled(Finding.DONE, Done(found[0].item_id, found[0].change_key))
             if len(found) > 1:
-                return Settled(Finding.PARKED, reason="AmbiguousStamp")
+                return Settled(Finding.PARKED, reason=ReplicationFault.AMBIGUOUS_STAMP)
             if is_last_look:
                 break
             outcome = self._target.move(address, [intent.target_id], folder_id)[0]
@@ -134,7 +137,7 @@ class Recovery:
             outcome = self._target.update(address, [update])[0]
             if isinstance(outcome, Done):
                 return Settled(Finding.DONE, outcome)
-            if outcome.code not in CONFLICTS and outcome.code not in GONE:
+            if outcome.code not in STALE and outcome.code not in GONE:
                 return self._refused(outcome)
         return Settled(Finding.PARKED, reason="ErrorIrresolvableConflict")
 

@@ -27,6 +27,7 @@ from consumers.target import Target
 from consumers.tidying import Tidying
 from schemas.change import FolderDeleted, FolderSaved, ItemDeleted, SeedBegin, SeedEnd
 from schemas.codec import encode
+from schemas.faults import ReplicationFault
 from schemas.identity import target_id
 from schemas.metrics import ReplayMetrics
 from schemas.ports import CallFailed, Clock, LogReader, Outgoing, OwnedPartition, PartitionLost
@@ -130,7 +131,7 @@ class Replayer:
         if verdict is Verdict.LOST:
             self._wait_for_seed(mailbox)
         if verdict is Verdict.TAKE and mailbox not in self._addresses:
-            self._fall_behind(mailbox, received.offset, "NotRegistered")
+            self._fall_behind(mailbox, received.offset, ReplicationFault.NOT_REGISTERED)
             return False
         return verdict is Verdict.TAKE
 
@@ -233,7 +234,9 @@ class Replayer:
 
     def _rerun(self, run: Run) -> Run:
         again = {r.offset for r in run.again}
-        steps = [Step(s.received, s.operation, s.action, None) for s in run.steps if s.received.offset in again]
+        steps = [
+            Step(s.received, s.operation, s.action, None) for s in run.steps if s.received.offset in again
+        ]
         return Run(run.mailbox, run.address, steps, last=run.last or run.steps[-1].received)
 
     def _mark_unsettled(self, run: Run) -> None:

@@ -12,6 +12,7 @@ from consumers.folder_map import FolderMap
 from consumers.ledger import Ledger
 from consumers.target import Done, Held, Outcome, PortableItem, Refused, Target, Update
 from schemas.change import Content, Form, ItemSaved
+from schemas.faults import ReplicationFault
 from schemas.identity import Stamp
 from schemas.ports import CallRefused
 
@@ -26,7 +27,9 @@ _KINDS = (
     ("IPM.STICKYNOTE", "IPF.StickyNote"),
     ("IPM.ACTIVITY", "IPF.Journal"),
 )
-STREAM_REFUSALS = frozenset({"ErrorCorruptData", "ErrorInvalidItemForOperationUploadItems", "ErrorUnsupportedMimeConversion"})
+STREAM_REFUSALS = frozenset(
+    {"ErrorCorruptData", "ErrorInvalidItemForOperationUploadItems", "ErrorUnsupportedMimeConversion"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,9 @@ class Staging:
         for number, item in enumerate(items):
             form = self._form(item)
             if form is None:
-                outcomes[number] = Refused("NoUsableForm", "the log holds no form this target takes")
+                outcomes[number] = Refused(
+                    ReplicationFault.NO_USABLE_FORM, "the log holds no form this target takes"
+                )
             else:
                 groups[kind_of(item.saved.summary.item_class), form].append(number)
         for (kind, form), numbers in groups.items():
@@ -72,7 +77,7 @@ class Staging:
                 found = self._stage_batch(address, folder_id, form, [items[n] for n in batch])
                 for number, outcome in zip(batch, found, strict=True):
                     outcomes[number] = outcome
-        return [o if o is not None else Refused("NoUsableForm") for o in outcomes]
+        return [o if o is not None else Refused(ReplicationFault.NO_USABLE_FORM) for o in outcomes]
 
     def folder(self, address: str, mailbox: str, kind: str) -> str:
         """Return the staging folder for a kind, made and remembered on first use."""

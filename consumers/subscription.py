@@ -103,7 +103,11 @@ class Subscription:
                 else:
                     log.error(
                         "body does not add up, left out",
-                        extra={"mailbox": change.mailbox, "generation": change.generation, "sequence": change.sequence},
+                        extra={
+                            "mailbox": change.mailbox,
+                            "generation": change.generation,
+                            "sequence": change.sequence,
+                        },
                     )
         for file in self._open.values():
             file.close()

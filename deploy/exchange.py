@@ -16,15 +16,15 @@ from xml.sax.saxutils import quoteattr
 
 import requests
 from exchangelib.credentials import Credentials
-from exchangelib.transport import get_auth_instance
+from exchangelib.transport import BASIC, DIGEST, GSSAPI, NTLM, get_auth_instance
 from lxml import etree
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
 from schemas.ews import MESSAGES, TYPES, M, T, text
-from schemas.faults import Disposition, disposition_of
+from schemas.faults import OUTCOME_UNKNOWN, Disposition, TransportFault, disposition_of, fault_of_status
 from schemas.metrics import SessionMetrics
-from schemas.ports import Answers, AnswerUnknown, CallRefused, Element, ServerAnswer
+from schemas.ports import Answers, AnswerUnknown, CallFailed, CallRefused, Element, ServerAnswer
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,12 @@ BACK_OFF_SECONDS_DEFAULT = 5.0
 BACK_OFF_SECONDS_MAX = 600.0
 THROTTLED = "ErrorServerBusy"
 _PARSER = etree.XMLParser(huge_tree=True, resolve_entities=False, no_network=True)
-_VERSIONS = {"2010_SP1": "Exchange2010_SP1", "2013": "Exchange2013_SP1", "2016": "Exchange2016", "2019": "Exchange2016"}
+_VERSIONS = {
+    "2010_SP1": "Exchange2010_SP1",
+    "2013": "Exchange2013_SP1",
+    "2016": "Exchange2016",
+    "2019": "Exchange2016",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +81,9 @@ class Session:
         self._settings = settings
         self._back_off = back_off
         self._metrics = metrics
-        self.server_version = {"2010_SP1": "14.1", "2013": "15.0", "2016": "15.1", "2019": "15.2"}[settings.version]
+        self.server_version = {"2010_SP1": "14.1", "2013": "15.0", "2016": "15.1", "2019": "15.2"}[
+            settings.version
+        ]
         self._http = self._connect()
 
     def call(self, operation: str, mailbox: str, body: str, expected: int | None = None) -> Answers:
@@ -87,9 +94,9 @@ class Session:
         try:
             answers = self._answers(operation, self._post(operation, mailbox, body), expected)
             outcome = "answered"
-        except CallRefused as refused:
-            outcome = "refused"
-            self._note_back_off(refused)
+        except CallFailed as failure:
+            outcome = "refused" if isinstance(failure, CallRefused) else "unknown"
+            self._note_back_off(failure)
             raise
         finally:
             name = self._settings.name
@@ -115,8 +122,7 @@ class Session:
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
         http.mount("http://", adapter)
         http.mount("https://", adapter)
-        credentials = Credentials(self._settings.user, self._settings.password)
-        http.auth = get_auth_instance(self._settings.auth, credentials=credentials)
+        http.auth = _authentication(self._settings)
         http.verify = self._settings.ca_file or True
         http.headers.update({"Content-Type": "text/xml; charset=utf-8", "User-Agent": "mailshadow"})
         return http
@@ -129,18 +135,24 @@ class Session:
         except requests.ConnectionError as error:
             self._reconnect()
             if _was_never_sent(error):
-                raise CallRefused("ConnectionRefused", f"{operation}: {self._settings.url} can't be reached") from error
-            raise AnswerUnknown("ConnectionLost", f"{operation}: the connection broke") from error
+                raise CallRefused(
+                    TransportFault.CONNECTION_REFUSED, f"{operation}: {self._settings.url} can't be reached"
+                ) from error
+            raise AnswerUnknown(TransportFault.RESET, f"{operation}: the connection broke") from error
         except requests.Timeout as error:
             self._reconnect()
-            raise AnswerUnknown("TimeOut", f"{operation}: no answer in {self._settings.timeout_seconds:g} s") from error
+            raise AnswerUnknown(
+                TransportFault.TIMED_OUT, f"{operation}: no answer in {self._settings.timeout_seconds:g} s"
+            ) from error
         except requests.RequestException as error:
             self._reconnect()
-            raise AnswerUnknown("ConnectionLost", f"{operation}: {type(error).__name__}") from error
+            raise AnswerUnknown(TransportFault.RESET, f"{operation}: {type(error).__name__}") from error
         self._metrics.received_bytes.labels(server=self._settings.name).inc(len(response.content))
         return response
 
-    def _send(self, payload: bytes, mailbox: str, timeout_seconds: float, *, stream: bool = False) -> requests.Response:
+    def _send(
+        self, payload: bytes, mailbox: str, timeout_seconds: float, *, stream: bool = False
+    ) -> requests.Response:
         return self._http.post(
             self._settings.url,
             data=payload,
@@ -175,8 +187,12 @@ class Session:
         try:
             root = etree.fromstring(response.content, _PARSER)
         except etree.XMLSyntaxError as error:
+            if response.status_code != HTTPStatus.OK:
+                raise self._refusal(operation, response) from error
             self._reconnect()
-            raise AnswerUnknown("MalformedAnswer", f"{operation}: the answer is not whole XML") from error
+            raise AnswerUnknown(
+                TransportFault.MALFORMED_ANSWER, f"{operation}: the answer is not whole XML"
+            ) from error
         self._note_version(root)
         body = root.find(f"{{{SOAP}}}Body")
         fault = None if body is None else body.find(f"{{{SOAP}}}Fault")
@@ -187,34 +203,54 @@ class Session:
         messages = () if found is None else tuple(_answer(e) for e in found)
         if not messages or (expected is not None and len(messages) != expected):
             self._reconnect()
-            raise AnswerUnknown("ShortAnswer", f"{operation}: {len(messages)} answers for {expected} inputs")
+            raise AnswerUnknown(
+                TransportFault.SHORT_ANSWER, f"{operation}: {len(messages)} answers for {expected} inputs"
+            )
         if len(messages) == 1 and disposition_of(messages[0].code) is Disposition.THROTTLE:
             raise CallRefused(THROTTLED, messages[0].text, _back_off_seconds(messages[0].element))
         return Answers(messages, _server_time(response))
 
-    def _refusal(self, operation: str, response: requests.Response) -> CallRefused:
-        status = response.status_code
+    def _refusal(self, operation: str, response: requests.Response) -> CallFailed:
+        """Return what an HTTP status without SOAP says: refused, or not known to be."""
+        fault = fault_of_status(response.status_code)
         self._reconnect()
         back_off_seconds = 0.0
-        if disposition_of(f"Http{status}") is Disposition.THROTTLE:
+        if disposition_of(fault) is Disposition.THROTTLE:
             written = response.headers.get("Retry-After", "")
             back_off_seconds = float(written) if written.isdigit() else BACK_OFF_SECONDS_DEFAULT
-        return CallRefused(f"Http{status}", f"{operation}: HTTP {status} from {self._settings.url}", back_off_seconds)
+        failure = AnswerUnknown if fault in OUTCOME_UNKNOWN else CallRefused
+        detail = f"{operation}: HTTP {response.status_code} from {self._settings.url}"
+        return failure(fault, detail, back_off_seconds)
 
     def _refuse_while_backing_off(self) -> None:
         if remaining_seconds := self._back_off.remaining_seconds():
             raise CallRefused(THROTTLED, "the server asked for a back-off", remaining_seconds)
 
-    def _note_back_off(self, refused: CallRefused) -> None:
-        if refused.back_off_seconds:
+    def _note_back_off(self, failure: CallFailed) -> None:
+        if failure.back_off_seconds:
             self._metrics.back_offs.labels(server=self._settings.name).inc()
-            self._back_off.ask(refused.back_off_seconds)
+            self._back_off.ask(failure.back_off_seconds)
 
     def _note_version(self, root: Element) -> None:
         info = root.find(f"{{{SOAP}}}Header/{T}ServerVersionInfo")
         if info is not None:
-            parts = (info.get(k, "0") for k in ("MajorVersion", "MinorVersion", "MajorBuildNumber", "MinorBuildNumber"))
+            parts = (
+                info.get(k, "0")
+                for k in ("MajorVersion", "MinorVersion", "MajorBuildNumber", "MinorBuildNumber")
+            )
             self.server_version = ".".join(parts)
+
+
+def _authentication(settings: ServerSettings) -> Any:
+    """Return exchangelib's authentication: Kerberos takes its ticket from outside, the others a password."""
+    if settings.auth == "gssapi":
+        return get_auth_instance(GSSAPI)
+    kind = {"basic": BASIC, "ntlm": NTLM, "digest": DIGEST}[settings.auth]
+    credentials = Credentials(settings.user, settings.password)
+    # NTLM wants an empty domain before a user given as an address
+    is_address = kind == NTLM and credentials.type == Credentials.EMAIL
+    user = f"\\{settings.user}" if is_address else settings.user
+    return get_auth_instance(kind, username=user, password=settings.password)
 
 
 def _was_never_sent(error: requests.ConnectionError) -> bool:
@@ -225,7 +261,7 @@ def _was_never_sent(error: requests.ConnectionError) -> bool:
 def _answer(element: Element) -> ServerAnswer:
     if element.get("ResponseClass") == "Success":
         return ServerAnswer("NoError", element)
-    code = str(element.findtext(f"{M}ResponseCode") or "MalformedAnswer")
+    code = str(element.findtext(f"{M}ResponseCode") or TransportFault.MALFORMED_ANSWER)
     inner = element.findtext(f"{M}MessageXml/{T}Value[@Name='InnerErrorResponseCode']")
     if inner and disposition_of(inner) is Disposition.THROTTLE:
         code = inner
@@ -237,7 +273,7 @@ def _fault(operation: str, fault: Element) -> CallRefused:
     code = next((str(e.text) for e in fault.iter("{*}ResponseCode") if e.text), "")
     if not code:
         # some servers answer faults without a code: the last part of the faultcode is the next best
-        code = str(fault.findtext("faultcode") or "MalformedAnswer").rsplit(":", 1)[-1]
+        code = str(fault.findtext("faultcode") or TransportFault.MALFORMED_ANSWER).rsplit(":", 1)[-1]
     back_off_seconds = _back_off_seconds(detail if detail is not None else fault)
     if not back_off_seconds and disposition_of(code) is Disposition.THROTTLE:
         back_off_seconds = BACK_OFF_SECONDS_DEFAULT

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from schemas.topics import TopicSettings
 
@@ -17,6 +18,16 @@ _librdkafka_log.setLevel(logging.ERROR)
 TRANSACTION_TIMEOUT_MS = 15_000
 CALL_TIMEOUT_SECONDS = 10.0
 RECORD_SIZE_BYTES_MAX = 1_000_000
+RETRY_SECONDS = 0.1
+_NOT_READY = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - librdkafka names it so
+        KafkaError._WAIT_COORD,  # noqa: SLF001 - as above
+    }
+)
 
 
 class KafkaUnreachableError(Exception):
@@ -89,11 +100,14 @@ def group_member(settings: KafkaSettings, group: str) -> Consumer:
     )
 
 
+def _admin(settings: KafkaSettings) -> AdminClient:
+    config: dict[str, str | int | float | bool] = {**settings.client}
+    return AdminClient(config | {"bootstrap.servers": settings.bootstrap_servers}, logger=_librdkafka_log)
+
+
 def partition_counts(settings: KafkaSettings) -> dict[str, int]:
     """Return every topic with its number of partitions; KafkaUnreachableError if no broker answers."""
-    admin = AdminClient(
-        settings.client | {"bootstrap.servers": settings.bootstrap_servers}, logger=_librdkafka_log
-    )
+    admin = _admin(settings)
     try:
         topics = admin.list_topics(timeout=CALL_TIMEOUT_SECONDS).topics
     except KafkaException as error:
@@ -106,11 +120,24 @@ def partition_counts(settings: KafkaSettings) -> dict[str, int]:
 
 def topic_ids(settings: KafkaSettings, names: Iterable[str]) -> dict[str, str]:
     """Return name to topic id: a topic made anew under an old name has another one."""
-    admin = AdminClient(
-        settings.client | {"bootstrap.servers": settings.bootstrap_servers}, logger=_librdkafka_log
-    )
+    admin = _admin(settings)
     futures = admin.describe_topics(TopicCollection(list(names)))
     return {name: str(future.result(CALL_TIMEOUT_SECONDS).topic_id) for name, future in futures.items()}
+
+
+def committed_offset(settings: KafkaSettings, group: str, topic: str, partition: int) -> int | None:
+    """Return the offset a group committed for any topic of a partition; KafkaException on doubt.
+
+    Asked by a consumer that is no member: confluent-kafka lets only the polling thread ask a member.
+    """
+    consumer = reader(settings, group)
+    try:
+        found = consumer.committed([TopicPartition(topic, partition)], timeout=CALL_TIMEOUT_SECONDS)[0]
+    finally:
+        consumer.close()
+    if found.error:
+        raise KafkaException(found.error)
+    return found.offset if found.offset >= 0 else None
 
 
 def ensure_topics(settings: KafkaSettings, catalogue: Iterable[TopicSettings]) -> list[str]:
@@ -125,9 +152,7 @@ def ensure_topics(settings: KafkaSettings, catalogue: Iterable[TopicSettings]) -
                 "the count is fixed when a pipeline is created; set it back, or drain into a new pipeline"
             )
     missing = [t for t in wanted if t.name not in existing]
-    admin = AdminClient(
-        settings.client | {"bootstrap.servers": settings.bootstrap_servers}, logger=_librdkafka_log
-    )
+    admin = _admin(settings)
     new = [NewTopic(t.name, t.partition_count, settings.replication_factor, config=t.config) for t in missing]
     for name, future in (admin.create_topics(new) if new else {}).items():
         try:
@@ -147,8 +172,16 @@ def _await_leaders(settings: KafkaSettings, names: set[str]) -> None:
 
 
 def end_offset(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
-    """Return start and end of a partition, asked of the broker."""
-    low, high = consumer.get_watermark_offsets(
-        TopicPartition(topic, partition), timeout=CALL_TIMEOUT_SECONDS, cached=False
-    )
-    return low, high
+    """Return start and end of a partition, asked of the broker; waits out a leader that is not known yet."""
+    deadline = time.monotonic() + CALL_TIMEOUT_SECONDS
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(
+                TopicPartition(topic, partition), timeout=CALL_TIMEOUT_SECONDS, cached=False
+            )
+        except KafkaException as error:
+            if error.args[0].code() not in _NOT_READY or time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_SECONDS)
+        else:
+            return low, high

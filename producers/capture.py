@@ -81,7 +81,11 @@ class Capture:
     def _round(self, dirt: Dirt) -> Iterator[Part]:
         begun_at = self._clock()
         forced = set(dirt.folders)
-        if dirt.is_hierarchy_dirty or not self.index.record.hierarchy_cursor or forced - self.index.folders.keys():
+        if (
+            dirt.is_hierarchy_dirty
+            or not self.index.record.hierarchy_cursor
+            or forced - self.index.folders.keys()
+        ):
             self._read_hierarchy()
         for _ in range(PASSES_MAX):
             probes = self._probe()

@@ -13,12 +13,11 @@ from producers.round import judge
 from producers.source import Described, Failed, Portable, Source
 from producers.spool import INLINE_SIZE_BYTES_MAX, Spool, SpooledBody
 from schemas.change import Content, Form
+from schemas.faults import ReplicationFault
 from schemas.state import IndexEntry
 
 CALL_ITEMS_MAX = 50
 CALL_SIZE_BYTES_MAX = 8_000_000
-NO_PORTABLE_FORM = "NoPortableForm"
-"""Only the portable form is wanted and MIME does not hold all of this class: not copied in part."""
 Needed = tuple[IndexEntry, Described]
 
 
@@ -52,7 +51,9 @@ class ContentReader:
         portable = self._portable(address, batch)
         streams: list[bytes | Failed] = []
         if Form.STREAM in self._forms:
-            changed = [i for i, (need, p) in enumerate(zip(batch, portable, strict=True)) if not _is_same(need, p)]
+            changed = [
+                i for i, (need, p) in enumerate(zip(batch, portable, strict=True)) if not _is_same(need, p)
+            ]
             answers = dict(zip(changed, self._source.export(address, [ids[i] for i in changed]), strict=True))
             streams = [answers.get(i, Failed("unchanged")) for i in range(len(batch))]
         for number, (entry, found) in enumerate(batch):
@@ -72,7 +73,11 @@ class ContentReader:
         return answers
 
     def _one(
-        self, entry: IndexEntry, found: Described, portable: Portable | Failed | None, stream: bytes | Failed | None
+        self,
+        entry: IndexEntry,
+        found: Described,
+        portable: Portable | Failed | None,
+        stream: bytes | Failed | None,
     ) -> Fetched:
         known = _digest_of(found, portable)
         if _is_same((entry, found), portable):
@@ -88,7 +93,7 @@ class ContentReader:
         if isinstance(portable, Portable) and Form.PORTABLE in self._forms:
             bodies.append((Form.PORTABLE, portable.mime, portable.properties))
         if not bodies:
-            return Fetched(entry, found, failure=NO_PORTABLE_FORM)
+            return Fetched(entry, found, failure=ReplicationFault.NO_PORTABLE_FORM)
         for form, body, properties in bodies:
             content, on_disk = self._content(form, body, properties)
             contents.append(content)
@@ -96,7 +101,9 @@ class ContentReader:
                 spooled[on_disk.sha256] = on_disk
         return Fetched(entry, found, tuple(contents), known, spooled=spooled)
 
-    def _content(self, form: Form, body: bytes, properties: dict[str, str]) -> tuple[Content, SpooledBody | None]:
+    def _content(
+        self, form: Form, body: bytes, properties: dict[str, str]
+    ) -> tuple[Content, SpooledBody | None]:
         on_disk = self._spool.keep(body) if len(body) > INLINE_SIZE_BYTES_MAX else None
         content = Content(
             form=form,

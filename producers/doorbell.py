@@ -50,8 +50,9 @@ class Notifier(Protocol):
 class StreamingDoorbell:
     """Listens for the mailboxes of one process, on a thread of its own for every 200 of them."""
 
-    def __init__(self, connect: Callable[[], Notifier]) -> None:
+    def __init__(self, connect: Callable[[], Notifier], *, is_streaming: bool = True) -> None:
         self._connect = connect
+        self._is_streaming = is_streaming
         self._heard: dict[str, tuple[set[str], bool]] = {}
         self._watched: set[str] = set()
         self._condition = threading.Condition()
@@ -60,6 +61,8 @@ class StreamingDoorbell:
 
     def watch(self, mailboxes: Mapping[str, str]) -> None:
         """Listen to more mailboxes (id to address), on as few connections as hold them."""
+        if not self._is_streaming:
+            return
         with self._condition:
             new = [(m, a) for m, a in mailboxes.items() if m not in self._watched]
             self._watched |= {m for m, _ in new}

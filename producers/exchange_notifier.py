@@ -8,6 +8,7 @@ from lxml import etree
 
 from producers.doorbell import Notification
 from schemas.ews import M, T, child_text
+from schemas.faults import TransportFault, fault_of_status
 from schemas.ports import AnswerUnknown, CallFailed, CallRefused, Element, EwsSession
 
 CONNECTION_TIMEOUT_MINUTES = 10
@@ -56,17 +57,17 @@ class ExchangeNotifier:
             with self._session.open_stream(address, body, READ_TIMEOUT_SECONDS) as response:
                 self._response = response
                 if not response.ok:
-                    raise CallRefused(f"Http{response.status_code}", "GetStreamingEvents was refused")
+                    raise CallRefused(fault_of_status(response.status_code), "GetStreamingEvents was refused")
                 for document in _documents(response.raw):
                     yield _notifications(document)
         except CallFailed:
             raise
         except (requests.RequestException, OSError, AttributeError, ValueError) as error:
             # a connection closed by another thread ends in any of these
-            raise AnswerUnknown("ConnectionLost", "the streaming connection broke") from error
+            raise AnswerUnknown(TransportFault.RESET, "the streaming connection broke") from error
         except Exception as error:
             if type(error).__module__.startswith(("urllib3", "http")):
-                raise AnswerUnknown("ConnectionLost", "the streaming connection broke") from error
+                raise AnswerUnknown(TransportFault.RESET, "the streaming connection broke") from error
             raise
         finally:
             self._response = None
@@ -85,7 +86,7 @@ def _documents(raw: Any) -> Iterator[Element]:
             yield etree.fromstring(buffer[:cut])
             buffer = buffer[cut:].lstrip()
         if len(buffer) > DOCUMENT_SIZE_BYTES_MAX:
-            raise AnswerUnknown("MalformedAnswer", "a streaming document has no end")
+            raise AnswerUnknown(TransportFault.MALFORMED_ANSWER, "a streaming document has no end")
 
 
 def _document_end(buffer: bytes) -> int:

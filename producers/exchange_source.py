@@ -18,10 +18,10 @@ from producers.source import (
 from schemas import ews
 from schemas.change import Summary
 from schemas.ews import M, T, child_text
+from schemas.faults import CURSOR_LOST, ReplicationFault, TransportFault
 from schemas.ports import AnswerUnknown, CallRefused, Element, EwsSession, ServerAnswer
 
 SYNC_ITEMS_MAX = 512
-CURSOR_LOST = "ErrorInvalidSyncStateData"
 _FIRST_FLAG_VERSION = (15, 0)
 
 _PORTABLE_PROPERTIES = (
@@ -137,9 +137,7 @@ class ExchangeSource:
         """Read commit time, deletions and count of every folder in one call (facts: the cheap probe)."""
         if not folder_ids:
             return {}
-        uris = (
-            '<t:FieldURI FieldURI="folder:TotalCount"/>' + ews.COMMIT_TIME_MAX.uri + ews.DELETED_COUNT.uri
-        )
+        uris = '<t:FieldURI FieldURI="folder:TotalCount"/>' + ews.COMMIT_TIME_MAX.uri + ews.DELETED_COUNT.uri
         refs = "".join(map(ews.folder_ref, folder_ids))
         body = (
             "<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape>"
@@ -162,12 +160,12 @@ class ExchangeSource:
 
     def _sync(self, operation: str, address: str, body: str) -> Element:
         message = self._session.call(operation, address, body, 1).messages[0]
-        if message.code == CURSOR_LOST:
+        if message.code in CURSOR_LOST:
             raise CursorLostError(message.text)
         if not message.is_done:
             raise CallRefused(message.code, message.text)
         if not child_text(message.element, f"{M}SyncState"):
-            raise AnswerUnknown("MalformedAnswer", f"{operation} answered without a sync state")
+            raise AnswerUnknown(TransportFault.MALFORMED_ANSWER, f"{operation} answered without a sync state")
         return message.element
 
     def _has_flag_element(self) -> bool:
@@ -194,7 +192,7 @@ class ExchangeSource:
 
 def _id(element: Element | None) -> str:
     if element is None or not element.get("Id"):
-        raise AnswerUnknown("MalformedAnswer", "an answer lacks an id")
+        raise AnswerUnknown(TransportFault.MALFORMED_ANSWER, "an answer lacks an id")
     return str(element.get("Id"))
 
 
@@ -214,7 +212,7 @@ def _folder(folder: Element, names: dict[str, str]) -> FolderSeen:
 def _described(message: ServerAnswer, server_time_seconds: int) -> Described | Failed:
     item = message.element.find(f"{M}Items/*")
     if item is None:
-        return Failed("MalformedAnswer")
+        return Failed(TransportFault.MALFORMED_ANSWER)
     reference = item.find(f"{T}ItemId")
     modified = child_text(item, f"{T}LastModifiedTime")
     summary = Summary(
@@ -234,7 +232,9 @@ def _described(message: ServerAnswer, server_time_seconds: int) -> Described | F
         change_key=str(reference.get("ChangeKey", "")),
         folder_id=_id(item.find(f"{T}ParentFolderId")),
         search_key=_hex_of_base64(search_key),
-        fingerprint=fingerprint.cheap(summary, modified, is_at_rest=_is_at_rest(modified, server_time_seconds)),
+        fingerprint=fingerprint.cheap(
+            summary, modified, is_at_rest=_is_at_rest(modified, server_time_seconds)
+        ),
         marks=ews.marks_of(item),
         summary=summary,
     )
@@ -245,20 +245,20 @@ def _stream(message: ServerAnswer) -> bytes | Failed:
     try:
         body = base64.b64decode(child_text(data, "."), validate=False)
     except binascii.Error:
-        return Failed("TruncatedStream")
+        return Failed(ReplicationFault.TRUNCATED_STREAM)
     is_whole = body and not body.rstrip().endswith(ews.TRUNCATED)
-    return body if is_whole else Failed("TruncatedStream")
+    return body if is_whole else Failed(ReplicationFault.TRUNCATED_STREAM)
 
 
 def _portable(message: ServerAnswer) -> Portable | Failed:
     item = message.element.find(f"{M}Items/*")
     content = child_text(item, f"{T}MimeContent")
     if item is None or not content:
-        return Failed("NoMimeContent")
+        return Failed(ReplicationFault.NO_MIME)
     try:
         mime = base64.b64decode(content)
     except binascii.Error:
-        return Failed("MalformedAnswer")
+        return Failed(TransportFault.MALFORMED_ANSWER)
     values = ews.extended_values(item)
     found = {p.tag.lower(): ews.value_of(values, p) for p in _PORTABLE_PROPERTIES}
     return Portable(mime, {tag: value for tag, value in found.items() if value})

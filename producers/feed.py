@@ -17,13 +17,12 @@ from producers.index import MailboxIndex
 from producers.lineage import last_versions
 from producers.orders import apply_order
 from producers.publisher import Publisher
-from producers.round import SOURCE_WENT_BACK
 from producers.schedule import Turn
 from producers.source import CursorLostError, Source
 from producers.spool import Spool
 from schemas.change import Form, Version
 from schemas.codec import decode
-from schemas.faults import Disposition, disposition_of
+from schemas.faults import CURSOR_LOST, Disposition, ReplicationFault, disposition_of
 from schemas.metrics import FeedMetrics
 from schemas.ports import CallFailed, Clock, Incoming, LogReader, OwnedPartition
 from schemas.state import Order
@@ -178,11 +177,11 @@ class Feed:
         return parts
 
     def _postpone(self, name: str, mailbox: _Mailbox, failure: CallFailed | CursorLostError) -> None:
-        code = failure.code if isinstance(failure, CallFailed) else "ErrorInvalidSyncStateData"
+        code = failure.code if isinstance(failure, CallFailed) else min(CURSOR_LOST)
         back_off_seconds = failure.back_off_seconds if isinstance(failure, CallFailed) else 0.0
         disposition = disposition_of(code)
         self._metrics.call_failures.labels(code=code).inc()
-        if code == SOURCE_WENT_BACK:
+        if code == ReplicationFault.SOURCE_WENT_BACK:
             index = mailbox.capture.index
             index.record = replace(index.record, paused=code)
             mailbox.recorded_at = 0
@@ -191,7 +190,9 @@ class Feed:
         elif disposition is Disposition.PAUSE:
             back_off_seconds = PAUSED_RETRY_SECONDS
         mailbox.turn.fail(self._clock(), back_off_seconds)
-        log.warning("round ended early", extra={"mailbox": name, "code": code, "disposition": disposition.value})
+        log.warning(
+            "round ended early", extra={"mailbox": name, "code": code, "disposition": disposition.value}
+        )
 
     def _heartbeats(self, parts: list[tuple[Capture, Part]]) -> list[tuple[Capture, Part]]:
         """Add the mailbox records that were not written for a while: certain-up-to moves on when idle."""

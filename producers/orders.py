@@ -6,6 +6,7 @@ from dataclasses import replace
 from producers import round as decisions
 from producers.capture import Capture
 from schemas.change import Version
+from schemas.faults import ReplicationFault
 from schemas.state import Order
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ def apply_order(capture: Capture, order: Order, now: int) -> None:
         case "PAUSE":
             index.record = replace(index.record, paused=order.reason or "paused by an operator")
         case "RESUME":
-            if index.record.paused == decisions.SOURCE_WENT_BACK:
+            if index.record.paused == ReplicationFault.SOURCE_WENT_BACK:
                 for folder in list(index.folders.values()):
                     index.put_folder(replace(folder, cursor="", probe=""))
             index.record = replace(index.record, paused="")

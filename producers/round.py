@@ -10,7 +10,17 @@ from enum import Enum
 
 from producers.index import MailboxIndex
 from producers.source import Described, FolderSeen, HierarchyPage
-from schemas.change import FolderDeleted, FolderSaved, ItemDeleted, ItemMarked, ItemMoved, ItemRef, ItemUnreadable, Marks
+from schemas.change import (
+    FolderDeleted,
+    FolderSaved,
+    ItemDeleted,
+    ItemMarked,
+    ItemMoved,
+    ItemRef,
+    ItemUnreadable,
+    Marks,
+)
+from schemas.faults import ReplicationFault
 from schemas.identity import item_key
 from schemas.ports import CallRefused
 from schemas.state import IndexEntry, Owed, SourceFolder
@@ -19,7 +29,6 @@ UNREADABLE_ATTEMPTS = 5
 RETRY_SECONDS_MAX = 3600
 UNCERTAIN = "?"
 """Ends a probe value that a later change could leave equal: times come in whole seconds."""
-SOURCE_WENT_BACK = "SourceWentBack"
 
 
 class Content(Enum):
@@ -87,9 +96,13 @@ def is_unchanged(folder: SourceFolder, probe: str) -> bool:
 
 def refuse_step_back(folder: SourceFolder, probe: str) -> None:
     """Raise CallRefused where a probe is older than the last one: a restored source, not deletions."""
-    if folder.probe and probe and probe.rstrip(UNCERTAIN).split("/")[0] < folder.probe.rstrip(UNCERTAIN).split("/")[0]:
+    if (
+        folder.probe
+        and probe
+        and probe.rstrip(UNCERTAIN).split("/")[0] < folder.probe.rstrip(UNCERTAIN).split("/")[0]
+    ):
         raise CallRefused(
-            SOURCE_WENT_BACK,
+            ReplicationFault.SOURCE_WENT_BACK,
             "a folder is older than when it was last read: was the source restored from a backup? "
             "Look at it, then `mailshadow mailboxes resume`: everything is compared again",
         )
@@ -138,7 +151,11 @@ def candidates(index: MailboxIndex, found: Described) -> list[IndexEntry]:
     alike = [e for e in index.by_search_key(found.search_key) if e.item_id != found.item_id]
     return sorted(
         alike,
-        key=lambda e: (not e.pending, not e.fingerprint or e.fingerprint != found.fingerprint, e.marks != found.marks),
+        key=lambda e: (
+            not e.pending,
+            not e.fingerprint or e.fingerprint != found.fingerprint,
+            e.marks != found.marks,
+        ),
     )
 
 

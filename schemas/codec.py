@@ -48,7 +48,9 @@ def _same(value: Any) -> Any:
 @cache
 def _record_types() -> dict[str, type]:
     modules = (change, state)
-    found = [v for m in modules for v in vars(m).values() if dataclasses.is_dataclass(v) and isinstance(v, type)]
+    found = [
+        v for m in modules for v in vars(m).values() if dataclasses.is_dataclass(v) and isinstance(v, type)
+    ]
     return {NAMESPACE + t.__name__: t for t in found}
 
 
@@ -112,7 +114,9 @@ def _schemas() -> tuple[dict[type, _Schema], dict[bytes, _Schema]]:
             parsed = load_schema(str(folder / f"{NAMESPACE}{record.__name__}.avsc"))
             canonical = to_parsing_canonical_form(parsed)
             # fastavro gives the bytes in little-endian order, as the header wants them
-            by_type[record] = _Schema(record, parsed, MARKER + bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO")))
+            by_type[record] = _Schema(
+                record, parsed, MARKER + bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO"))
+            )
     return by_type, {s.header: s for s in by_type.values()}
 
 

@@ -38,6 +38,32 @@ class TransportFault(StrEnum):
     HTTP_UNAVAILABLE = "http-unavailable"  # 503, also Exchange's answer to too much load
 
 
+class ReplicationFault(StrEnum):
+    """What can go wrong between the servers, in words of our own."""
+
+    SOURCE_WENT_BACK = "source-went-back"  # a folder is older than when it was last read
+    FOLDER_UNKNOWN = "folder-unknown"  # a change names a folder that the log never did
+    INTENT_DAMAGED = "intent-damaged"  # a recorded intent says too little to be carried out
+    NOT_REGISTERED = "not-registered"  # the log has changes of a mailbox that has no address here
+    TRUNCATED_STREAM = "truncated-stream"  # an export stream that is not whole; may heal after hours
+    NO_MIME = "no-mime"  # the source gave no MIME for a message
+    NO_PORTABLE_FORM = "no-portable-form"  # only MIME is wanted and does not hold all of this class
+    NO_USABLE_FORM = "no-usable-form"  # the log holds no whole body in a form the target takes
+    AMBIGUOUS_STAMP = "ambiguous-stamp"  # several items carry one stamp: never adopted blindly
+
+
+_REPLICATION: dict[str, Disposition] = {
+    ReplicationFault.SOURCE_WENT_BACK: Disposition.PAUSE,
+    ReplicationFault.FOLDER_UNKNOWN: Disposition.PAUSE,
+    ReplicationFault.INTENT_DAMAGED: Disposition.PAUSE,
+    ReplicationFault.NOT_REGISTERED: Disposition.PAUSE,
+    ReplicationFault.TRUNCATED_STREAM: Disposition.RETRY,
+    ReplicationFault.NO_MIME: Disposition.PARK,
+    ReplicationFault.NO_PORTABLE_FORM: Disposition.PARK,
+    ReplicationFault.NO_USABLE_FORM: Disposition.PARK,
+    ReplicationFault.AMBIGUOUS_STAMP: Disposition.PARK,
+}
+
 _TRANSPORT: dict[str, Disposition] = {
     TransportFault.CONNECTION_REFUSED: Disposition.RETRY,
     TransportFault.TLS_FAILED: Disposition.HALT,
@@ -92,8 +118,9 @@ _GROUPS = _read_groups()
 DISPOSITIONS: Mapping[str, Disposition] = MappingProxyType(
     {code: Disposition(group["disposition"]) for group in _GROUPS for code in group["codes"].split()}
     | _TRANSPORT
+    | _REPLICATION
 )
-"""The whole table, keyed by EWS ResponseCode (`response_codes.toml`) and by TransportFault."""
+"""The whole table, keyed by EWS ResponseCode (`response_codes.toml`), TransportFault and ReplicationFault."""
 
 
 def _named(name: str) -> frozenset[str]:
@@ -116,7 +143,7 @@ SUBSCRIPTION_LOST = _named("subscription_lost")
 
 
 def disposition_of(code: str) -> Disposition:
-    """Say who must act on an EWS ResponseCode or a TransportFault; one that is unknown halts."""
+    """Say who must act on any code of the table; one that is unknown halts."""
     return DISPOSITIONS.get(code, Disposition.HALT)
 
 

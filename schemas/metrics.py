@@ -16,10 +16,16 @@ class SessionMetrics:
             registry=registry,
         )
         self.sent_bytes = Counter(
-            "mailshadow_server_sent_bytes_total", "Request bytes sent to a server.", ["server"], registry=registry
+            "mailshadow_server_sent_bytes_total",
+            "Request bytes sent to a server.",
+            ["server"],
+            registry=registry,
         )
         self.received_bytes = Counter(
-            "mailshadow_server_received_bytes_total", "Answer bytes of a server.", ["server"], registry=registry
+            "mailshadow_server_received_bytes_total",
+            "Answer bytes of a server.",
+            ["server"],
+            registry=registry,
         )
         self.call_seconds = Histogram(
             "mailshadow_server_call_seconds",
@@ -29,7 +35,10 @@ class SessionMetrics:
             registry=registry,
         )
         self.back_offs = Counter(
-            "mailshadow_server_back_offs_total", "Back-offs a server asked for.", ["server"], registry=registry
+            "mailshadow_server_back_offs_total",
+            "Back-offs a server asked for.",
+            ["server"],
+            registry=registry,
         )
 
 
@@ -41,7 +50,9 @@ class PartitionMetrics:
             "mailshadow_partitions_owned", "Partitions this process owns and works on.", registry=registry
         )
         self.lost = Counter(
-            "mailshadow_partitions_lost_total", "Times a partition had to be acquired again.", registry=registry
+            "mailshadow_partitions_lost_total",
+            "Times a partition had to be acquired again.",
+            registry=registry,
         )
         self.transactions = Counter(
             "mailshadow_transactions_total",
@@ -62,7 +73,9 @@ class FeedMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.rounds = Counter("mailshadow_feed_rounds_total", "Completed rounds.", registry=registry)
-        self.changes = Counter("mailshadow_feed_changes_total", "Changes written to the log.", registry=registry)
+        self.changes = Counter(
+            "mailshadow_feed_changes_total", "Changes written to the log.", registry=registry
+        )
         self.content_bytes = Counter(
             "mailshadow_feed_content_bytes_total", "Content bytes written to the log.", registry=registry
         )
@@ -81,7 +94,9 @@ class FeedMetrics:
         self.pending = Gauge(
             "mailshadow_feed_pending_items", "Deletions that may be moves.", ["mailbox"], registry=registry
         )
-        self.paused = Gauge("mailshadow_feed_paused", "1 while the mailbox is paused.", ["mailbox"], registry=registry)
+        self.paused = Gauge(
+            "mailshadow_feed_paused", "1 while the mailbox is paused.", ["mailbox"], registry=registry
+        )
 
 
 class ReplayMetrics:
@@ -100,7 +115,9 @@ class ReplayMetrics:
             ["kind", "finding"],
             registry=registry,
         )
-        self.parked = Counter("mailshadow_replay_parked_total", "Items parked, by code.", ["code"], registry=registry)
+        self.parked = Counter(
+            "mailshadow_replay_parked_total", "Items parked, by code.", ["code"], registry=registry
+        )
         self.lag_seconds = Gauge(
             "mailshadow_replay_lag_seconds",
             "Time from capture to applied of the newest applied change.",
@@ -117,11 +134,19 @@ class ReplayMetrics:
             "mailshadow_replay_records_behind", "Records not read yet.", ["partition"], registry=registry
         )
         self.call_failures = Counter(
-            "mailshadow_replay_call_failures_total", "Turns ended early, by code.", ["code"], registry=registry
+            "mailshadow_replay_call_failures_total",
+            "Turns ended early, by code.",
+            ["code"],
+            registry=registry,
         )
         self.waiting = Gauge(
-            "mailshadow_replay_waiting", "1 while the mailbox waits for a seed.", ["mailbox"], registry=registry
+            "mailshadow_replay_waiting",
+            "1 while the mailbox waits for a seed.",
+            ["mailbox"],
+            registry=registry,
         )
         self.staged_removed = Counter(
-            "mailshadow_replay_staged_removed_total", "Unnamed staged items deleted when idle.", registry=registry
+            "mailshadow_replay_staged_removed_total",
+            "Unnamed staged items deleted when idle.",
+            registry=registry,
         )

@@ -39,7 +39,9 @@ class StateCache:
             if path:
                 for suffix in ("", "-wal", "-shm"):
                     Path(f"{path}{suffix}").unlink(missing_ok=True)
-            self._database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+            self._database = sqlite3.connect(
+                path or ":memory:", isolation_level=None, check_same_thread=False
+            )
             self._open()
 
     def _open(self) -> None:
@@ -80,7 +82,9 @@ class StateCache:
 
     def get(self, topic: str, key: str) -> bytes | None:
         """Return the value of a key."""
-        row = self._database.execute("SELECT value FROM state WHERE topic = ? AND key = ?", (topic, key)).fetchone()
+        row = self._database.execute(
+            "SELECT value FROM state WHERE topic = ? AND key = ?", (topic, key)
+        ).fetchone()
         return row[0] if row else None
 
     def scan(self, topic: str, prefix: str) -> Iterator[tuple[str, bytes]]:

@@ -53,7 +53,13 @@ class Membership:
     """Membership of one process in a group; `run` returns when `stop` is set and raises what a worker raised."""
 
     def __init__(
-        self, settings: KafkaSettings, role: Role, topic: str, work: Work, clock: Clock, metrics: PartitionMetrics
+        self,
+        settings: KafkaSettings,
+        role: Role,
+        topic: str,
+        work: Work,
+        clock: Clock,
+        metrics: PartitionMetrics,
     ) -> None:
         self.metrics = metrics
         self._settings = settings
@@ -64,7 +70,7 @@ class Membership:
         self._workers: dict[int, _Worker] = {}
         self._failure: Exception | None = None
         self._consumer = group_member(settings, role.group)
-        self._stop = threading.Event()
+        self._metadata = self._consumer.consumer_group_metadata()
         self.polled_at = time.monotonic()
 
     @property
@@ -74,13 +80,14 @@ class Membership:
 
     def run(self, stop: threading.Event) -> None:
         """Take part in the group until told to stop; then finish, leave, and return."""
-        self._stop = stop
         self._consumer.subscribe(
             [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )
         try:
             while not stop.is_set() and self._failure is None:
                 self._consumer.poll(POLL_SECONDS)
+                # confluent-kafka serialises calls: another thread asking the member would wait for ever
+                self._metadata = self._consumer.consumer_group_metadata()
                 self.polled_at = time.monotonic()
         finally:
             self._give_up(list(self._workers), REVOKE_SECONDS_MAX)
@@ -94,7 +101,7 @@ class Membership:
             self._settings,
             self._role,
             worker.number,
-            self._consumer,
+            lambda: self._metadata,
             lambda: not worker.stopping.is_set(),
             self._clock,
             self.metrics,

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaException, Producer, TopicPartition
 
-from deploy.kafka import KafkaSettings, producer
+from deploy.kafka import KafkaSettings, committed_offset, producer
 from deploy.partition.cache import CachedPosition, StateCache
 from deploy.partition.reader import read_to_end
 from schemas.metrics import PartitionMetrics
@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 
 INIT_TIMEOUT_SECONDS = 30.0
 COMMIT_TIMEOUT_SECONDS = 12.0
-ATTEMPTS_MAX = 3
+ATTEMPTS_MAX = 5
+ABORTED_WAIT_SECONDS = 0.4
 RESTORE_BATCH = 5_000
 
 
@@ -47,7 +48,7 @@ class Owned:
         settings: KafkaSettings,
         role: Role,
         number: int,
-        member: Consumer,
+        group_metadata: Callable[[], object],
         is_assigned: Callable[[], bool],
         clock: Clock,
         metrics: PartitionMetrics,
@@ -55,13 +56,14 @@ class Owned:
         self.number = number
         self._settings = settings
         self._role = role
-        self._member = member
+        self._group_metadata = group_metadata
         self._is_assigned = is_assigned
         self._clock = clock
         self._metrics = metrics
         directory = role.cache_directory
         self._cache = StateCache(directory / f"{role.group}-{number}.sqlite" if directory else None)
         self._producer: Producer | None = None
+        self._written: dict[str, int] = {}
 
     def acquire(self) -> None:
         """Fence every earlier owner and restore; PartitionLost if that can't be done now."""
@@ -85,10 +87,9 @@ class Owned:
     def committed(self, topic: str) -> int | None:
         """Return the offset the group committed for a topic of the partition; PartitionLost on doubt."""
         try:
-            found = self._member.committed([TopicPartition(topic, self.number)], timeout=INIT_TIMEOUT_SECONDS)[0]
+            return committed_offset(self._settings, self._role.group, topic, self.number)
         except KafkaException as error:
             raise PartitionLost(f"committed offset of {topic}/{self.number}: {error}") from error
-        return found.offset if found.offset >= 0 else None
 
     def get(self, topic: str, key: str) -> bytes | None:
         """Return the committed value of a key."""
@@ -122,6 +123,8 @@ class Owned:
                 return
             self._metrics.transactions.labels(outcome="aborted").inc()
             log.info("transaction aborted", extra={"partition": self.number, "attempt": attempt})
+            # after a rebalance the polling thread needs a moment to learn the new generation
+            time.sleep(ABORTED_WAIT_SECONDS)
         raise self._unclear("aborted again and again")
 
     def _attempt(self, records: Sequence[Outgoing], positions: Mapping[str, int]) -> bool:
@@ -130,7 +133,7 @@ class Owned:
         if transaction is None:
             raise PartitionLost("no producer")
         try:
-            metadata = self._member.consumer_group_metadata()
+            metadata = self._group_metadata()
             transaction.begin_transaction()
             self._written = {}
             for record in records:
@@ -200,7 +203,9 @@ class Owned:
                 return
             entries.append((topic, record.key, record.value))
             if len(entries) >= RESTORE_BATCH:
-                self._cache.write(entries, {topic: CachedPosition(topic_id, record.offset + 1, self._clock())})
+                self._cache.write(
+                    entries, {topic: CachedPosition(topic_id, record.offset + 1, self._clock())}
+                )
                 entries = []
 
     def _usable_position(self, topic: str) -> int | None:
@@ -210,7 +215,9 @@ class Owned:
             self._cache.forget(topic)
             return None
         end = next(
-            r for r in read_to_end(self._settings, topic, self.number, 2**62, self._is_assigned) if isinstance(r, int)
+            r
+            for r in read_to_end(self._settings, topic, self.number, 2**62, self._is_assigned)
+            if isinstance(r, int)
         )
         age_ms = self._clock() - position.written_at
         is_other = position.topic_id != self._role.state_topics[topic]

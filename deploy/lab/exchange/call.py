@@ -29,11 +29,11 @@ class Call:
     parts_count: int = 0
 
     def child(self, name: str) -> etree._Element | None:
-        """A direct child of the request by name."""
+        """Return a direct child of the request by name."""
         return self.request.find(f"{M}{name}")
 
     def children(self, name: str) -> list[etree._Element]:
-        """The elements inside a direct child of the request."""
+        """Return the elements inside a direct child of the request."""
         node = self.child(name)
         return [one for one in node if isinstance(one.tag, str)] if node is not None else []
 
@@ -57,18 +57,18 @@ class Call:
     def answer(
         self, nodes: Iterable[etree._Element], handle: Callable[[etree._Element], str], empty: str = ""
     ) -> str:
-        """The complete body of an operation that only reads."""
+        """Return the complete body of an operation that only reads."""
         return response(self.operation, self.each(nodes, handle, empty))
 
     def write(
         self, nodes: Iterable[etree._Element], handle: Callable[[etree._Element], str], empty: str = ""
     ) -> str:
-        """The complete body of an operation that writes: one transaction for all parts."""
+        """Return the complete body of an operation that writes: one transaction for all parts."""
         with self.server.writing(self.operation):
             return self.answer(nodes, handle, empty)
 
     def view(self, body_type: str = "Best") -> View:
-        """What the writers of an item's properties need."""
+        """Return what the writers of an item's properties need."""
         server = self.server
         return View(server.items, server.identity, server.version.generation, body_type, server.clock())
 
@@ -77,30 +77,32 @@ class Call:
             raise EwsError("ErrorAccessDenied", "Access is denied: the id belongs to another mailbox.")
 
     def item(self, node: etree._Element) -> Item:
-        """The living item of an ItemId element; raises `EwsError`."""
+        """Return the living item of an ItemId element; raises `EwsError`."""
         if local_name(node) != "ItemId":
-            raise EwsError("ErrorInvalidIdMalformed", "Only ItemId elements name items here (see SKIPPED.md).")
+            raise EwsError(
+                "ErrorInvalidIdMalformed", "Only ItemId elements name items here (see SKIPPED.md)."
+            )
         item = self.server.item(node)
         self._permit(item.mailbox)
         return item
 
     def folder(self, node: etree._Element) -> tuple[Mailbox, Folder]:
-        """The folder of a folder id element; raises `EwsError`."""
+        """Return the folder of a folder id element; raises `EwsError`."""
         mailbox, folder = self.server.folder(node, self.mailbox)
         self._permit(mailbox.number)
         return mailbox, folder
 
     def target(self, name: str, code: str = "ErrorToFolderNotFound") -> tuple[Mailbox, Folder]:
-        """The folder named inside a child of the request; raises `EwsError`."""
+        """Return the folder named inside a child of the request; raises `EwsError`."""
         mailbox, folder = self.server.target(self.child(name), self.mailbox, code)
         self._permit(mailbox.number)
         return mailbox, folder
 
     def item_id_xml(self, item: Item) -> str:
-        """The ItemId element of an item."""
+        """Return the ItemId element of an item."""
         ident = self.server.identity.item(item.mailbox, item.number)
         return f'<t:ItemId Id="{ident}" ChangeKey="{change_key(item.change)}"/>'
 
     def flag(self, name: str) -> str | None:
-        """An attribute of the request."""
+        """Return an attribute of the request."""
         return self.request.get(name)

@@ -35,7 +35,7 @@ class Part:
     children: "list[Part] | None" = None
 
     def header(self, name: str) -> str:
-        """The first header of a (lower-case) name, or an empty text."""
+        """Return the first header of a (lower-case) name, or an empty text."""
         for found, value in self.headers:
             if found.lower() == name:
                 return value
@@ -57,7 +57,7 @@ class Content:
     root: Part = field(default_factory=lambda: Part([], "text/plain"))
 
     def pack(self) -> bytes:
-        """The bytes that the store and export streams hold."""
+        """Return the bytes that the store and export streams hold."""
         blobs: list[bytes] = []
         tree = json.dumps(_tree(self.root, blobs), separators=(",", ":")).encode()
         return b"".join((_LENGTH.pack(len(tree)), tree, *blobs))

@@ -42,7 +42,10 @@ def deliver(server: MailboxServer, item: Item, content: Content, sender: str) ->
     count = 0
     for address in sorted(recipients & server.folders.mailboxes.keys()):
         root = content.root
-        traced = [("Received", f"from {sender.rpartition('@')[2]} by {address.rpartition('@')[2]}; {moment}"), *headers]
+        traced = [
+            ("Received", f"from {sender.rpartition('@')[2]} by {address.rpartition('@')[2]}; {moment}"),
+            *headers,
+        ]
         copy = Content(Part(traced, root.media_type, root.encoding, root.data, root.children))
         inbox = server.folders.mailboxes[address].distinguished["inbox"]
         twin = server.items.new(inbox, item.item_class)

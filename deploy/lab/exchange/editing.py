@@ -11,11 +11,13 @@ _ALSO: Final = {"InternetMessageId": "message-id"}
 
 
 def compose(item: Item, changed: set[str] | None = None) -> list[tuple[str, str]]:
-    """The headers that an item's fields give, all or those of the changed fields."""
+    """Return the headers that an item's fields give, all or those of the changed fields."""
     found = []
     for field in HEADER_OF_FIELD:
         if changed is None or field in changed:
-            header = header_of(field, item.fields.get(field), item.fields.get("From") or item.fields.get("Sender"))
+            header = header_of(
+                field, item.fields.get(field), item.fields.get("From") or item.fields.get("Sender")
+            )
             if header is not None:
                 found.append(header)
     return found
@@ -32,12 +34,12 @@ def replace_headers(content: Content, item: Item, changed: set[str]) -> bool:
 
 
 def replace_body(content: Content, kind: str, text: str) -> Content:
-    """The content with another body; its attachments stay."""
+    """Return the content with another body; its attachments stay."""
     return rebuild(content, body_part(kind, text), attachments_of(content))
 
 
 def add_attachment(item: Item, content: Content, part: Part, extra: dict[str, Any]) -> tuple[Content, int]:
-    """The content with one more attachment, and the attachment's number in the item."""
+    """Return the content with one more attachment, and the attachment's number in the item."""
     described: list[dict[str, Any]] = item.fields.setdefault("Attachments", [])
     number = 1 + max((entry["number"] for entry in described), default=0)
     parts = [*attachments_of(content), part]
@@ -46,7 +48,7 @@ def add_attachment(item: Item, content: Content, part: Part, extra: dict[str, An
 
 
 def remove_attachment(item: Item, content: Content, number: int) -> Content | None:
-    """The content without one attachment, or None where the item has no such attachment."""
+    """Return the content without one attachment, or None where the item has no such attachment."""
     described: list[dict[str, Any]] = item.fields.get("Attachments", [])
     places = [place for place, entry in enumerate(described) if entry["number"] == number]
     if not places:
@@ -59,7 +61,7 @@ def remove_attachment(item: Item, content: Content, number: int) -> Content | No
 
 
 def find_attachment(item: Item, content: Content, number: int) -> tuple[dict[str, Any], Part] | None:
-    """The description and the part of an attachment, or None where the item has no such attachment."""
+    """Return the description and the part of an attachment, or None where the item has no such attachment."""
     for entry, part in zip(item.fields.get("Attachments", []), attachments_of(content), strict=False):
         if entry["number"] == number:
             return entry, part

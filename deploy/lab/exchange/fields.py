@@ -19,16 +19,12 @@ _MESSAGE: Final = (
     " ConversationTopic From InternetMessageId IsRead IsResponseRequested References ReplyTo ReceivedBy"
     " ReceivedRepresenting"
 )
-_MEETING: Final = (
-    "AssociatedCalendarItemId IsDelegated IsOutOfDate HasBeenProcessed ResponseType UID RecurrenceId DateTimeStamp"
-)
+_MEETING: Final = "AssociatedCalendarItemId IsDelegated IsOutOfDate HasBeenProcessed ResponseType UID RecurrenceId DateTimeStamp"
 _SCHEDULE: Final = (
     "Start End OriginalStart IsAllDayEvent LegacyFreeBusyStatus Location When IsMeeting IsCancelled IsRecurring"
     " MeetingRequestWasSent"
 )
-_ATTENDANCE: Final = (
-    "CalendarItemType MyResponseType Organizer RequiredAttendees OptionalAttendees Resources"
-)
+_ATTENDANCE: Final = "CalendarItemType MyResponseType Organizer RequiredAttendees OptionalAttendees Resources"
 _SERIES: Final = (
     "ConflictingMeetingCount AdjacentMeetingCount Duration TimeZone AppointmentReplyTime AppointmentSequenceNumber"
     " AppointmentState Recurrence FirstOccurrence LastOccurrence ModifiedOccurrences DeletedOccurrences"
@@ -52,7 +48,9 @@ _TASK: Final = (
     " DueDate IsAssignmentEditable IsComplete IsRecurring IsTeamTask Mileage Owner PercentComplete Recurrence StartDate"
     " Status StatusDescription TotalWork"
 )
-_POST: Final = "ConversationIndex ConversationTopic From InternetMessageId IsRead PostedTime References Sender"
+_POST: Final = (
+    "ConversationIndex ConversationTopic From InternetMessageId IsRead PostedTime References Sender"
+)
 _REQUEST: Final = (
     f"MeetingRequestType IntendedFreeBusyStatus {_SCHEDULE} {_ATTENDANCE} {_SERIES}"
     " StartWallClock EndWallClock StartTimeZoneId EndTimeZoneId"
@@ -77,8 +75,22 @@ KINDS: Final = {
     for kind, groups in _KINDS.items()
 }
 NAMES: Final = frozenset(name for names in KINDS.values() for name in names)
+# Names of the schema that no item here ever has: they may be asked for and are never answered.
+ABSENT: Final = frozenset(
+    ["ResponseObjects", "EntityExtractionResult", "PredictedActionReasons", "IsClutter", "RightsManagementLicenseData", "BlockStatus", "HasBlockedImages", "WebClientReadFormQueryString", "WebClientEditFormQueryString", "MimeContentUTF8", "Mentions", "MentionedMe", "MentionsPreview", "MentionsEx", "Hashtags", "AppliedHashtags", "AppliedHashtagsPreview", "Likes", "LikesPreview", "PendingSocialActivityTagIds", "AtAllMention", "CanDelete", "InferenceClassification", "FirstBody", "ApprovalRequestData", "VotingInformation", "ReminderMessageData", "ProposedStart", "ProposedEnd", "ChangeHighlights", "ConflictingMeetings", "AdjacentMeetings", "InboxReminders", "CalendarActivityData", "AbchEmailAddresses", "AccountName", "IsAutoUpdateDisabled", "IsMessengerEnabled", "Comment", "ContactShortId", "ContactType", "CreatedBy", "Gender", "IsHidden", "ObjectId", "PassportId", "IsPrivate", "SourceId", "TrustLevel", "Urls", "Cid", "SkypeAuthCertificate", "SkypeContext", "SkypeId", "XboxLiveTag", "SkypeRelationship", "YomiNickname", "InviteFree", "HidePresenceAndProfile", "IsPendingOutbound", "SupportGroupFeeds", "UserTileHash", "UnifiedInbox", "Mris", "Wlid", "AbchContactId", "NotInBirthdayCalendar", "ShellContactType", "ImMri", "PresenceTrustLevel", "OtherMri", "ProfileLastChanged", "MobileIMEnabled", "PartnerNetworkProfilePhotoUrl", "PartnerNetworkThumbnailPhotoUrl", "PersonId", "ConversationGuid"]
+)
 _URI_PREFIXES: Final = frozenset(
-    {"item", "message", "calendar", "contacts", "distributionlist", "task", "postitem", "meeting", "meetingRequest"}
+    {
+        "item",
+        "message",
+        "calendar",
+        "contacts",
+        "distributionlist",
+        "task",
+        "postitem",
+        "meeting",
+        "meetingRequest",
+    }
 )
 
 MAILBOX_LISTS: Final = frozenset({"ToRecipients", "CcRecipients", "BccRecipients", "ReplyTo"})
@@ -98,7 +110,15 @@ READ_ONLY: Final = frozenset(
 )  # fmt: skip
 # What lists never carry (FindItem and SyncFolderItems answer ErrorInvalidPropertyRequest for these).
 CONTENT_ONLY: Final = frozenset(
-    {"MimeContent", "Body", "UniqueBody", "NormalizedBody", "TextBody", "InternetMessageHeaders", "Attachments"}
+    {
+        "MimeContent",
+        "Body",
+        "UniqueBody",
+        "NormalizedBody",
+        "TextBody",
+        "InternetMessageHeaders",
+        "Attachments",
+    }
 )
 SINCE_2013: Final = frozenset(
     {
@@ -137,7 +157,7 @@ CLASS_OF_KIND: Final = {
 
 
 def kind_of(item_class: str) -> str:
-    """The element that shows items of a class; classes EWS has no element for are shown as Message."""
+    """Return the element that shows items of a class; classes EWS has no element for are shown as Message."""
     lowered = item_class.lower()
     for prefix, kind in _CLASSES:
         if lowered == prefix or lowered.startswith(prefix + "."):
@@ -146,8 +166,8 @@ def kind_of(item_class: str) -> str:
 
 
 def name_of_uri(uri: str) -> str | None:
-    """The element name behind a FieldURI of an item, or None where the schema has no such field here."""
+    """Return the element name behind a FieldURI of an item, or None where the schema has no such field here."""
     prefix, _, name = uri.partition(":")
-    if prefix in _URI_PREFIXES and name in NAMES:
+    if prefix in _URI_PREFIXES and (name in NAMES or name in ABSENT):
         return name
     return None

@@ -47,18 +47,18 @@ def _key(folder: Folder) -> str:
 
 
 def folder_kind(folder: Folder) -> str:
-    """The element that shows a folder."""
+    """Return the element that shows a folder."""
     lowered = folder.folder_class.lower()
     return next((kind for prefix, kind in _KINDS if lowered.startswith(prefix)), "Folder")
 
 
 def folder_id_xml(folder: Folder) -> str:
-    """The FolderId element of a folder."""
+    """Return the FolderId element of a folder."""
     return f'<t:FolderId Id="{folder.id}" ChangeKey="{change_key(folder.change)}"/>'
 
 
 def folder_value(mailbox: Mailbox, folder: Folder, key: str) -> Value | None:
-    """The value of an extended property of a folder, or None."""
+    """Return the value of an extended property of a folder, or None."""
     reader = FOLDER_READERS.get(key)
     return reader(mailbox, folder) if reader is not None else folder.extended.get(key)
 
@@ -86,11 +86,13 @@ class FolderShape:
                 continue
             prefix, _, name = (path.get("FieldURI") or "").partition(":")
             if prefix != "folder" or (name not in _WRITERS and name not in _UNKNOWN_BUT_VALID):
-                raise RequestFault("ErrorSchemaValidation", f"'{path.get('FieldURI')}' is no property of a folder.")
+                raise RequestFault(
+                    "ErrorSchemaValidation", f"'{path.get('FieldURI')}' is no property of a folder."
+                )
             self._names.add(name)
 
     def xml(self, mailbox: Mailbox, folder: Folder) -> str:
-        """The element of one folder with the asked properties it has."""
+        """Return the element of one folder with the asked properties it has."""
         kind = folder_kind(folder)
         pieces = [write(mailbox, folder) for name, write in _WRITERS.items() if name in self._names]
         place = len([name for name in _BEFORE_EXTENDED if name in self._names])
@@ -113,11 +115,20 @@ def _distinguished(mailbox: Mailbox, folder: Folder) -> str:  # noqa: ARG001 - a
     return element("DistinguishedFolderId", folder.distinguished) if folder.distinguished else ""
 
 
-_BEFORE_EXTENDED: Final = ("FolderId", "ParentFolderId", "FolderClass", "DisplayName", "TotalCount", "ChildFolderCount")
+_BEFORE_EXTENDED: Final = (
+    "FolderId",
+    "ParentFolderId",
+    "FolderClass",
+    "DisplayName",
+    "TotalCount",
+    "ChildFolderCount",
+)
 _WRITERS: Final[dict[str, Callable[[Mailbox, Folder], str]]] = {
     "FolderId": lambda mailbox, folder: folder_id_xml(folder),  # noqa: ARG005
     "ParentFolderId": _parent,
-    "FolderClass": lambda mailbox, folder: element("FolderClass", folder.folder_class) if folder.folder_class else "",  # noqa: ARG005
+    "FolderClass": lambda mailbox, folder: (
+        element("FolderClass", folder.folder_class) if folder.folder_class else ""
+    ),
     "DisplayName": lambda mailbox, folder: element("DisplayName", folder.name),  # noqa: ARG005
     "TotalCount": lambda mailbox, folder: element("TotalCount", str(folder.total)),  # noqa: ARG005
     "ChildFolderCount": lambda mailbox, folder: element(

@@ -121,7 +121,7 @@ class Folders:
         for number, address, size in rows.fetchall():
             self.mailboxes[address] = self.by_number[number] = Mailbox(number, address, size)
         for row in self.store.database.execute("SELECT * FROM folders ORDER BY number").fetchall():
-            folder = Folder(*row[:14], extended=json.loads(row[14]), id=self.identity.folder(row[1], row[0]))
+            folder = Folder(*(*row[:14], json.loads(row[14]), self.identity.folder(row[1], row[0])))
             self.by_number[folder.mailbox].attach(folder)
 
     def _flush(self) -> None:
@@ -140,7 +140,9 @@ class Folders:
             )  # fmt: skip
             self._dirty.clear()
         for number in self._resized:
-            database.execute("UPDATE mailboxes SET size = ? WHERE mailbox = ?", (self.by_number[number].size, number))
+            database.execute(
+                "UPDATE mailboxes SET size = ? WHERE mailbox = ?", (self.by_number[number].size, number)
+            )
         self._resized.clear()
 
     def add_mailbox(self, address: str) -> Mailbox:
@@ -149,7 +151,9 @@ class Folders:
         if address in self.mailboxes:
             return self.mailboxes[address]
         with self.store.writing("CreateMailbox"):
-            row = self.store.database.execute("INSERT INTO mailboxes (address, size) VALUES (?, 0)", (address,))
+            row = self.store.database.execute(
+                "INSERT INTO mailboxes (address, size) VALUES (?, 0)", (address,)
+            )
             mailbox = Mailbox(int(row.lastrowid or 0), address, 0)
             self.mailboxes[address] = self.by_number[mailbox.number] = mailbox
             for name, parent, display, folder_class in _DISTINGUISHED:
@@ -158,13 +162,15 @@ class Folders:
         return mailbox
 
     def mailbox(self, address: str) -> Mailbox:
-        """The mailbox of an address; raises `EwsError` (ErrorNonExistentMailbox)."""
+        """Return the mailbox of an address; raises `EwsError` (ErrorNonExistentMailbox)."""
         found = self.mailboxes.get(address.lower())
         if found is None:
             raise EwsError("ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it.")
         return found
 
-    def create(self, mailbox: Mailbox, parent: int, name: str, folder_class: str, distinguished: str = "") -> Folder:
+    def create(
+        self, mailbox: Mailbox, parent: int, name: str, folder_class: str, distinguished: str = ""
+    ) -> Folder:
         """Create a folder; raises `EwsError` (ErrorFolderExists) where the parent has one of that name."""
         if name.casefold() in mailbox.children.get(parent, {}):
             raise EwsError("ErrorFolderExists", "A folder with the specified name already exists.")
@@ -179,7 +185,7 @@ class Folders:
         return folder
 
     def modified(self, folder: Folder) -> None:
-        """The folder itself (name, place, class, properties) was written."""
+        """Return the folder itself (name, place, class, properties) was written."""
         folder.modified_sequence = self.store.next_sequence()
         folder.change = self.store.next_change()
         self._dirty[folder.number] = folder
@@ -206,7 +212,7 @@ class Folders:
         )
 
     def counted(self, folder: Folder, size_bytes: int) -> None:
-        """The folder's contents changed (counts already adjusted); the mailbox grew by `size_bytes`."""
+        """Return the folder's contents changed (counts already adjusted); the mailbox grew by `size_bytes`."""
         folder.committed = self.store.clock()
         self._dirty[folder.number] = folder
         if size_bytes:
@@ -214,7 +220,7 @@ class Folders:
             self._resized.add(folder.mailbox)
 
     def find(self, reference: Reference) -> tuple[Mailbox, Folder]:
-        """The folder of a reference; raises `EwsError` (ErrorFolderNotFound)."""
+        """Return the folder of a reference; raises `EwsError` (ErrorFolderNotFound)."""
         mailbox = self.by_number.get(reference.mailbox)
         folder = mailbox.folders.get(reference.number) if mailbox is not None else None
         if mailbox is None or folder is None:

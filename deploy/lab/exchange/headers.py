@@ -10,7 +10,9 @@ from typing import Any, Final
 
 from deploy.lab.exchange.content import Headers
 
-_SIMPLE: Final = re.compile(r'\s*(?:"([^"\\<>@,;:]*)"|([^"\\<>@,;:()]*?))\s*<([^<>@\s",;:]+@[^<>@\s",;:]+)>\s*$')
+_SIMPLE: Final = re.compile(
+    r'\s*(?:"([^"\\<>@,;:]*)"|([^"\\<>@,;:()]*?))\s*<([^<>@\s",;:]+@[^<>@\s",;:]+)>\s*$'
+)
 _BARE: Final = re.compile(r"\s*([^<>@\s\"',;:()]+@[^<>@\s\"',;:()]+)\s*$")
 _WORD: Final = re.compile(r"=\?[^?]*\?[bqBQ]\?[^?]*\?=")
 _REPLY: Final = re.compile(r"^(?:\s*(?:re|fw|fwd|aw|wg|sv|antw?)\s*:\s*)+", re.IGNORECASE)
@@ -50,7 +52,7 @@ _RECIPIENTS_MAX: Final = 5000
 
 
 def readable(value: str) -> str:
-    """A header value as text: encoded words decoded, raw bytes as UTF-8 or else Windows-1252; never raises."""
+    """Return a header value as text: encoded words decoded, raw bytes as UTF-8 or else Windows-1252; never raises."""
     if not value.isascii():
         raw = value.encode("utf-8", "surrogateescape")
         try:
@@ -76,7 +78,7 @@ def _word(piece: bytes | str, charset: str | None) -> str:
 
 
 def addresses(value: str) -> list[list[str]]:
-    """The mailboxes of an address header as `[name, address, "SMTP"]`."""
+    """Return the mailboxes of an address header as `[name, address, "SMTP"]`."""
     found = _SIMPLE.match(value)
     if found is not None:
         return [[readable(found.group(1) or found.group(2) or ""), readable(found.group(3)), "SMTP"]]
@@ -88,12 +90,14 @@ def addresses(value: str) -> list[list[str]]:
     except (ValueError, IndexError, TypeError, AttributeError):
         return []
     return [
-        [readable(name), readable(address), "SMTP"] for name, address in pairs[:_RECIPIENTS_MAX] if address.strip()
+        [readable(name), readable(address), "SMTP"]
+        for name, address in pairs[:_RECIPIENTS_MAX]
+        if address.strip()
     ]
 
 
 def sent_time(value: str) -> str | None:
-    """A Date header as EWS text, or None for one that is no date."""
+    """Return a Date header as EWS text, or None for one that is no date."""
     try:
         parsed = parsedate_tz(value)
         if parsed is None:
@@ -104,12 +108,12 @@ def sent_time(value: str) -> str | None:
 
 
 def topic_of(subject: str) -> str:
-    """The conversation topic: a subject without reply and forward prefixes."""
+    """Return the conversation topic: a subject without reply and forward prefixes."""
     return _REPLY.sub("", subject)
 
 
 def fields_of(headers: Headers) -> dict[str, Any]:
-    """The item fields that a message's headers give; the first of a repeated header counts."""
+    """Return the item fields that a message's headers give; the first of a repeated header counts."""
     fields: dict[str, Any] = {}
     for name, value in headers:
         lowered = name.lower()
@@ -169,7 +173,7 @@ def _mailbox_header(mailbox: list[str]) -> str:
 
 
 def header_of(field: str, value: Any, sender: list[str] | None = None) -> tuple[str, str] | None:
-    """The header that carries an item field, or None where the field has none or is empty."""
+    """Return the header that carries an item field, or None where the field has none or is empty."""
     name = HEADER_OF_FIELD.get(field)
     if name is None or not value:
         return None
@@ -185,5 +189,5 @@ def header_of(field: str, value: Any, sender: list[str] | None = None) -> tuple[
 
 
 def date_header(text: str) -> str:
-    """A Date header (RFC 5322) for a time in EWS text."""
+    """Return a Date header (RFC 5322) for a time in EWS text."""
     return formatdate(float(timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))), usegmt=False)

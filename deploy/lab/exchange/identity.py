@@ -33,7 +33,12 @@ class Identity:
         """`server` is the server's own 16 random bytes, kept with its data."""
         self.server = server
         # "AAMk" is how ids of real servers begin; some clients print them.
-        head = b"\x00\x03\x24" + server.hex().encode() + server + b"\x00\x01\x46\x00\x00\x00\x00\x03\x13\x9a\x2c\x01"
+        head = (
+            b"\x00\x03\x24"
+            + server.hex().encode()
+            + server
+            + b"\x00\x01\x46\x00\x00\x00\x00\x03\x13\x9a\x2c\x01"
+        )
         self._prefix = binascii.b2a_base64(head[:_HEAD_SIZE_BYTES], newline=False).decode()
         self._seed = binascii.crc32(server)
 
@@ -43,15 +48,15 @@ class Identity:
         return self._prefix + binascii.b2a_base64(tail + check + b"\x00\x10", newline=False).decode()
 
     def item(self, mailbox: int, number: int) -> str:
-        """The ItemId of an item."""
+        """Return the ItemId of an item."""
         return self._encode(_ITEM, mailbox, number)
 
     def folder(self, mailbox: int, number: int) -> str:
-        """The FolderId of a folder."""
+        """Return the FolderId of a folder."""
         return self._encode(_FOLDER, mailbox, number)
 
     def attachment(self, mailbox: int, number: int, attachment: int) -> str:
-        """The AttachmentId of an attachment, numbered from 1 in its item."""
+        """Return the AttachmentId of an attachment, numbered from 1 in its item."""
         return self._encode(_ATTACHMENT, mailbox, number, attachment)
 
     def _decode(self, text: str, kind: int, wrong_kind: str) -> Reference:
@@ -86,13 +91,13 @@ class Identity:
 
 
 def change_key(change: int) -> str:
-    """The ChangeKey of one write."""
+    """Return the ChangeKey of one write."""
     packed = _CHANGE.pack(_CHANGE_HEAD, change, (change * 2654435761) & 0xFFFFFFFF)
     return binascii.b2a_base64(packed, newline=False).decode()
 
 
 def change_of(key: str) -> int:
-    """The write that a ChangeKey names; raises `EwsError` where it is malformed."""
+    """Return the write that a ChangeKey names; raises `EwsError` where it is malformed."""
     try:
         head, change, check = _CHANGE.unpack(binascii.a2b_base64(key.encode("ascii"), strict_mode=True))
     except (binascii.Error, struct.error, UnicodeEncodeError) as error:

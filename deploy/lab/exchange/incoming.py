@@ -1,6 +1,5 @@
 """Item elements of requests: what CreateItem, UpdateItem and item attachments give, as fields and properties."""
 
-import base64
 import binascii
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -76,13 +75,13 @@ def read_field(into: Incoming, node: etree._Element) -> None:
 
 def _base64(text: str, code: str) -> bytes:
     try:
-        return base64.b64decode(text)
+        return binascii.a2b_base64(text)
     except (binascii.Error, ValueError) as error:
         raise EwsError(code, "The content is not base64.") from error
 
 
 def content_bytes(node: etree._Element) -> bytes:
-    """The bytes of a FileAttachment's Content element; raises `EwsError`."""
+    """Return the bytes of a FileAttachment's Content element; raises `EwsError`."""
     return _base64(node.findtext(f"{T}Content") or "", "ErrorInvalidAttachmentId")
 
 
@@ -94,7 +93,9 @@ def _value(name: str, node: etree._Element) -> Any:
     if name in TEXT_LISTS:
         return [child.text or "" for child in node if isinstance(child.tag, str)]
     if name in DICTIONARIES:
-        return {"entries": {child.get("Key", ""): _entry(child) for child in node if isinstance(child.tag, str)}}
+        return {
+            "entries": {child.get("Key", ""): _entry(child) for child in node if isinstance(child.tag, str)}
+        }
     if name == "Flag":
         return {local_name(child): child.text or "" for child in node if isinstance(child.tag, str)}
     if len(node) or node.attrib:

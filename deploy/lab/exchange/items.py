@@ -43,7 +43,7 @@ class Item:
 
 
 def utc_text(seconds: float) -> str:
-    """A time as EWS writes it: UTC, no fractions."""
+    """Return a time as EWS writes it: UTC, no fractions."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
@@ -53,7 +53,7 @@ def keyword(prefix: str, value: str) -> str:
 
 
 def keywords_of(item: Item) -> set[str]:
-    """What an item is found by without reading its folder: SearchKey, Message-ID, String named properties."""
+    """Return what an item is found by without reading its folder: SearchKey, Message-ID, String named properties."""
     found = {keyword("k", item.search_key.hex())}
     message_id = item.fields.get("InternetMessageId")
     if message_id:
@@ -73,50 +73,55 @@ class Items:
         self.database = folders.store.database
 
     def folder_of(self, item: Item) -> Folder:
-        """The folder that holds an item."""
+        """Return the folder that holds an item."""
         return self.folders.by_number[item.mailbox].folders[item.folder]
 
     # Reading
 
     def _items(self, rows: Iterable[Sequence[Any]]) -> list[Item]:
         loads = json.loads
-        return [Item(*row[:16], loads(row[16]), loads(row[17])) for row in rows]
+        return [Item(*(*row[:16], loads(row[16]), loads(row[17]))) for row in rows]
 
     def find(self, number: int) -> Item:
-        """The item of a number; raises `EwsError` (ErrorItemNotFound) for a dead one."""
+        """Return the item of a number; raises `EwsError` (ErrorItemNotFound) for a dead one."""
         row = self.database.execute(f"SELECT {_COLUMNS} FROM items WHERE number = ?", (number,)).fetchone()
         if row is None:
             raise EwsError("ErrorItemNotFound", "The specified object was not found in the store.")
-        return Item(*row[:16], json.loads(row[16]), json.loads(row[17]))
+        return self._items([row])[0]
 
     def select(self, condition: str, values: Sequence[Any]) -> list[Item]:
         """Items by an SQL condition of this package's own."""
         return self._items(self.database.execute(f"SELECT {_COLUMNS} FROM items {condition}", tuple(values)))
 
     def by_keywords(self, folder: int, associated: int, keywords: Sequence[str]) -> list[Item]:
-        """The items of a folder that carry any of these keywords, by index."""
+        """Return the items of a folder that carry any of these keywords, by index."""
         rows: set[int] = set()
         for start in range(0, len(keywords), _VARIABLES_MAX):
             some = keywords[start : start + _VARIABLES_MAX]
             marks = ",".join("?" * len(some))
-            rows.update(r[0] for r in self.database.execute(f"SELECT row FROM keywords WHERE keyword IN ({marks})", some))
+            rows.update(
+                r[0]
+                for r in self.database.execute(f"SELECT row FROM keywords WHERE keyword IN ({marks})", some)
+            )
         found: list[Item] = []
         ordered = sorted(rows)
         for start in range(0, len(ordered), _VARIABLES_MAX):
             part = ordered[start : start + _VARIABLES_MAX]
             marks = ",".join("?" * len(part))
-            found += self.select(f"WHERE row IN ({marks}) AND folder = ? AND associated = ?", (*part, folder, associated))
+            found += self.select(
+                f"WHERE row IN ({marks}) AND folder = ? AND associated = ?", (*part, folder, associated)
+            )
         return found
 
     def content(self, item: Item) -> bytes:
-        """The stored content of an item (see `content.py`)."""
+        """Return the stored content of an item (see `content.py`)."""
         row = self.database.execute("SELECT content FROM contents WHERE row = ?", (item.row,)).fetchone()
         return bytes(row[0]) if row is not None else b""
 
     # Writing
 
     def new(self, folder: Folder, item_class: str, *, associated: bool = False) -> Item:
-        """An item that is not stored yet: fill it and hand it to `insert`."""
+        """Return an item that is not stored yet: fill it and hand it to `insert`."""
         now = utc_text(self.store.clock())
         return Item(
             0, 0, folder.mailbox, folder.number, int(associated), 0, 0, 0, 0, item_class, 0, 0, now, now, now,
@@ -147,7 +152,9 @@ class Items:
         self._note(item, kind)
         return item
 
-    def update(self, item: Item, content: bytes | None, *, read_flag_only: bool, new_change: bool = True) -> None:
+    def update(
+        self, item: Item, content: bytes | None, *, read_flag_only: bool, new_change: bool = True
+    ) -> None:
         """Store an item's new properties and, where given, its new content."""
         store = self.store
         folder = self.folder_of(item)
@@ -207,7 +214,9 @@ class Items:
 
     def copy(self, item: Item, target: Folder) -> Item:
         """Store a copy in a folder; it shares the SearchKey."""
-        twin = Item(*(getattr(item, name) for name in Item.__slots__[:16]), dict(item.fields), dict(item.extended))
+        twin = Item(
+            *(*(getattr(item, name) for name in Item.__slots__[:16]), dict(item.fields), dict(item.extended))
+        )
         twin.mailbox, twin.folder = target.mailbox, target.number
         return self.insert(twin, self.content(item))
 
@@ -245,4 +254,3 @@ class Items:
     def _note(self, item: Item, kind: str) -> None:
         message_id = item.fields.get("InternetMessageId", "")
         self.store.journal(item.mailbox, item.number, item.folder, kind, item.search_key, message_id)
-

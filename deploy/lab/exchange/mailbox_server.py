@@ -29,7 +29,9 @@ _HOMES: Final = {
 class MailboxServer:
     """Everything one server knows; operations change it only inside `writing()`."""
 
-    def __init__(self, directory: Path, version: Version, switches: Switches, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, directory: Path, version: Version, switches: Switches, clock: Callable[[], float]
+    ) -> None:
         """Open the data in `directory`; raises `DataError`."""
         self.clock = clock
         self.version = version
@@ -56,7 +58,7 @@ class MailboxServer:
     # Events
 
     def tell(self, event: Event) -> None:
-        """An event of the running transaction, followed by the folder's own when an item is concerned."""
+        """Return an event of the running transaction, followed by the folder's own when an item is concerned."""
         self._events.append(event)
         if not event.is_folder:
             self._tell_counts(event.mailbox, event.folder)
@@ -67,21 +69,28 @@ class MailboxServer:
         folder = self.folders.by_number[mailbox].folders.get(number)
         if folder is not None:
             self._events.append(
-                Event("ModifiedEvent", mailbox, folder.parent, number, is_folder=True, unread=max(folder.unread, 0))
+                Event(
+                    "ModifiedEvent",
+                    mailbox,
+                    folder.parent,
+                    number,
+                    is_folder=True,
+                    unread=max(folder.unread, 0),
+                )
             )
 
     def tell_item(self, kind: str, item: Item) -> None:
-        """A created, modified or deleted item."""
+        """Return a created, modified or deleted item."""
         self.tell(Event(kind, item.mailbox, item.folder, item.number))
 
     def tell_folder(self, kind: str, folder: Folder) -> None:
-        """A created, modified or deleted folder."""
+        """Return a created, modified or deleted folder."""
         self.tell(Event(kind, folder.mailbox, folder.parent, folder.number, is_folder=True))
 
     # Finding
 
     def folder(self, node: etree._Element, own: Mailbox) -> tuple[Mailbox, Folder]:
-        """The folder of a FolderId or DistinguishedFolderId element; raises `EwsError`."""
+        """Return the folder of a FolderId or DistinguishedFolderId element; raises `EwsError`."""
         ident = node.get("Id") or ""
         if local_name(node) == "DistinguishedFolderId":
             address = node.findtext(f"{T}Mailbox/{T}EmailAddress")
@@ -92,8 +101,10 @@ class MailboxServer:
             return mailbox, found
         return self.folders.find(self.identity.folder_reference(ident))
 
-    def target(self, node: etree._Element | None, own: Mailbox, code: str = "ErrorToFolderNotFound") -> tuple[Mailbox, Folder]:
-        """The folder inside a ToFolderId, ParentFolderId or SavedItemFolderId element; raises `EwsError`."""
+    def target(
+        self, node: etree._Element | None, own: Mailbox, code: str = "ErrorToFolderNotFound"
+    ) -> tuple[Mailbox, Folder]:
+        """Return the folder inside a ToFolderId, ParentFolderId or SavedItemFolderId element; raises `EwsError`."""
         if node is None or len(node) == 0:
             raise EwsError("ErrorInvalidRequest", "The request names no folder.")
         try:
@@ -104,7 +115,7 @@ class MailboxServer:
             raise
 
     def item(self, node: etree._Element) -> Item:
-        """The living item of an ItemId element; raises `EwsError` (ErrorItemNotFound for a dead id)."""
+        """Return the living item of an ItemId element; raises `EwsError` (ErrorItemNotFound for a dead id)."""
         reference = self.identity.item_reference(node.get("Id") or "")
         return self.items.find(reference.number)
 
@@ -143,7 +154,16 @@ class MailboxServer:
             self.tell_item("CreatedEvent", item)
             return
         self.tell(
-            Event("MovedEvent", item.mailbox, item.folder, item.number, False, old_folder, old, recovered=recovered)
+            Event(
+                "MovedEvent",
+                item.mailbox,
+                item.folder,
+                item.number,
+                False,
+                old_folder,
+                old,
+                recovered=recovered,
+            )
         )
 
 

@@ -6,6 +6,7 @@ RFC 2046 as CPython's `email` package reads them, so that a client which compare
 
 import binascii
 import re
+from collections.abc import Iterator
 from email.message import Message
 from typing import Final
 
@@ -17,9 +18,9 @@ _FIELD: Final = re.compile(rb"([!-9;-~]+):[ \t]*([^\r\n]*(?:(?:\r\n?|\n)[ \t][^\
 _NEXT_LINE: Final = re.compile(_LINE)
 _BREAK: Final = re.compile(r"\r\n?|\n")
 _BREAK_BYTES: Final = re.compile(rb"\r\n?|\n")
-_LAST_BREAK: Final = re.compile(rb"(?:\r\n|(?<!\r)\n|\r)\Z")
 # What stays whole: a signature covers its bytes, an encrypted part is nobody's business.
 WHOLE: Final = frozenset({"multipart/signed", "multipart/encrypted"})
+_BOUNDARY_END: Final = re.compile(rb"(--)?[ \t]*(?:\r\n|\r|\n|\Z)")
 _DEPTH_MAX: Final = 60
 
 
@@ -29,7 +30,7 @@ def parse_mime(data: bytes) -> Content:
 
 
 def parse_headers(data: bytes) -> tuple[Headers, int]:
-    """The header fields at the start of `data`, unfolded, and where the body begins."""
+    """Return the header fields at the start of `data`, unfolded, and where the body begins."""
     block = _HEADER_BLOCK.match(data)
     end = block.end() if block is not None else 0
     fields: Headers = []
@@ -53,7 +54,7 @@ def parse_headers(data: bytes) -> tuple[Headers, int]:
 
 
 def media_type(value: str, default: str) -> str:
-    """The lower-case type of a Content-Type value; what cannot be read is text/plain."""
+    """Return the lower-case type of a Content-Type value; what cannot be read is text/plain."""
     if not value:
         return default
     found = value.partition(";")[0].strip().lower()
@@ -61,7 +62,7 @@ def media_type(value: str, default: str) -> str:
 
 
 def content_type_parameter(value: str, name: str) -> str:
-    """A parameter of a Content-Type or Content-Disposition value (RFC 2231 forms too), or an empty text."""
+    """Return a parameter of a Content-Type or Content-Disposition value (RFC 2231 forms too), or an empty text."""
     message = Message()
     message["Content-Type"] = value
     found = message.get_param(name)
@@ -110,39 +111,55 @@ def _part(data: bytes, default: str, depth: int) -> Part:
 
 
 def _split(body: bytes, boundary: str) -> list[bytes] | None:
-    """The parts between boundary lines; None where there is no first boundary."""
+    """Return the parts between boundary lines; None where there is no first boundary."""
     mark = b"--" + boundary.encode("ascii", "surrogateescape")
     if mark not in body:
         return None
-    line = re.compile(rb"(?:(?<=\n)|(?<=\r)(?!\n)|\A)" + re.escape(mark) + rb"(--)?[ \t]*(?:\r\n|\r|\n|\Z)")
     pieces: list[bytes] = []
     start = -1
-    for found in line.finditer(body):
-        closing = found.group(1) is not None
+    for at, end, closing in _boundary_lines(body, mark):
         if start < 0 and closing:
             return None
-        if found.start() > start >= 0:
-            pieces.append(body[start : found.start()])
+        if at > start >= 0:
+            pieces.append(body[start:at])
             if closing:
                 return pieces
-        start = found.end()
+        start = end
     if start < 0:
         return None
     pieces.append(body[start:])
     return pieces
 
 
+def _boundary_lines(body: bytes, mark: bytes) -> Iterator[tuple[int, int, bool]]:
+    """Every boundary line: where it begins, where the next line begins, and whether it closes the multipart."""
+    at = body.find(mark)
+    while at >= 0:
+        after = at + len(mark)
+        found = _BOUNDARY_END.match(body, after) if at == 0 or body[at - 1] in b"\r\n" else None
+        if found is not None:
+            yield at, found.end(), found.group(1) is not None
+            after = found.end()
+        at = body.find(mark, after)
+
+
 def without_last_break(piece: bytes) -> bytes:
-    """The bytes without one line break at their end."""
-    found = _LAST_BREAK.search(piece)
-    return piece[: found.start()] if found is not None else piece
+    """Return the bytes without one line break at their end."""
+    if piece.endswith(b"\r\n"):
+        return piece[:-2]
+    return piece[:-1] if piece.endswith((b"\n", b"\r")) else piece
 
 
 def _decoded(headers: Headers, kind: str, transfer: str, body: bytes) -> Part:
-    """A leaf with its transfer encoding taken off, unless taking it off and putting it on would lose something."""
+    """Return a leaf with its transfer encoding taken off, unless taking it off and putting it on would lose something."""
     if transfer == "base64":
         try:
-            return Part(headers, kind, transfer, binascii.a2b_base64(body.translate(None, b" \t\r\n"), strict_mode=True))
+            return Part(
+                headers,
+                kind,
+                transfer,
+                binascii.a2b_base64(body.translate(None, b" \t\r\n"), strict_mode=True),
+            )
         except binascii.Error:
             return Part(headers, kind, "", body)
     if transfer == "quoted-printable":

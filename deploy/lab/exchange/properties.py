@@ -81,7 +81,9 @@ def _read_named(node: etree._Element, kind: str) -> Path:
         place = f'PropertySetId="{guid}"'
     name, number = node.get("PropertyName"), node.get("PropertyId")
     if not _GUID.match(guid) or (name is None) == (number is None):
-        raise EwsError("ErrorInvalidExtendedProperty", "An extended property needs a set and either a name or an id.")
+        raise EwsError(
+            "ErrorInvalidExtendedProperty", "An extended property needs a set and either a name or an id."
+        )
     if name is not None:
         xml = _uri(f'{place} PropertyName="{escape(name)}"', kind)
         return Path(f"{{{guid}}}/name:{name}:{kind}", kind, xml)
@@ -97,7 +99,7 @@ def _uri(attributes: str, kind: str) -> str:
 
 
 def path_of_key(key: str) -> Path:
-    """The path of a stored property, for answers that carry everything."""
+    """Return the path of a stored property, for answers that carry everything."""
     name, _, kind = key.rpartition(":")
     if name.startswith("0x"):
         return Path(key, kind, _uri(f'PropertyTag="0x{int(name, 16):x}"', kind))
@@ -120,7 +122,7 @@ def read_property(node: etree._Element) -> tuple[Path, Value]:
 
 
 def canonical(kind: str, text: str) -> str:
-    """A property value in the one form in which it is kept; raises `EwsError` (ErrorInvalidExtendedPropertyValue)."""
+    """Return a property value in the one form in which it is kept; raises `EwsError` (ErrorInvalidExtendedPropertyValue)."""
     try:
         if kind in {"Binary", "Object"}:
             raw = binascii.a2b_base64("".join(text.split()).encode(), strict_mode=True) if text else b""
@@ -137,7 +139,7 @@ def canonical(kind: str, text: str) -> str:
 
 
 def canonical_time(text: str) -> str:
-    """A time as UTC with `Z` and without fractions; raises ValueError for what is no time."""
+    """Return a time as UTC with `Z` and without fractions; raises ValueError for what is no time."""
     found = _TIME.match(text.strip())
     if found is None:
         raise ValueError(text)
@@ -148,7 +150,7 @@ def canonical_time(text: str) -> str:
 
 
 def property_xml(path: Path, value: Value) -> str:
-    """An ExtendedProperty element of an answer."""
+    """Return an ExtendedProperty element of an answer."""
     if isinstance(value, list):
         inner = "".join(f"<t:Value>{escape(one)}</t:Value>" for one in value)
         return f"<t:ExtendedProperty>{path.xml}<t:Values>{inner}</t:Values></t:ExtendedProperty>"
@@ -192,7 +194,9 @@ READERS: Final[dict[str, Callable[[Item], Value | None]]] = {
     "0x300b:Binary": lambda item: base64.b64encode(item.search_key).decode(),
     "0x65e0:Binary": lambda item: _key(item, item.number),
     "0x65e2:Binary": lambda item: _key(item, item.change),
-    "0x65e3:Binary": lambda item: base64.b64encode(b"\x16" + base64.b64decode(_key(item, item.change))).decode(),
+    "0x65e3:Binary": lambda item: base64.b64encode(
+        b"\x16" + base64.b64decode(_key(item, item.change))
+    ).decode(),
     "0x0fff:Binary": lambda item: _key(item, item.number),
     "0x0e07:Integer": lambda item: str(message_flags(item)),
     "0x0e06:SystemTime": lambda item: item.received,
@@ -220,12 +224,20 @@ READERS: Final[dict[str, Callable[[Item], Value | None]]] = {
 }
 # What no client may write, each refused with ErrorInvalidPropertySet.
 READ_ONLY_KEYS: Final = frozenset(
-    f"{tag}" for tag in ("0x300b:Binary", "0x65e0:Binary", "0x65e2:Binary", "0x65e3:Binary", "0x0fff:Binary", "0x0e08:Integer")
+    f"{tag}"
+    for tag in (
+        "0x300b:Binary",
+        "0x65e0:Binary",
+        "0x65e2:Binary",
+        "0x65e3:Binary",
+        "0x0fff:Binary",
+        "0x0e08:Integer",
+    )
 )
 
 
 def read_value(item: Item, key: str) -> Value | None:
-    """The value of an extended property of an item, or None where it has none."""
+    """Return the value of an extended property of an item, or None where it has none."""
     reader = READERS.get(key)
     if reader is not None:
         return reader(item)
@@ -249,7 +261,10 @@ def write_value(item: Item, key: str, value: Value | None, *, creating: bool) ->
         item.item_class = text or item.item_class
     elif key == "0x1090:Integer":
         number = int(text or "0")
-        fields["Flag"] = {**fields.get("Flag", {}), "FlagStatus": _FLAG_STATUS[number if number in {1, 2} else 0]}
+        fields["Flag"] = {
+            **fields.get("Flag", {}),
+            "FlagStatus": _FLAG_STATUS[number if number in {1, 2} else 0],
+        }
     elif key == "0x0017:Integer":
         fields["Importance"] = _IMPORTANCE[min(int(text or "1"), 2)]
     elif key == "0x0036:Integer":

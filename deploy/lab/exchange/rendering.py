@@ -26,7 +26,9 @@ class Habit:
 
 
 _HABITS: Final = {
-    (14, 1): Habit(76, 76, 76, ("from", "to", "cc", "subject", "thread-topic", "date", "message-id"), "_000_{0}_"),
+    (14, 1): Habit(
+        76, 76, 76, ("from", "to", "cc", "subject", "thread-topic", "date", "message-id"), "_000_{0}_"
+    ),
     (15, 0): Habit(76, 72, 78, ("from", "to", "cc", "subject", "date", "message-id"), "_002_{0}_"),
     (15, 1): Habit(72, 76, 100, ("received", "from", "to", "subject", "date"), "_004_{0}_"),
     (15, 2): Habit(64, 74, 120, ("received", "subject", "from", "to", "message-id", "date"), "_009_{0}_"),
@@ -35,7 +37,7 @@ _CONTENT_LAST: Final = 1000
 
 
 def render(content: Content, generation: tuple[int, int], date: str = "") -> bytes:
-    """The MIME of an item as this server generation writes it; `date` replaces the Date header of a draft."""
+    """Return the MIME of an item as this server generation writes it; `date` replaces the Date header of a draft."""
     habit = _HABITS[generation]
     root = content.root
     headers = root.headers

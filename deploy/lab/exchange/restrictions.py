@@ -37,7 +37,9 @@ _COLUMNS: Final[dict[str, Callable[[Item], Value]]] = {
     "Importance": lambda item: item.fields.get("Importance", "Normal"),
     "Sensitivity": lambda item: item.fields.get("Sensitivity", "Normal"),
 }
-_BOOLEANS_FALSE: Final = frozenset({"IsReadReceiptRequested", "IsDeliveryReceiptRequested", "ReminderIsSet", "IsComplete"})
+_BOOLEANS_FALSE: Final = frozenset(
+    {"IsReadReceiptRequested", "IsDeliveryReceiptRequested", "ReminderIsSet", "IsComplete"}
+)
 
 Reader = Callable[[Any], Value | None]
 Test = Callable[[Any], bool]
@@ -55,7 +57,9 @@ def item_reader(node: etree._Element) -> Reader:
     if kind == "IndexedFieldURI":
         return _dictionary_reader(uri, node.get("FieldIndex") or "")
     if name is None:
-        raise RequestFault("ErrorSchemaValidation", f"The request failed schema validation: '{uri}' is no property here.")
+        raise RequestFault(
+            "ErrorSchemaValidation", f"The request failed schema validation: '{uri}' is no property here."
+        )
     if name in _COLUMNS:
         return _COLUMNS[name]
     fallback = "false" if name in _BOOLEANS_FALSE else None
@@ -65,13 +69,15 @@ def item_reader(node: etree._Element) -> Reader:
 def _dictionary_reader(uri: str, index: str) -> Reader:
     part = uri.rpartition(":")[2]
     if uri.startswith("contacts:PhysicalAddress:"):
-        return lambda item: item.fields.get("PhysicalAddresses", {}).get("entries", {}).get(index, {}).get(part)
+        return lambda item: (
+            item.fields.get("PhysicalAddresses", {}).get("entries", {}).get(index, {}).get(part)
+        )
     name = part + ("es" if part.endswith("ss") else "s")
     return lambda item: item.fields.get(name, {}).get("entries", {}).get(index)
 
 
 def _plain(name: str, value: Any) -> Value | None:
-    """A stored field as comparable text."""
+    """Return a stored field as comparable text."""
     if name in MAILBOX_LISTS and value:
         return [text for mailbox in value for text in mailbox[:2] if text]
     if name in MAILBOXES and value:
@@ -82,7 +88,7 @@ def _plain(name: str, value: Any) -> Value | None:
 
 
 def comparable(text: str) -> Any:
-    """A text in the form in which values are ordered: number, time or caseless text, never mixed up."""
+    """Return a text in the form in which values are ordered: number, time or caseless text, never mixed up."""
     stripped = text.strip()
     if stripped[:1] in "0123456789-+" and stripped:
         try:
@@ -140,7 +146,9 @@ def _combined(kind: str, parts: list[tuple[Test, Sequence[str] | None]]) -> tupl
         return (lambda thing: all(test(thing) for test in tests)), min(known, key=len) if known else None
     if any(keywords is None for keywords in found):
         return (lambda thing: any(test(thing) for test in tests)), None
-    return (lambda thing: any(test(thing) for test in tests)), [one for keywords in found for one in keywords or ()]
+    return (lambda thing: any(test(thing) for test in tests)), [
+        one for keywords in found for one in keywords or ()
+    ]
 
 
 def _comparison(kind: str, node: etree._Element, reader: PathReader) -> tuple[Test, Sequence[str] | None]:
@@ -175,7 +183,11 @@ def _compared(compare: Callable[[Any, Any], bool], first: Value | None, second: 
 
 def _keywords(path: etree._Element, constant: str) -> Sequence[str] | None:
     if local_name(path) == "FieldURI":
-        return [keyword("m", constant)] if path.get("FieldURI") == "message:InternetMessageId" and constant else None
+        return (
+            [keyword("m", constant)]
+            if path.get("FieldURI") == "message:InternetMessageId" and constant
+            else None
+        )
     if local_name(path) != "ExtendedFieldURI":
         return None
     found: Path = read_path(path)
@@ -191,7 +203,9 @@ def _keywords(path: etree._Element, constant: str) -> Sequence[str] | None:
 
 def _contains(node: etree._Element, read: Reader) -> Test:
     mode = node.get("ContainmentMode", "Substring")
-    caseless = "IgnoreCase" in node.get("ContainmentComparison", "Exact") or "Loose" in node.get("ContainmentComparison", "")
+    caseless = "IgnoreCase" in node.get("ContainmentComparison", "Exact") or "Loose" in node.get(
+        "ContainmentComparison", ""
+    )
     constant = node.find(f"{T}Constant")
     wanted = (constant.get("Value") or "") if constant is not None else ""
     wanted = wanted.casefold() if caseless else wanted
@@ -202,7 +216,12 @@ def _contains(node: etree._Element, read: Reader) -> Test:
             return text == wanted
         if mode in {"Prefixed", "PrefixOnWords"} and text.startswith(wanted):
             return True
-        return mode in {"Substring", "ExactPhrase"} and wanted in text or mode == "PrefixOnWords" and f" {wanted}" in text
+        return (
+            (mode in {"Substring", "ExactPhrase"}
+            and wanted in text)
+            or (mode == "PrefixOnWords"
+            and f" {wanted}" in text)
+        )
 
     def test(thing: Any) -> bool:
         value = read(thing)

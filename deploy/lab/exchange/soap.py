@@ -17,7 +17,7 @@ S: Final = f"{{{SOAP}}}"
 
 # XML 1.0 section 2.2: what no element may hold, not even as a reference.
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_SPECIAL: Final = re.compile("[&<>\"\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_SPECIAL: Final = re.compile('[&<>"\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]')
 
 
 @dataclass(slots=True)
@@ -53,22 +53,30 @@ def element(name: str, text: str) -> str:
 
 
 def local_name(node: etree._Element) -> str:
-    """The name of an element without its namespace."""
+    """Return the name of an element without its namespace."""
     tag = str(node.tag)
     return tag[tag.rfind("}") + 1 :]
 
 
+def _attributes(node: etree._Element) -> list[tuple[str, str]]:
+    return [(str(name), str(value)) for name, value in node.attrib.items()]
+
+
 def fragment(node: etree._Element) -> str:
-    """An element as text with the prefix `t` and no declarations, so that it can stand in any answer."""
+    """Return an element as text with the prefix `t` and no declarations, so that it can stand in any answer."""
     name = local_name(node)
-    attributes = "".join(f' {key}="{escape(str(value))}"' for key, value in node.attrib.items() if "{" not in str(key))
+    attributes = "".join(f' {key}="{escape(value)}"' for key, value in _attributes(node) if "{" not in key)
     children = "".join(fragment(child) for child in node if isinstance(child.tag, str))
     text = "" if children and not (node.text or "").strip() else escape(node.text or "")
-    return f"<t:{name}{attributes}>{text}{children}</t:{name}>" if text or children else f"<t:{name}{attributes}/>"
+    return (
+        f"<t:{name}{attributes}>{text}{children}</t:{name}>"
+        if text or children
+        else f"<t:{name}{attributes}/>"
+    )
 
 
 def succeeded(name: str, content: str) -> str:
-    """A response message of one item that went well."""
+    """Return a response message of one item that went well."""
     return (
         f'<m:{name}ResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode>'
         f"{content}</m:{name}ResponseMessage>"
@@ -76,7 +84,7 @@ def succeeded(name: str, content: str) -> str:
 
 
 def failed(name: str, error: EwsError, content: str = "") -> str:
-    """A response message of one item that was refused."""
+    """Return a response message of one item that was refused."""
     return (
         f'<m:{name}ResponseMessage ResponseClass="Error"><m:MessageText>{escape(error.text)}</m:MessageText>'
         f"<m:ResponseCode>{error.code}</m:ResponseCode><m:DescriptiveLinkKey>0</m:DescriptiveLinkKey>"
@@ -85,18 +93,20 @@ def failed(name: str, error: EwsError, content: str = "") -> str:
 
 
 def message_xml(tag: str, values: Iterable[tuple[str, str]]) -> str:
-    """The named values that go with an error (BackOffMilliseconds, InnerErrorResponseCode …)."""
+    """Return the named values that go with an error (BackOffMilliseconds, InnerErrorResponseCode …)."""
     inner = "".join(f'<t:Value Name="{escape(name)}">{escape(value)}</t:Value>' for name, value in values)
     return f"<{tag}>{inner}</{tag}>" if inner else ""
 
 
 def response(name: str, messages: Iterable[str]) -> str:
-    """The body of an operation that answers item by item."""
-    return f"<m:{name}Response><m:ResponseMessages>{''.join(messages)}</m:ResponseMessages></m:{name}Response>"
+    """Return the body of an operation that answers item by item."""
+    return (
+        f"<m:{name}Response><m:ResponseMessages>{''.join(messages)}</m:ResponseMessages></m:{name}Response>"
+    )
 
 
 def envelope(body: str, server_version: str) -> str:
-    """A complete answer; `server_version` is the text of a ServerVersionInfo element."""
+    """Return a complete answer; `server_version` is the text of a ServerVersionInfo element."""
     return (
         '<?xml version="1.0" encoding="utf-8"?>'
         f'<s:Envelope xmlns:s="{SOAP}" xmlns:t="{TYPES}" xmlns:m="{MESSAGES}"><s:Header>{server_version}</s:Header>'
@@ -105,7 +115,7 @@ def envelope(body: str, server_version: str) -> str:
 
 
 def fault(code: str, text: str, values: Iterable[tuple[str, str]] = ()) -> str:
-    """A SOAP 1.1 fault as Exchange writes it: the response code stands in the detail."""
+    """Return a SOAP 1.1 fault as Exchange writes it: the response code stands in the detail."""
     return (
         f'<s:Fault><faultcode xmlns:a="{TYPES}">a:{code}</faultcode><faultstring xml:lang="en-US">{escape(text)}'
         f'</faultstring><detail><e:ResponseCode xmlns:e="{ERRORS}">{code}</e:ResponseCode>'
@@ -122,7 +132,9 @@ def parse(body: bytes) -> tuple[etree._Element | None, etree._Element]:
     try:
         root = etree.fromstring(body, parser)
     except etree.XMLSyntaxError as error:
-        raise RequestFault("ErrorSchemaValidation", f"The request is not well-formed XML: {error.msg}") from error
+        raise RequestFault(
+            "ErrorSchemaValidation", f"The request is not well-formed XML: {error.msg}"
+        ) from error
     content = root.find(f"{S}Body")
     if content is None or len(content) == 0:
         raise RequestFault("ErrorSchemaValidation", "The request holds no SOAP body with an operation.")

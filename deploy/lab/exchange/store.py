@@ -24,7 +24,9 @@ class Store:
             directory.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise DataError(f"{directory} cannot be used for data ({error.strerror}); give another directory") from error
+            raise DataError(
+                f"{directory} cannot be used for data ({error.strerror}); give another directory"
+            ) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -39,7 +41,9 @@ class Store:
             "SELECT identity, sequence, number, change, state_epoch, receipts FROM server"
         ).fetchone()
         self.identity: bytes = row[0]
-        self.sequence, self.number, self.change, self.state_epoch, self.receipts = (int(value) for value in row[1:])
+        self.sequence, self.number, self.change, self.state_epoch, self.receipts = (
+            int(value) for value in row[1:]
+        )
         self.writes = False
         self.operation = ""
         self.on_commit: list[Callable[[], None]] = []
@@ -90,20 +94,24 @@ class Store:
         )
 
     def next_sequence(self) -> int:
-        """The place of the next write in the order of all writes, by which sync states count."""
+        """Return the place of the next write in the order of all writes, by which sync states count."""
         self.sequence += 1
         return self.sequence
 
     def next_number(self) -> int:
-        """A number for a new item or folder, never used before."""
+        """Return a number for a new item or folder, never used before."""
         self.number += 1
         return self.number
 
     def next_change(self) -> int:
-        """A number for a new ChangeKey."""
+        """Return a number for a new ChangeKey."""
         self.change += 1
         return self.change
 
-    def journal(self, mailbox: int, item: int, folder: int, kind: str, search_key: bytes, message_id: str) -> None:
+    def journal(
+        self, mailbox: int, item: int, folder: int, kind: str, search_key: bytes, message_id: str
+    ) -> None:
         """Note one write of an item for `/lab/history`; kept with the transaction."""
-        self._journal.append((self.clock(), self.operation, mailbox, item, folder, kind, search_key, message_id))
+        self._journal.append(
+            (self.clock(), self.operation, mailbox, item, folder, kind, search_key, message_id)
+        )

@@ -36,7 +36,7 @@ class Exported:
 
 
 def write_stream(item: Item, content: bytes, generation: tuple[int, int], *, named_properties: bool) -> bytes:
-    """The stream of an item as a server of this generation writes it."""
+    """Return the stream of an item as a server of this generation writes it."""
     extended = item.extended
     if not named_properties:
         extended = {key: value for key, value in extended.items() if not key.startswith("{")}

@@ -14,7 +14,15 @@ from deploy.lab.exchange.soap import EwsError, element
 
 _WAITING_MAX: Final = 20_000
 _KINDS: Final = frozenset(
-    {"CopiedEvent", "CreatedEvent", "DeletedEvent", "ModifiedEvent", "MovedEvent", "NewMailEvent", "FreeBusyChangedEvent"}
+    {
+        "CopiedEvent",
+        "CreatedEvent",
+        "DeletedEvent",
+        "ModifiedEvent",
+        "MovedEvent",
+        "NewMailEvent",
+        "FreeBusyChangedEvent",
+    }
 )
 
 
@@ -48,7 +56,7 @@ class Subscription:
     wake: asyncio.Event | None = None
 
     def seen(self, event: Event) -> Event | None:
-        """The event as this subscription sees it, or None: a soft deletion looks like a plain one from one folder."""
+        """Return the event as this subscription sees it, or None: a soft deletion looks like a plain one from one folder."""
         if event.mailbox != self.mailbox:
             return None
         if self.folders is None:
@@ -72,16 +80,20 @@ class Subscriptions:
     def __len__(self) -> int:
         return len(self._all)
 
-    def add(self, mailbox: int, folders: frozenset[int] | None, kinds: frozenset[str], *, streaming: bool) -> Subscription:
+    def add(
+        self, mailbox: int, folders: frozenset[int] | None, kinds: frozenset[str], *, streaming: bool
+    ) -> Subscription:
         """Open a subscription; raises `EwsError` for an unknown event type."""
         if not kinds or not kinds <= _KINDS:
-            raise EwsError("ErrorInvalidSubscriptionRequest", "The subscription names no event type or an unknown one.")
+            raise EwsError(
+                "ErrorInvalidSubscriptionRequest", "The subscription names no event type or an unknown one."
+            )
         ident = base64.b64encode(mailbox.to_bytes(4, "big") + secrets.token_bytes(20)).decode()
         found = self._all[ident] = Subscription(ident, mailbox, folders, kinds, streaming)
         return found
 
     def find(self, ident: str) -> Subscription:
-        """A subscription by its id; raises `EwsError` (ErrorSubscriptionNotFound)."""
+        """Return a subscription by its id; raises `EwsError` (ErrorSubscriptionNotFound)."""
         found = self._all.get(ident)
         if found is None:
             raise EwsError("ErrorSubscriptionNotFound", "The subscription is not valid.")
@@ -116,11 +128,11 @@ class Subscriptions:
                 subscription.wake.set()
 
     def watermark(self, position: int) -> str:
-        """The text of a place in a subscription's events."""
+        """Return the text of a place in a subscription's events."""
         return base64.b64encode(b"\x01\x00\x00\x00" + position.to_bytes(12, "big")).decode()
 
     def position(self, watermark: str) -> int:
-        """The place that a watermark names; raises `EwsError` (ErrorInvalidWatermark)."""
+        """Return the place that a watermark names; raises `EwsError` (ErrorInvalidWatermark)."""
         try:
             raw = base64.b64decode(watermark, validate=True)
         except ValueError as error:

@@ -38,25 +38,33 @@ class SyncState:
         return self.low == self.high
 
     def begin(self, sequence: int) -> "SyncState":
-        """The state with a pass up to the newest write, unless one is under way."""
+        """Return the state with a pass up to the newest write, unless one is under way."""
         if not self.resting:
             return self
         return replace(self, high=sequence, phase=CREATIONS, place=sequence)
 
     def end(self) -> "SyncState":
-        """The state after a completed pass."""
+        """Return the state after a completed pass."""
         return replace(self, low=self.high, phase=CREATIONS, place=self.high)
 
     def text(self) -> str:
-        """The opaque text."""
+        """Return the opaque text."""
         raw = _LAYOUT.pack(
-            _MAGIC, self.kind, self.scope, self.epoch, self.low, self.high, self.server, self.phase, self.place
+            _MAGIC,
+            self.kind,
+            self.scope,
+            self.epoch,
+            self.low,
+            self.high,
+            self.server,
+            self.phase,
+            self.place,
         )
         return base64.b64encode(raw + _CHECK.pack(binascii.crc32(raw))).decode("ascii")
 
 
 def server_mark(identity: bytes) -> int:
-    """What binds a state to its server."""
+    """Return what binds a state to its server."""
     return int.from_bytes(identity[:8], "big")
 
 
@@ -73,6 +81,13 @@ def read_state(text: str | None, kind: int, scope: int, epoch: int, server: int)
     except (ValueError, struct.error, binascii.Error) as error:
         raise EwsError("ErrorInvalidSyncStateData", "The synchronization state is corrupt.") from error
     state = SyncState(*values)
-    if magic != _MAGIC or (state.kind, state.scope, state.epoch, state.server) != (kind, scope, epoch, server):
-        raise EwsError("ErrorInvalidSyncStateData", "The synchronization state belongs elsewhere or is no longer valid.")
+    if magic != _MAGIC or (state.kind, state.scope, state.epoch, state.server) != (
+        kind,
+        scope,
+        epoch,
+        server,
+    ):
+        raise EwsError(
+            "ErrorInvalidSyncStateData", "The synchronization state belongs elsewhere or is no longer valid."
+        )
     return state

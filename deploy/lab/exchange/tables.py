@@ -68,8 +68,12 @@ def open_database(path: Path, identity: bytes) -> sqlite3.Connection:
         found = connection.execute("SELECT format FROM server").fetchone()
     except sqlite3.Error as error:
         connection.close()
-        raise DataError(f"{path} cannot be read as a simulated server's data ({error}); give an empty directory") from error
+        raise DataError(
+            f"{path} cannot be read as a simulated server's data ({error}); give an empty directory"
+        ) from error
     if found is None or found[0] != FORMAT:
         connection.close()
-        raise DataError(f"{path} has format {found and found[0]}, this program reads {FORMAT}; give another directory")
+        raise DataError(
+            f"{path} has format {found and found[0]}, this program reads {FORMAT}; give another directory"
+        )
     return connection

@@ -61,7 +61,7 @@ class Version:
         return (self.major, self.minor)
 
     def server_version_info(self) -> str:
-        """The SOAP header element of every answer."""
+        """Return the SOAP header element of every answer."""
         return (
             '<h:ServerVersionInfo xmlns:h="http://schemas.microsoft.com/exchange/services/2006/types" '
             f'MajorVersion="{self.major}" MinorVersion="{self.minor}" MajorBuildNumber="{self.build_major}" '
@@ -81,7 +81,7 @@ VERSIONS: Final = {
 
 
 def effective(server: Version, requested: str | None) -> tuple[int, int]:
-    """The generation that a request is served as: the older of the server's and the requested one.
+    """Return the generation that a request is served as: the older of the server's and the requested one.
 
     Raises `RequestFault` (ErrorInvalidServerVersion) where the server is too old or knows no such version.
     """

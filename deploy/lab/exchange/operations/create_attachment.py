@@ -22,7 +22,7 @@ from deploy.lab.exchange.soap import EwsError, T, fragment, local_name
 
 
 def attach(item: Item, content: Content, node: etree._Element) -> tuple[Content, int]:
-    """The content with one more attachment, and its number; raises `EwsError` for an attachment that cannot be."""
+    """Return the content with one more attachment, and its number; raises `EwsError` for an attachment that cannot be."""
     name = node.findtext(f"{T}Name") or ""
     kind = node.findtext(f"{T}ContentType") or ""
     content_id = node.findtext(f"{T}ContentId") or ""
@@ -32,10 +32,14 @@ def attach(item: Item, content: Content, node: etree._Element) -> tuple[Content,
     if location:
         extra["location"] = location
     if local_name(node) == "FileAttachment":
-        part = file_part(name, kind or "application/octet-stream", content_bytes(node), content_id, inline=inline)
+        part = file_part(
+            name, kind or "application/octet-stream", content_bytes(node), content_id, inline=inline
+        )
         return add_attachment(item, content, part, {"name": name, **extra})
     if local_name(node) != "ItemAttachment":
-        raise EwsError("ErrorInvalidRequest", "Only FileAttachment and ItemAttachment can be created (see SKIPPED.md).")
+        raise EwsError(
+            "ErrorInvalidRequest", "Only FileAttachment and ItemAttachment can be created (see SKIPPED.md)."
+        )
     inner = [child for child in node if isinstance(child.tag, str) and len(child)]
     if not inner:
         raise EwsError("ErrorMissingItemForCreateItemAttachment", "The ItemAttachment holds no item.")
@@ -45,7 +49,7 @@ def attach(item: Item, content: Content, node: etree._Element) -> tuple[Content,
 
 
 def _embedded(node: etree._Element) -> tuple[bytes, str]:
-    """The MIME of an item inside an attachment, and its element without the MIME."""
+    """Return the MIME of an item inside an attachment, and its element without the MIME."""
     incoming = read_item(node)
     for child in list(node):
         if local_name(child) == "MimeContent":

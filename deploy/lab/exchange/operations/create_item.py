@@ -27,8 +27,15 @@ from deploy.lab.exchange.properties import UNSENT, write_value
 from deploy.lab.exchange.shapes import attachment_id_xml
 from deploy.lab.exchange.soap import EwsError, T, local_name
 
-_HOMES: Final = {"CalendarItem": "calendar", "Contact": "contacts", "DistributionList": "contacts", "Task": "tasks"}
-_MAIL: Final = frozenset({"Message", "MeetingMessage", "MeetingRequest", "MeetingResponse", "MeetingCancellation"})
+_HOMES: Final = {
+    "CalendarItem": "calendar",
+    "Contact": "contacts",
+    "DistributionList": "contacts",
+    "Task": "tasks",
+}
+_MAIL: Final = frozenset(
+    {"Message", "MeetingMessage", "MeetingRequest", "MeetingResponse", "MeetingCancellation"}
+)
 
 
 def answer(call: Call) -> str:
@@ -66,7 +73,9 @@ def _create(call: Call, node: etree._Element, disposition: str) -> str:
     refuse_wrong_folder(folder, item.item_class)
     for attachment in incoming.attachments:
         content, _ = attach(item, content, attachment)
-    call.server.admit(call.server.folders.by_number[folder.mailbox], len(content.pack()) if incoming.attachments else 0)
+    call.server.admit(
+        call.server.folders.by_number[folder.mailbox], len(content.pack()) if incoming.attachments else 0
+    )
     sends = disposition != "SaveOnly" and incoming.kind in _MAIL
     if sends:
         stamp_message(call.server, item, content, call.mailbox.address)
@@ -98,7 +107,7 @@ def _folder(call: Call, incoming: Incoming, disposition: str) -> Folder:
 
 
 def build(call: Call, folder: Folder, incoming: Incoming) -> tuple[Item, Content]:
-    """A new item with its content, not stored yet; raises `EwsError` for values that cannot be."""
+    """Return a new item with its content, not stored yet; raises `EwsError` for values that cannot be."""
     item = call.server.items.new(folder, incoming.item_class)
     mail = incoming.kind in _MAIL
     if mail:

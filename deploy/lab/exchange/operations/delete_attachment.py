@@ -21,7 +21,7 @@ def answer(call: Call) -> str:
         item = server.items.find(reference.number)
         content = remove_attachment(item, unpack(server.items.content(item)), reference.attachment)
         if content is None:
-            raise EwsError("ErrorAttachmentNotFound", "The item has no such attachment.")
+            raise EwsError("ErrorItemNotFound", "The item has no such attachment.")
         server.items.update(item, content.pack(), read_flag_only=False)
         server.tell_item("ModifiedEvent", item)
         ident = server.identity.item(item.mailbox, item.number)

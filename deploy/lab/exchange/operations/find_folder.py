@@ -52,7 +52,7 @@ def _below(mailbox: Mailbox, parent: Folder, traversal: str) -> list[Folder]:
 def _folder_reader(node: etree._Element) -> Reader:
     if local_name(node) == "ExtendedFieldURI":
         key = read_path(node).key
-        return lambda pair: folder_value(*pair, key)
+        return lambda pair: folder_value(pair[0], pair[1], key)
     name = (node.get("FieldURI") or "").removeprefix("folder:")
 
     def read(pair: tuple[Mailbox, Folder]) -> Value | None:
@@ -66,6 +66,13 @@ def _folder_reader(node: etree._Element) -> Reader:
             "FolderId": folder.id,
         }.get(name)
 
-    if name not in {"DisplayName", "FolderClass", "TotalCount", "UnreadCount", "ChildFolderCount", "FolderId"}:
+    if name not in {
+        "DisplayName",
+        "FolderClass",
+        "TotalCount",
+        "UnreadCount",
+        "ChildFolderCount",
+        "FolderId",
+    }:
         raise RequestFault("ErrorSchemaValidation", f"'{node.get('FieldURI')}' is no property of a folder.")
     return read

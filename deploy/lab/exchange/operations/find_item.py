@@ -6,6 +6,7 @@ Skipped: grouping, QueryString (AQS), SeekToConditionPageItemView, SoftDeleted t
 search folders; CalendarView does not expand recurring series.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from lxml import etree
@@ -15,7 +16,7 @@ from deploy.lab.exchange.folders import Folder
 from deploy.lab.exchange.items import Item
 from deploy.lab.exchange.properties import canonical_time
 from deploy.lab.exchange.restrictions import Reader, Restriction, comparable, item_reader
-from deploy.lab.exchange.shapes import compiled
+from deploy.lab.exchange.shapes import compiled, refuse_content
 from deploy.lab.exchange.soap import EwsError, local_name
 
 _UNSUPPORTED: Final = ("QueryString", "GroupBy", "DistinguishedGroupBy", "SeekToConditionPageItemView")
@@ -30,14 +31,19 @@ class _Page:
         view = call.child("IndexedPageItemView")
         fractional = call.child("FractionalPageItemView")
         calendar = call.child("CalendarView")
-        chosen = next((one for one in (view, fractional, calendar, call.child("ContactsView")) if one is not None), None)
+        chosen = next(
+            (one for one in (view, fractional, calendar, call.child("ContactsView")) if one is not None), None
+        )
         if chosen is not None and chosen.get("MaxEntriesReturned"):
             self.limit = min(self.limit, int(chosen.get("MaxEntriesReturned") or "0"))
         if view is not None:
             self.offset = int(view.get("Offset") or "0")
             self.from_end = view.get("BasePoint") == "End"
         if fractional is not None:
-            self.fraction = (int(fractional.get("Numerator") or "0"), int(fractional.get("Denominator") or "1"))
+            self.fraction = (
+                int(fractional.get("Numerator") or "0"),
+                int(fractional.get("Denominator") or "1"),
+            )
         self.between = _between(calendar)
 
     def start(self, total: int) -> int:
@@ -58,6 +64,7 @@ def _between(calendar: etree._Element | None) -> tuple[str, str] | None:
 
 def answer(call: Call) -> str:
     """Answer one FindItem request."""
+    refuse_content(call.child("ItemShape"))
     shape = compiled(call.child("ItemShape"), call.generation, listing=True)
     node = call.child("Restriction")
     restriction = Restriction(node) if node is not None else None
@@ -76,7 +83,11 @@ def answer(call: Call) -> str:
         following = start + len(items)
         last = following >= total
         inner = "".join([shape.xml(item, view) for item in items])
-        paging = f'IndexedPagingOffset="{following}" ' if page.fraction is None else f'NumeratorOffset="{following}" '
+        paging = (
+            f'IndexedPagingOffset="{following}" '
+            if page.fraction is None
+            else f'NumeratorOffset="{following}" '
+        )
         return (
             f'<m:RootFolder {paging}TotalItemsInView="{total}" IncludesLastItemInRange="{"true" if last else "false"}">'
             f"<t:Items>{inner}</t:Items></m:RootFolder>"
@@ -85,7 +96,7 @@ def answer(call: Call) -> str:
     return call.answer(call.children("ParentFolderIds"), one)
 
 
-def _find(  # noqa: PLR0913 - the parts of one query
+def _find(
     call: Call,
     folder: Folder,
     associated: int,
@@ -93,7 +104,7 @@ def _find(  # noqa: PLR0913 - the parts of one query
     orders: list[tuple[Reader, bool]],
     page: _Page,
 ) -> tuple[list[Item], int, int]:
-    """The items of the page, how many there are in all, and where the page begins."""
+    """Return the items of the page, how many there are in all, and where the page begins."""
     items = call.server.items
     if restriction is None and not orders and page.between is None:
         total = folder.associated if associated else folder.total
@@ -114,26 +125,31 @@ def _find(  # noqa: PLR0913 - the parts of one query
     if page.between is not None:
         found = [item for item in found if _overlaps(item, *page.between)]
     for reader, descending in reversed(orders):
-        found.sort(key=lambda item, read=reader: _sort_key(read(item)), reverse=descending)  # type: ignore[misc]
+        found.sort(key=_sorter(reader), reverse=descending)
     start = page.start(len(found))
     return found[start : start + page.limit], len(found), start
 
 
 def _overlaps(item: Item, start: str, end: str) -> bool:
-    first = item.fields.get("Start")
-    return bool(first) and first < end and item.fields.get("End", first) > start
+    first = str(item.fields.get("Start", ""))
+    return bool(first) and first < end and str(item.fields.get("End", first)) > start
 
 
 def _order(node: etree._Element) -> tuple[Reader, bool]:
-    path = next((child for child in node if local_name(child) in {"FieldURI", "ExtendedFieldURI", "IndexedFieldURI"}), None)
+    path = next(
+        (child for child in node if local_name(child) in {"FieldURI", "ExtendedFieldURI", "IndexedFieldURI"}),
+        None,
+    )
     if path is None:
         raise EwsError("ErrorInvalidRequest", "A sort order names no property.")
     return item_reader(path), node.get("Order") == "Descending"
+
+
+def _sorter(reader: Reader) -> Callable[[Item], tuple[bool, Any]]:
+    return lambda item: _sort_key(reader(item))
 
 
 def _sort_key(value: Any) -> tuple[bool, Any]:
     if value is None:
         return (False, (0, 0.0))
     return (True, comparable("; ".join(value) if isinstance(value, list) else value))
-
-

@@ -29,7 +29,7 @@ def answer(call: Call) -> str:
         item = call.server.items.find(reference.number)
         found = find_attachment(item, unpack(call.server.items.content(item)), reference.attachment)
         if found is None:
-            raise EwsError("ErrorAttachmentNotFound", "The item has no such attachment.")
+            raise EwsError("ErrorItemNotFound", "The item has no such attachment.")
         entry, part = found
         ident = attachment_id_xml(item, reference.attachment, call.server.identity)
         head = ident + attachment_head_xml(entry)
@@ -46,7 +46,7 @@ def answer(call: Call) -> str:
 
 
 def embedded_xml(part: Part, element_xml: str, *, with_mime: bool) -> str:
-    """The element of an attached item: as it was given, or read from its MIME."""
+    """Return the element of an attached item: as it was given, or read from its MIME."""
     data = decoded(part)
     mime = f'<t:MimeContent CharacterSet="UTF-8">{base64.b64encode(data).decode("ascii")}</t:MimeContent>'
     if element_xml and not with_mime:

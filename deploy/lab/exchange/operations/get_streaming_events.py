@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from deploy.lab.exchange.call import Call
-from deploy.lab.exchange.soap import MESSAGES, SOAP, TYPES, EwsError, M, element
+from deploy.lab.exchange.soap import MESSAGES, SOAP, TYPES, EwsError, M, element, escape
 from deploy.lab.exchange.subscriptions import Subscription
 
 _EVENTS_MAX: Final = 50
@@ -24,7 +24,7 @@ Send = Callable[[bytes], Awaitable[None]]
 
 def _document(call: Call, inner: str, *, error: EwsError | None = None) -> bytes:
     state = (
-        '<m:ResponseCode>NoError</m:ResponseCode>'
+        "<m:ResponseCode>NoError</m:ResponseCode>"
         if error is None
         else f"<m:MessageText>{error.text}</m:MessageText><m:ResponseCode>{error.code}</m:ResponseCode>"
         "<m:DescriptiveLinkKey>0</m:DescriptiveLinkKey>"
@@ -59,7 +59,7 @@ async def stream(call: Call, send: Send) -> None:
     found, unknown = _subscriptions(call)
     if unknown or not found:
         error = EwsError("ErrorSubscriptionNotFound", "The subscription is not valid.")
-        idents = "".join(element("SubscriptionId", ident) for ident in unknown)
+        idents = "".join(f"<m:SubscriptionId>{escape(ident)}</m:SubscriptionId>" for ident in unknown)
         wrapped = f"<m:ErrorSubscriptionIds>{idents}</m:ErrorSubscriptionIds>" if idents else ""
         await send(_document(call, wrapped + _status("Closed"), error=error))
         return
@@ -88,7 +88,10 @@ async def _follow(call: Call, found: list[Subscription], wake: asyncio.Event, en
             await send(document)
             quiet_until = time.monotonic() + _STATUS_SECONDS
             continue
-        if any(not call.server.subscriptions.has(subscription) or subscription.wake is not wake for subscription in found):
+        if any(
+            not call.server.subscriptions.has(subscription) or subscription.wake is not wake
+            for subscription in found
+        ):
             return
         if now >= quiet_until:
             quiet_until = now + _STATUS_SECONDS
@@ -110,7 +113,7 @@ def _notification(call: Call, subscription: Subscription, events: str) -> str:
 
 
 def _next_document(call: Call, found: list[Subscription]) -> bytes | None:
-    """The next waiting events of one subscription, at most 50, or None where nothing waits."""
+    """Return the next waiting events of one subscription, at most 50, or None where nothing waits."""
     for subscription in found:
         waiting = subscription.waiting
         if not waiting:

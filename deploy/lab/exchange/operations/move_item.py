@@ -22,7 +22,9 @@ async def answer(call: Call) -> str:
     """Answer one MoveItem request."""
     originals: list[int] = []
     with call.server.writing(call.operation):
-        messages = call.each(call.children("ItemIds"), lambda node: _move(call, node, originals), "<m:Items/>")
+        messages = call.each(
+            call.children("ItemIds"), lambda node: _move(call, node, originals), "<m:Items/>"
+        )
     if originals:
         await asyncio.sleep(_BETWEEN_STEPS_SECONDS)
         with call.server.writing(call.operation):

@@ -32,7 +32,11 @@ def answer(call: Call) -> str:
             folder = call.target("SavedItemFolderId", "ErrorSavedItemFolderNotFound")[1]
         content = unpack(server.items.content(draft))
         sent = server.items.new(folder, draft.item_class)
-        sent.search_key, sent.fields, sent.extended = draft.search_key, dict(draft.fields), dict(draft.extended)
+        sent.search_key, sent.fields, sent.extended = (
+            draft.search_key,
+            dict(draft.fields),
+            dict(draft.extended),
+        )
         stamp_message(server, sent, content, server.folders.by_number[draft.mailbox].address)
         deliver(server, sent, content, server.folders.by_number[draft.mailbox].address)
         if saves:

@@ -12,13 +12,17 @@ from deploy.lab.exchange.soap import EwsError, T, local_name
 
 def answer(call: Call) -> str:
     """Answer one Subscribe request."""
-    return call.answer([node for node in call.request if isinstance(node.tag, str)], lambda node: _subscribe(call, node))
+    return call.answer(
+        [node for node in call.request if isinstance(node.tag, str)], lambda node: _subscribe(call, node)
+    )
 
 
 def _subscribe(call: Call, node: etree._Element) -> str:
     streaming = local_name(node) == "StreamingSubscriptionRequest"
     if not streaming and local_name(node) != "PullSubscriptionRequest":
-        raise EwsError("ErrorInvalidSubscriptionRequest", "Push subscriptions are not supported here (see SKIPPED.md).")
+        raise EwsError(
+            "ErrorInvalidSubscriptionRequest", "Push subscriptions are not supported here (see SKIPPED.md)."
+        )
     server = call.server
     if len(server.subscriptions) >= server.switches.subscriptions_max:
         raise EwsError("ErrorExceededSubscriptionCount", "There are too many subscriptions.")

@@ -46,7 +46,9 @@ def _changes(call: Call, mailbox: Mailbox, root: Folder, shape: FolderShape, low
     gone = [
         folder.id
         for folder in mailbox.folders.values()
-        if low >= folder.created_sequence and folder.modified_sequence > low and not mailbox.is_below(folder, root.number)
+        if low >= folder.created_sequence
+        and folder.modified_sequence > low
+        and not mailbox.is_below(folder, root.number)
     ]
     rows = call.server.store.database.execute(
         "SELECT number FROM folder_tombstones WHERE mailbox = ? AND sequence > ? AND created_sequence <= ?",

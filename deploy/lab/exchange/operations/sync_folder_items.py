@@ -17,7 +17,15 @@ from deploy.lab.exchange.folders import Folder
 from deploy.lab.exchange.items import Item
 from deploy.lab.exchange.shapes import Shape, View, compiled
 from deploy.lab.exchange.soap import EwsError, M, element
-from deploy.lab.exchange.sync_states import CHANGES, CREATIONS, DELETIONS, ITEMS, SyncState, read_state, server_mark
+from deploy.lab.exchange.sync_states import (
+    CHANGES,
+    CREATIONS,
+    DELETIONS,
+    ITEMS,
+    SyncState,
+    read_state,
+    server_mark,
+)
 
 _ASSOCIATED: Final = {"NormalItems": (0,), None: (0,), "NormalAndAssociatedItems": (0, 1)}
 
@@ -58,7 +66,9 @@ class _Page:
     def _after(self, state: SyncState, last: int) -> int:
         return last - 1 if self.order == "DESC" else state.high - (last - state.low)
 
-    def _items(self, state: SyncState, column: str, condition: str, write: Callable[[Item, SyncState], str]) -> SyncState:
+    def _items(
+        self, state: SyncState, column: str, condition: str, write: Callable[[Item, SyncState], str]
+    ) -> SyncState:
         low, high = self._range(state)
         marks = ",".join(str(value) for value in self.associated)
         found = self.call.server.items.select(
@@ -131,7 +141,9 @@ def answer(call: Call) -> str:
         folder = call.target("SyncFolderId", "ErrorSyncFolderNotFound")[1]
         mark = server_mark(server.store.identity)
         text = call.request.findtext(f"{M}SyncState")
-        state = read_state(text, ITEMS, folder.number, server.store.state_epoch, mark).begin(server.store.sequence)
+        state = read_state(text, ITEMS, folder.number, server.store.state_epoch, mark).begin(
+            server.store.sequence
+        )
         page = _Page(call, folder, shape, _room(call))
         state = page.fill(state)
         through = state.phase > DELETIONS

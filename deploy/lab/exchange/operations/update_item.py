@@ -11,15 +11,17 @@ from typing import Any, Final
 
 from lxml import etree
 
+from deploy.lab.exchange.bodies import describe_all
 from deploy.lab.exchange.call import Call
-from deploy.lab.exchange.content import unpack
+from deploy.lab.exchange.content import Content, unpack
 from deploy.lab.exchange.delivery import receipt_is_due, send_receipt
 from deploy.lab.exchange.editing import replace_body, replace_headers
 from deploy.lab.exchange.fields import DICTIONARIES, kind_of, name_of_uri
-from deploy.lab.exchange.headers import HEADER_OF_FIELD
+from deploy.lab.exchange.headers import HEADER_OF_FIELD, fields_of
 from deploy.lab.exchange.identity import change_of
 from deploy.lab.exchange.incoming import Incoming, read_field
 from deploy.lab.exchange.items import Item
+from deploy.lab.exchange.mime import parse_mime
 from deploy.lab.exchange.properties import canonical, read_path, write_value
 from deploy.lab.exchange.soap import EwsError, T, local_name
 
@@ -29,7 +31,9 @@ _DICTIONARY_URIS: Final = {
     "contacts:ImAddress": "ImAddresses",
 }
 _ADDRESS_URI: Final = "contacts:PhysicalAddress:"
-_REFUSED: Final = frozenset({"ItemId", "ParentFolderId", "Size", "DateTimeCreated", "LastModifiedTime", "IsDraft"})
+_REFUSED: Final = frozenset(
+    {"ItemId", "ParentFolderId", "Size", "DateTimeCreated", "LastModifiedTime", "IsDraft"}
+)
 
 
 class _Update:
@@ -39,6 +43,7 @@ class _Update:
         self.item = item
         self.changed: set[str] = set()
         self.body: tuple[str, str] | None = None
+        self.mime: bytes | None = None
         self.appended_body = ""
         self.read: bool | None = None
         self.other = False
@@ -69,7 +74,7 @@ def _update(call: Call, node: etree._Element, resolution: str, *, suppressed: bo
         item.is_read = int(update.read)
     if update.read and not was_read and receipt_is_due(call.server, item, suppressed=suppressed):
         send_receipt(call.server, item)
-    read_only = update.read is not None and not update.changed and not update.other and update.body is None
+    read_only = update.read is not None and not (update.changed or update.other or update.body or update.mime)
     content = _content(call, update)
     call.server.items.update(
         item,
@@ -135,7 +140,7 @@ def _set(update: _Update, incoming: Incoming) -> None:
     elif incoming.body is not None:
         update.body = incoming.body
     elif incoming.mime is not None:
-        raise EwsError("ErrorInvalidPropertySet", "MimeContent cannot be updated (see SKIPPED.md).")
+        update.mime = incoming.mime
     else:
         if incoming.item_class != item.item_class:
             item.item_class, update.other = incoming.item_class, True
@@ -151,7 +156,9 @@ def _append(update: _Update, incoming: Incoming) -> None:
         return
     for name, value in incoming.fields.items():
         before: Any = update.item.fields.get(name)
-        update.item.fields[name] = before + value if isinstance(before, list) and isinstance(value, list) else value
+        update.item.fields[name] = (
+            before + value if isinstance(before, list) and isinstance(value, list) else value
+        )
         update.changed.add(name)
 
 
@@ -201,12 +208,30 @@ def _entry(update: _Update, uri: str, index: str, value: etree._Element | None, 
     update.changed.add(name)
 
 
+def _from_mime(update: _Update, mime: bytes) -> Content:
+    """Return the content of a message whose MIME is replaced; what the same update sets by element wins."""
+    content = parse_mime(mime)
+    fields = update.item.fields
+    described = describe_all(content)
+    fields.pop("Attachments", None)
+    if described:
+        fields["Attachments"] = described
+    for name, value in fields_of(content.root.headers).items():
+        if name not in update.changed:
+            fields[name] = value
+    return content
+
+
 def _content(call: Call, update: _Update) -> bytes | None:
-    """The item's new content, or None where the changes leave it as it is."""
+    """Return the item's new content, or None where the changes leave it as it is."""
     headers = update.changed & HEADER_OF_FIELD.keys()
-    if update.body is None and not headers and not update.appended_body:
+    if update.body is None and update.mime is None and not headers and not update.appended_body:
         return None
-    content = unpack(call.server.items.content(update.item))
+    content = (
+        unpack(call.server.items.content(update.item))
+        if update.mime is None
+        else _from_mime(update, update.mime)
+    )
     if headers:
         replace_headers(content, update.item, headers)
     if update.appended_body:

@@ -1,0 +1,5 @@
+"""`python -m deploy` is `mailshadow`."""
+
+from deploy.cli import main
+
+main()

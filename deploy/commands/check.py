@@ -1,0 +1,52 @@
+"""`check`: Kafka, both servers, every mailbox, each failure with what mends it."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from deploy import exit_codes, kafka, wiring
+from deploy.commands.options import config_option, json_option, settings_of
+from deploy.commands.preflight import Finding, check_mailbox
+from deploy.settings import Settings
+
+
+def findings_of(settings: Settings) -> list[Finding]:
+    """Look at everything the pipeline needs."""
+    findings = [_kafka(settings)]
+    for mailbox in settings.mailboxes:
+        findings.append(check_mailbox(settings.source, "source", mailbox.source))
+        findings += [
+            check_mailbox(settings.targets[name], "target", address) for name, address in mailbox.targets.items()
+        ]
+    return findings
+
+
+def _kafka(settings: Settings) -> Finding:
+    subject = f"kafka: {settings.kafka.bootstrap_servers}"
+    try:
+        counts = kafka.partition_counts(wiring.kafka_settings(settings))
+    except kafka.KafkaUnreachableError as error:
+        return Finding(subject, False, str(error), exit_codes.KAFKA_UNREACHABLE)
+    for topic in wiring.topics_of(settings).catalogue(tuple(settings.targets), settings.kafka.partition_count):
+        if counts.get(topic.name, topic.partition_count) != topic.partition_count:
+            text = f"{topic.name} has {counts[topic.name]} partitions, kafka.partition_count says {topic.partition_count}"
+            return Finding(subject, False, text, exit_codes.TOPIC_MISMATCH)
+    return Finding(subject, True, "answers, topics as recorded")
+
+
+@click.command()
+@config_option
+@json_option
+def check(config: Path, as_json: bool) -> None:  # noqa: FBT001 - click hands options over so
+    """Check that Kafka, both servers and every mailbox can be used."""
+    findings = findings_of(settings_of(config, needs_kafka=True))
+    if as_json:
+        rows = [{"subject": f.subject, "good": f.is_good, "text": f.text} for f in findings]
+        click.echo(json.dumps({"findings": rows}, indent=2))
+    else:
+        for finding in findings:
+            click.echo(f"{'ok  ' if finding.is_good else 'FAIL'}  {finding.subject}: {finding.text}")
+    bad = next((f for f in findings if not f.is_good), None)
+    sys.exit(bad.exit_code if bad else exit_codes.OK)

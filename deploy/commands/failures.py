@@ -1,0 +1,31 @@
+"""Which exit code says what went wrong: one table."""
+
+from consumers.dead_letters import DeadLetterLimitError
+from consumers.patience import TargetHaltError
+from deploy import exit_codes
+from deploy.commands.preflight import PreflightError
+from deploy.endpoints import PortInUseError
+from deploy.kafka import KafkaUnreachableError, TopicMismatchError
+from deploy.lab.broker.command import EXIT_CODES as BROKER_EXIT_CODES
+from deploy.settings import SettingsError
+from producers.feed import HaltError
+from producers.spool import SpoolError
+
+_CODES: dict[type[Exception], int] = {
+    SettingsError: exit_codes.SETTINGS,
+    KafkaUnreachableError: exit_codes.KAFKA_UNREACHABLE,
+    TopicMismatchError: exit_codes.TOPIC_MISMATCH,
+    SpoolError: exit_codes.DISK,
+    PortInUseError: exit_codes.IN_USE,
+    HaltError: exit_codes.HALTED,
+    TargetHaltError: exit_codes.HALTED,
+    DeadLetterLimitError: exit_codes.HALTED,
+    **BROKER_EXIT_CODES,
+}
+
+
+def exit_code_of(error: Exception) -> int | None:
+    """Return the exit code of a known failure; None for a defect of ours."""
+    if isinstance(error, PreflightError):
+        return error.exit_code
+    return next((code for kind, code in _CODES.items() if isinstance(error, kind)), None)

@@ -1,0 +1,91 @@
+"""`mailboxes`: list, add, pause, resume, resync. Orders are written to Kafka; owners obey them."""
+
+import json
+from pathlib import Path
+
+import click
+
+from deploy import wiring
+from deploy.commands.options import config_option, json_option, settings_of
+from deploy.ordering import write_order
+from deploy.registry import Registry
+from deploy.settings import Settings, SettingsError
+from schemas.identity import mailbox_id
+from schemas.state import Order
+
+
+@click.group()
+def mailboxes() -> None:
+    """List and steer the mailboxes of the pipeline."""
+
+
+def _registry(settings: Settings) -> Registry:
+    wiring.prepare_topics(settings)
+    return Registry(settings, wiring.kafka_settings(settings), wiring.topics_of(settings))
+
+
+@mailboxes.command("list")
+@config_option
+@json_option
+def list_mailboxes(config: Path, as_json: bool) -> None:  # noqa: FBT001 - click hands options over so
+    """List mailbox ids with their addresses (ids are what logs and metrics show)."""
+    settings = settings_of(config, needs_kafka=True)
+    known = _registry(settings).all()
+    if as_json:
+        rows = [{"mailbox": r.mailbox, "source": r.source, "targets": r.targets} for r in known]
+        click.echo(json.dumps({"mailboxes": rows}, indent=2))
+        return
+    for registration in known:
+        targets = ", ".join(f"{t}: {a}" for t, a in registration.targets.items())
+        click.echo(f"{registration.mailbox}  {registration.source}  ->  {targets}")
+
+
+@mailboxes.command()
+@config_option
+@click.argument("source")
+@click.argument("targets", nargs=-1, required=True, metavar="TARGET=ADDRESS...")
+def add(config: Path, source: str, targets: tuple[str, ...]) -> None:
+    """Register a mailbox without touching the settings file: SOURCE TARGET=ADDRESS…"""
+    settings = settings_of(config, needs_kafka=True)
+    pairs = dict(t.partition("=")[::2] for t in targets)
+    for target, address in pairs.items():
+        if target not in settings.targets or "@" not in address:
+            raise SettingsError(f"{target}={address}: TARGET=ADDRESS with one of {', '.join(settings.targets)}")
+    registration = _registry(settings).add(source, pairs)
+    click.echo(f"{registration.mailbox} registered")
+
+
+def _order(config: Path, mailbox: str, kind: str, reason: str) -> None:
+    settings = settings_of(config, needs_kafka=True)
+    name = mailbox_id(mailbox) if "@" in mailbox else mailbox
+    known = {r.mailbox for r in _registry(settings).all()}
+    if name not in known:
+        raise SettingsError(f"{mailbox}: no such mailbox; `mailshadow mailboxes list` shows the known ones")
+    order = Order(mailbox=name, kind=kind, items=(), target="", reason=reason, issued_at=wiring.now_ms())
+    write_order(wiring.kafka_settings(settings), wiring.topics_of(settings), order)
+    click.echo(f"{name}: {kind.lower()} ordered; the owner of its partition obeys when it runs")
+
+
+@mailboxes.command()
+@config_option
+@click.argument("mailbox")
+@click.option("--reason", default="paused by an operator", show_default=True)
+def pause(config: Path, mailbox: str, reason: str) -> None:
+    """Capture MAILBOX (id or source address) no more until it is resumed; survives restarts."""
+    _order(config, mailbox, "PAUSE", reason)
+
+
+@mailboxes.command()
+@config_option
+@click.argument("mailbox")
+def resume(config: Path, mailbox: str) -> None:
+    """Capture MAILBOX again: nothing that happened meanwhile is missed."""
+    _order(config, mailbox, "RESUME", "resumed by an operator")
+
+
+@mailboxes.command()
+@config_option
+@click.argument("mailbox")
+def resync(config: Path, mailbox: str) -> None:
+    """Say the whole content of MAILBOX once more; targets apply what they lack and drop what is gone."""
+    _order(config, mailbox, "SEED", "resync")

@@ -1,0 +1,93 @@
+"""What has to hold before a service starts, each failure with its own exit code and what to do."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from prometheus_client import CollectorRegistry
+
+from deploy import exit_codes
+from deploy.exchange import BackOff, Session
+from deploy.settings import ServerSection, Settings
+from deploy.wiring import server_settings
+from schemas import ews
+from schemas.faults import TransportFault
+from schemas.metrics import SessionMetrics
+from schemas.ports import CallFailed
+
+_NOT_ALLOWED = {TransportFault.HTTP_UNAUTHORIZED, TransportFault.HTTP_FORBIDDEN, "ErrorImpersonateUserDenied"}
+_NO_MAILBOX = {
+    "ErrorNonExistentMailbox",
+    "ErrorMissingInformationReferenceItemId",
+    "ErrorInvalidSmtpAddress",
+    "ErrorImpersonationFailed",
+    "ErrorNoMailbox",
+}
+
+
+class PreflightError(Exception):
+    """A server or mailbox is not as a service needs it."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of a check: what was looked at, whether it is good, and what to do if not."""
+
+    subject: str
+    is_good: bool
+    text: str
+    exit_code: int = exit_codes.OK
+
+
+def check_mailbox(section: ServerSection, side: Literal["source", "target"], address: str) -> Finding:
+    """Open one mailbox as the service would: reachable, let in, there."""
+    session = Session(server_settings(section), BackOff(), SessionMetrics(CollectorRegistry()))
+    subject = f"{side} {section.name}: {address}"
+    body = (
+        "<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>"
+        f"<m:FolderIds>{ews.distinguished_ref('msgfolderroot')}</m:FolderIds></m:GetFolder>"
+    )
+    try:
+        message = session.call("GetFolder", address, body, 1).messages[0]
+    except CallFailed as failure:
+        return _failure(section, side, subject, failure.code, str(failure))
+    finally:
+        session.close()
+    if not message.is_done:
+        return _failure(section, side, subject, message.code, message.text)
+    return Finding(subject, True, f"version {session.server_version}")
+
+
+def _failure(section: ServerSection, side: str, subject: str, code: str, text: str) -> Finding:
+    if code in _NOT_ALLOWED:
+        advice = (
+            f"{section.url} does not let {section.user} in ({code}): check user, password and auth of [{side}], "
+            "and the role ApplicationImpersonation"
+        )
+        return Finding(subject, False, advice, exit_codes.NOT_ALLOWED)
+    if code in _NO_MAILBOX:
+        advice = f"there is no such mailbox, or it can't be opened ({code}): check the address in [[mailboxes]]"
+        return Finding(subject, False, advice, exit_codes.NO_MAILBOX)
+    unreachable = exit_codes.SOURCE_UNREACHABLE if side == "source" else exit_codes.TARGET_UNREACHABLE
+    return Finding(subject, False, f"{text} ({code}): check the url and that the server runs", unreachable)
+
+
+def require_source(settings: Settings) -> None:
+    """Raise PreflightError unless every configured source mailbox can be opened."""
+    for mailbox in settings.mailboxes:
+        _require(check_mailbox(settings.source, "source", mailbox.source))
+
+
+def require_target(settings: Settings, target: str) -> None:
+    """Raise PreflightError unless every configured mailbox of a target can be opened."""
+    for mailbox in settings.mailboxes:
+        if target in mailbox.targets:
+            _require(check_mailbox(settings.targets[target], "target", mailbox.targets[target]))
+
+
+def _require(finding: Finding) -> None:
+    if not finding.is_good:
+        raise PreflightError(f"{finding.subject}: {finding.text}", finding.exit_code)

@@ -1,0 +1,136 @@
+"""`run`, `feed`, `replay`: the services. SIGTERM and Ctrl-C drain and leave with exit code 0."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from deploy import wiring
+from deploy.commands.options import config_option, settings_of
+from deploy.commands.preflight import require_source, require_target
+from deploy.endpoints import Endpoints
+from deploy.lab.broker.process import Broker
+from deploy.logs import set_up
+from deploy.registry import Registry
+from deploy.settings import Settings, SettingsError, with_bootstrap_servers
+from deploy.wiring import Service, kafka_settings, topics_of
+
+
+def stop_on_signals() -> threading.Event:
+    """Return an event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+    return stop
+
+
+@contextmanager
+def _serving(service: Service, port: int) -> Iterator[None]:
+    if not port:
+        yield
+        return
+    endpoints = Endpoints(service.registry, service.is_healthy, service.is_ready, port)
+    try:
+        yield
+    finally:
+        endpoints.close()
+
+
+def _serve(service: Service, port: int, stop: threading.Event) -> None:
+    with _serving(service, port):
+        service.run(stop)
+
+
+@click.command()
+@config_option
+@click.option("--preflight/--no-preflight", default=True, help="Open every mailbox once before starting.")
+def feed(config: Path, preflight: bool) -> None:  # noqa: FBT001 - click hands options over so
+    """Capture changes of the source into the log."""
+    set_up()
+    settings = settings_of(config, needs_kafka=True)
+    stop = stop_on_signals()
+    wiring.prepare_topics(settings)
+    if preflight:
+        require_source(settings)
+    mailboxes = Registry(settings, kafka_settings(settings), topics_of(settings))
+    _serve(wiring.feed_service(settings, mailboxes), settings.feed.metrics_port, stop)
+
+
+@click.command()
+@config_option
+@click.option("--target", required=True, help="Name of the target in the settings.")
+@click.option("--preflight/--no-preflight", default=True, help="Open every mailbox once before starting.")
+def replay(config: Path, target: str, preflight: bool) -> None:  # noqa: FBT001 - as above
+    """Apply the log to one target."""
+    set_up()
+    settings = settings_of(config, needs_kafka=True)
+    if target not in settings.targets:
+        raise SettingsError(f"--target {target}: the settings have {', '.join(settings.targets)}")
+    stop = stop_on_signals()
+    wiring.prepare_topics(settings)
+    if preflight:
+        require_target(settings, target)
+    mailboxes = Registry(settings, kafka_settings(settings), topics_of(settings))
+    _serve(wiring.replay_service(settings, mailboxes, target), settings.replay.metrics_port, stop)
+
+
+@click.command()
+@config_option
+def run(config: Path) -> None:
+    """Run everything on one machine: feed, replay of every target, and Kafka where none is configured."""
+    set_up()
+    settings = settings_of(config)
+    stop = stop_on_signals()
+    with ExitStack() as stack:
+        settings = _with_kafka(settings, stack)
+        wiring.prepare_topics(settings)
+        require_source(settings)
+        for target in settings.targets:
+            require_target(settings, target)
+        mailboxes = Registry(settings, kafka_settings(settings), topics_of(settings))
+        services = [wiring.feed_service(settings, mailboxes)]
+        services += [wiring.replay_service(settings, mailboxes, target) for target in settings.targets]
+        stack.enter_context(_serving(services[0], settings.feed.metrics_port))
+        for service in services[1:2]:
+            stack.enter_context(_serving(service, settings.replay.metrics_port))
+        _run_together(services, stop)
+
+
+def _with_kafka(settings: Settings, stack: ExitStack) -> Settings:
+    """Start the embedded broker, flushing every append, where no bootstrap servers are set."""
+    if settings.kafka.bootstrap_servers:
+        return settings
+    broker = Broker(settings.pipeline.data_directory / "kafka", flush_every_append=True)
+    broker.start()
+    stack.callback(broker.stop)
+    return with_bootstrap_servers(settings, broker.bootstrap_servers)
+
+
+def _run_together(services: list[Service], stop: threading.Event) -> None:
+    failures: list[Exception] = []
+
+    def guarded(service: Service) -> Callable[[], None]:
+        def work() -> None:
+            try:
+                service.run(stop)
+            except Exception as error:  # noqa: BLE001 - raised again by the main thread
+                failures.append(error)
+                stop.set()
+
+        return work
+
+    threads = [threading.Thread(target=guarded(s), name=f"service-{n}") for n, s in enumerate(services)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]

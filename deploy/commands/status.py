@@ -1,0 +1,94 @@
+"""`status`: where every mailbox stands, read from Kafka alone."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from deploy import pipeline_state, wiring
+from deploy.commands.options import config_option, json_option, settings_of
+from deploy.kafka import partition_counts
+
+
+def report(state: pipeline_state.PipelineState) -> dict[str, Any]:
+    """Return the standing of every mailbox as plain values."""
+    rows = []
+    for name, source in sorted(state.sources.items()):
+        targets = {}
+        for target, standings in state.targets.items():
+            if standing := standings.get(name):
+                record = standing.record
+                targets[target] = {
+                    "generation": record.generation,
+                    "applied_sequence": record.applied_sequence,
+                    "items": standing.items,
+                    "unsettled": len(record.unsettled),
+                    "parked": len(standing.parked),
+                    "wanted": standing.wanted,
+                    "behind": record.behind,
+                    "waiting": record.waiting,
+                    "lag_seconds": round(pipeline_state.lag_seconds(source, standing), 3),
+                }
+        rows.append(
+            {
+                "mailbox": name,
+                "source": {
+                    "generation": source.record.generation,
+                    "next_sequence": source.record.next_sequence,
+                    "certain_up_to_ms": source.record.certain_up_to,
+                    "seed_running": bool(source.record.seed_begun),
+                    "items": source.items,
+                    "owed": source.owed,
+                    "pending": source.pending,
+                    "paused": source.record.paused,
+                },
+                "targets": targets,
+            }
+        )
+    return {"mailboxes": rows}
+
+
+@click.command()
+@config_option
+@json_option
+def status(config: Path, as_json: bool) -> None:  # noqa: FBT001 - click hands options over so
+    """Show where every mailbox stands at the source and at each target."""
+    settings = settings_of(config, needs_kafka=True)
+    connection, topics = wiring.kafka_settings(settings), wiring.topics_of(settings)
+    if topics.mailboxes not in partition_counts(connection):
+        state = pipeline_state.PipelineState()
+    else:
+        state = pipeline_state.read(connection, topics, tuple(settings.targets))
+    rows = report(state)
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    table = Table("mailbox", "items", "generation.sequence", "certain up to", "target", "applied", "lag", "attention")
+    for row in rows["mailboxes"]:
+        _add_rows(table, row)
+    Console().print(table)
+
+
+def _add_rows(table: Table, row: dict[str, Any]) -> None:
+    source = row["source"]
+    certain = wiring.iso_time(source["certain_up_to_ms"])
+    attention = [f"{source[k]} {k}" for k in ("owed", "pending") if source[k]]
+    attention += [f"paused: {source['paused']}"] if source["paused"] else []
+    attention += ["first copy"] if source["seed_running"] else []
+    position = f"{source['generation']}.{source['next_sequence'] - 1}"
+    for target, at in row["targets"].items() or [("none yet", {})]:
+        also = [f"{at[k]} {k}" for k in ("unsettled", "parked", "wanted") if at.get(k)]
+        also += [f"{k}: {at[k]}" for k in ("behind", "waiting") if at.get(k)]
+        table.add_row(
+            row["mailbox"],
+            str(source["items"]),
+            position,
+            certain,
+            target,
+            f"{at.get('generation', 0)}.{at.get('applied_sequence', 0)}",
+            f"{at.get('lag_seconds', 0):.1f} s",
+            ", ".join(attention + also) or "-",
+        )

@@ -1,0 +1,1 @@
+"""What users do to the lab's source server: mail to fill it with, and activity."""

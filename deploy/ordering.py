@@ -1,0 +1,28 @@
+"""Writes orders of operators to the topic of the server whose partition owner shall obey."""
+
+from confluent_kafka import KafkaException, Producer
+
+from deploy.kafka import CALL_TIMEOUT_SECONDS, KafkaSettings, KafkaUnreachableError
+from schemas.codec import encode
+from schemas.identity import partition_of
+from schemas.state import Order
+from schemas.topics import Topics
+
+
+def write_order(settings: KafkaSettings, topics: Topics, order: Order) -> None:
+    """Write one order; KafkaUnreachableError if it can't be confirmed."""
+    failures: list[object] = []
+    producer = Producer(settings.client | {"bootstrap.servers": settings.bootstrap_servers, "acks": "all"})
+    try:
+        producer.produce(
+            topics.orders(topics.source),
+            key=order.mailbox,
+            value=encode(order),
+            partition=partition_of(order.mailbox, settings.partition_count),
+            on_delivery=lambda error, _message: failures.append(error) if error else None,
+        )
+        left = producer.flush(CALL_TIMEOUT_SECONDS)
+    except KafkaException as error:
+        raise KafkaUnreachableError(f"the order was not written: {error}") from error
+    if left or failures:
+        raise KafkaUnreachableError(f"the order was not confirmed by {settings.bootstrap_servers}; give it again")

@@ -1,0 +1,98 @@
+"""Where a pipeline stands, read from its state topics: works whether or not any service runs."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from deploy.kafka import KafkaSettings
+from deploy.partition.reader import read_to_end
+from schemas.codec import decode
+from schemas.ports import Incoming
+from schemas.state import IndexEntry, ItemRecord, ItemState, MailboxRecord, TargetMailbox
+from schemas.topics import Topics
+
+
+@dataclass(slots=True)
+class SourceStanding:
+    """Where the feed of a mailbox stands."""
+
+    record: MailboxRecord
+    items: int = 0
+    owed: int = 0
+    pending: int = 0
+
+
+@dataclass(slots=True)
+class TargetStanding:
+    """Where the replay of a mailbox stands at one target."""
+
+    record: TargetMailbox
+    items: int = 0
+    parked: list[ItemRecord] = field(default_factory=list)
+    wanted: int = 0
+
+
+@dataclass(slots=True)
+class PipelineState:
+    """Every mailbox by id, at the source and at each target."""
+
+    sources: dict[str, SourceStanding] = field(default_factory=dict)
+    targets: dict[str, dict[str, TargetStanding]] = field(default_factory=dict)
+
+
+def _latest(settings: KafkaSettings, topic: str) -> Iterator[tuple[str, Any]]:
+    """Yield the newest value of every key of a compacted topic."""
+    for partition in range(settings.partition_count):
+        newest: dict[str, bytes] = {}
+        for record in read_to_end(settings, topic, partition, None, lambda: True):
+            if isinstance(record, Incoming):
+                if record.value is None:
+                    newest.pop(record.key, None)
+                else:
+                    newest[record.key] = record.value
+        for key, value in newest.items():
+            yield key, decode(value)
+
+
+def read(settings: KafkaSettings, topics: Topics, targets: tuple[str, ...]) -> PipelineState:
+    """Read where everything stands; PartitionLost if Kafka does not answer."""
+    state = PipelineState()
+    for _, record in _latest(settings, topics.mailboxes):
+        state.sources[record.mailbox] = SourceStanding(record)
+    for key, record in _latest(settings, topics.source_state):
+        standing = state.sources.get(key.split("/")[0])
+        if standing and isinstance(record, IndexEntry):
+            standing.items += 1
+            standing.owed += record.owed is not None
+            standing.pending += record.pending
+    for target in targets:
+        state.targets[target] = _target(settings, topics.target_state(target))
+    return state
+
+
+def _target(settings: KafkaSettings, topic: str) -> dict[str, TargetStanding]:
+    found: dict[str, TargetStanding] = {}
+    items: list[tuple[str, ItemRecord]] = []
+    for key, record in _latest(settings, topic):
+        if isinstance(record, TargetMailbox):
+            found[record.mailbox] = TargetStanding(record)
+        elif isinstance(record, ItemRecord):
+            items.append((key.split("/")[0], record))
+    for mailbox, item in items:
+        standing = found.setdefault(mailbox, TargetStanding(TargetMailbox(mailbox=mailbox)))
+        standing.items += bool(item.target_id)
+        standing.wanted += item.state is ItemState.WANTED
+        if item.state is ItemState.PARKED:
+            standing.parked.append(item)
+    return found
+
+
+def lag_seconds(source: SourceStanding, target: TargetStanding, now_ms: int | None = None) -> float:
+    """Return the time the target is behind: 0 when everything captured is applied."""
+    is_level = (
+        target.record.generation == source.record.generation
+        and target.record.applied_sequence == source.record.next_sequence - 1
+    )
+    now = now_ms if now_ms is not None else time.time_ns() // 1_000_000
+    return 0.0 if is_level else max(0.0, (now - target.record.applied_at) / 1000)

@@ -1,0 +1,178 @@
+"""Puts the loops together with real connections: who owns what, on which thread, with which settings."""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+
+from consumers.dead_letters import DeadLetterLimit
+from consumers.exchange_target import ExchangeTarget
+from consumers.replayer import Replayer, ReplaySettings
+from deploy import kafka
+from deploy.exchange import BackOff, ServerSettings, Session
+from deploy.partition.membership import Membership
+from deploy.partition.owned import Owned, Role
+from deploy.partition.reader import PartitionReader
+from deploy.registry import Registry
+from deploy.settings import ServerSection, Settings
+from producers.doorbell import Notifier, StreamingDoorbell
+from producers.exchange_notifier import ExchangeNotifier
+from producers.exchange_source import ExchangeSource
+from producers.feed import Feed, FeedSettings
+from producers.spool import Spool
+from schemas.change import Form
+from schemas.metrics import FeedMetrics, PartitionMetrics, ReplayMetrics, SessionMetrics
+from schemas.topics import Topics
+
+
+def now_ms() -> int:
+    """Return milliseconds since 1970 (UTC)."""
+    return time.time_ns() // 1_000_000
+
+
+def mint_nonce() -> str:
+    """Return 16 hex digits nobody has used."""
+    return secrets.token_hex(8)
+
+
+def server_settings(section: ServerSection) -> ServerSettings:
+    """Return how to reach a server."""
+    return ServerSettings(
+        name=section.name,
+        url=section.url,
+        user=section.user,
+        password=section.password,
+        version=section.version,
+        auth=section.auth,
+        timeout_seconds=section.timeout_seconds,
+        ca_file=section.ca_file,
+    )
+
+
+def kafka_settings(settings: Settings) -> kafka.KafkaSettings:
+    """Return how to reach Kafka."""
+    section = settings.kafka
+    return kafka.KafkaSettings(
+        bootstrap_servers=section.bootstrap_servers,
+        replication_factor=section.replication_factor,
+        partition_count=section.partition_count,
+        client=section.client,
+    )
+
+
+def topics_of(settings: Settings) -> Topics:
+    """Return the names of the pipeline's topics."""
+    return Topics(settings.pipeline.name, settings.source.name)
+
+
+def prepare_topics(settings: Settings) -> list[str]:
+    """Create what is missing of the pipeline's topics; raises what `kafka.ensure_topics` raises."""
+    catalogue = topics_of(settings).catalogue(tuple(settings.targets), settings.kafka.partition_count)
+    return kafka.ensure_topics(kafka_settings(settings), catalogue)
+
+
+@dataclass(slots=True)
+class Service:
+    """One running side: its membership and the metrics it fills."""
+
+    membership: Membership
+    registry: CollectorRegistry
+    close: Callable[[], None]
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop."""
+        try:
+            self.membership.run(stop)
+        finally:
+            self.close()
+
+    def is_healthy(self) -> bool:
+        """Tell whether the group is still being polled."""
+        return time.monotonic() - self.membership.polled_at < 30.0  # noqa: PLR2004 - a stall users should see
+
+    def is_ready(self) -> bool:
+        """Tell whether it takes part in the group."""
+        return self.is_healthy() and bool(self.membership.assigned)
+
+
+def feed_service(settings: Settings, mailboxes: Registry) -> Service:
+    """Return the feed of a source, ready to run."""
+    topics, connection = topics_of(settings), kafka_settings(settings)
+    registry = CollectorRegistry()
+    session_metrics, feed_metrics = SessionMetrics(registry), FeedMetrics(registry)
+    back_off, server = BackOff(), server_settings(settings.source)
+
+    def connect() -> Notifier:
+        return ExchangeNotifier(Session(server, back_off, session_metrics))
+
+    doorbell = StreamingDoorbell(connect, is_streaming=settings.feed.streaming)
+    spool_root = settings.feed.spool_directory or settings.pipeline.data_directory / "spool"
+    feed_settings = FeedSettings(
+        poll_interval_seconds=settings.feed.poll_interval_seconds,
+        heartbeat_seconds=settings.feed.heartbeat_seconds,
+        forms=tuple(Form(f) for f in settings.feed.forms),
+        targets=tuple(settings.targets),
+    )
+
+    def work(owned: Owned) -> None:
+        spool = Spool(spool_root / f"{topics.feed_group}-{owned.number}")
+        orders_topic = topics.orders(topics.source)
+        with (
+            closing(Session(server, back_off, session_metrics)) as session,
+            closing(
+                PartitionReader(connection, orders_topic, owned.number, owned.committed(orders_topic))
+            ) as orders,
+        ):
+            feed = Feed(
+                owned, ExchangeSource(session), topics, feed_settings, spool, doorbell, now_ms, feed_metrics
+            )
+            feed.run(lambda: mailboxes.of_source(owned.number), orders)
+
+    role = Role(
+        group=topics.feed_group,
+        state_topics=kafka.topic_ids(connection, (topics.mailboxes, topics.source_state)),
+        cache_directory=settings.pipeline.data_directory / "state",
+    )
+    membership = Membership(connection, role, topics.mailboxes, work, now_ms, PartitionMetrics(registry))
+    return Service(membership, registry, doorbell.close)
+
+
+def replay_service(settings: Settings, mailboxes: Registry, target: str) -> Service:
+    """Return the replay into one target, ready to run."""
+    topics, connection = topics_of(settings), kafka_settings(settings)
+    registry = CollectorRegistry()
+    session_metrics, replay_metrics = SessionMetrics(registry), ReplayMetrics(registry)
+    back_off, server = BackOff(), server_settings(settings.targets[target])
+    replay_settings = ReplaySettings(
+        target=target,
+        portable_only=settings.targets[target].portable_only,
+        dead_letter_limit=DeadLetterLimit(consecutive_max=settings.replay.dead_letters_consecutive_max),
+    )
+
+    def work(owned: Owned) -> None:
+        with closing(Session(server, back_off, session_metrics)) as session:
+            replayer = Replayer(
+                owned, ExchangeTarget(session), topics, replay_settings, now_ms, mint_nonce, replay_metrics
+            )
+            start = replayer.start_offset(owned.committed(topics.changes))
+            with closing(PartitionReader(connection, topics.changes, owned.number, start)) as reader:
+                replayer.run(lambda: mailboxes.of_target(owned.number, target), reader)
+
+    role = Role(
+        group=topics.replay_group(target),
+        state_topics=kafka.topic_ids(connection, (topics.target_state(target),)),
+        cache_directory=settings.pipeline.data_directory / "state",
+    )
+    membership = Membership(connection, role, topics.changes, work, now_ms, PartitionMetrics(registry))
+    return Service(membership, registry, lambda: None)
+
+
+def iso_time(milliseconds: int) -> str:
+    """Return a time as ISO 8601 in UTC, or a dash for never."""
+    if not milliseconds:
+        return "-"
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(milliseconds / 1000))
