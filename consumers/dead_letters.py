@@ -24,9 +24,7 @@ class DeadLetterLimit:
 class DeadLetters:
     """Collects dead letters of one partition for the next transaction."""
 
-    def __init__(
-        self, topic: str, target: str, limit: DeadLetterLimit, clock: Clock, metrics: ReplayMetrics
-    ) -> None:
+    def __init__(self, topic: str, target: str, limit: DeadLetterLimit, clock: Clock, metrics: ReplayMetrics) -> None:
         self._topic = topic
         self._target = target
         self._limit = limit

@@ -62,16 +62,10 @@ class ExchangeTarget:
         folders = [_folder(f) for f in message.element.iterfind(f"{M}RootFolder/{T}Folders/*")]
         return next((f for f in folders if f.name.casefold() == name.casefold()), None)
 
-    def create_folder(
-        self, address: str, parent_id: str, name: str, folder_class: str, *, hidden: bool
-    ) -> Outcome:
+    def create_folder(self, address: str, parent_id: str, name: str, folder_class: str, *, hidden: bool) -> Outcome:
         """Create a folder of a class, hidden from users if asked."""
         element = _FOLDER_ELEMENTS.get(folder_class, "Folder")
-        kind = (
-            f"<t:FolderClass>{text(folder_class)}</t:FolderClass>"
-            if element == "Folder" and folder_class
-            else ""
-        )
+        kind = f"<t:FolderClass>{text(folder_class)}</t:FolderClass>" if element == "Folder" and folder_class else ""
         extra = ews.HIDDEN.with_value("true") if hidden else ""
         body = (
             f"<m:CreateFolder><m:ParentFolderId>{ews.folder_ref(parent_id)}</m:ParentFolderId><m:Folders>"
@@ -131,7 +125,8 @@ class ExchangeTarget:
     def update(self, address: str, updates: list[Update]) -> list[Outcome]:
         """Set stamps and marks with NeverOverwrite; receipts are suppressed where the server can."""
         changes = "".join(
-            f"<t:ItemChange>{ews.item_ref(u.item_id, u.change_key)}<t:Updates>{self._fields(u)}</t:Updates></t:ItemChange>"
+            f"<t:ItemChange>{ews.item_ref(u.item_id, u.change_key)}"
+            f"<t:Updates>{self._fields(u)}</t:Updates></t:ItemChange>"
             for u in updates
         )
         quiet = ' SuppressReadReceipts="true"' if self._is_2013_or_later() else ""
@@ -186,15 +181,14 @@ class ExchangeTarget:
         refs = "".join(map(ews.item_ref, item_ids))
         body = f"<m:GetItem><m:ItemShape>{self._held_shape()}</m:ItemShape><m:ItemIds>{refs}</m:ItemIds></m:GetItem>"
         messages = self._session.call("GetItem", address, body, len(item_ids)).messages
-        return [
-            _held(m.element.find(f"{M}Items/*")) if m.is_done else Refused(m.code, m.text) for m in messages
-        ]
+        return [_held(m.element.find(f"{M}Items/*")) if m.is_done else Refused(m.code, m.text) for m in messages]
 
     def _find_items(self, address: str, folder_ids: list[str], restriction: str) -> list[Held]:
         body = (
             f'<m:FindItem Traversal="Shallow"><m:ItemShape>{self._held_shape()}</m:ItemShape>'
             f'<m:IndexedPageItemView MaxEntriesReturned="{LISTED_ITEMS_MAX}" Offset="0" BasePoint="Beginning"/>'
-            f"{restriction}<m:ParentFolderIds>{''.join(map(ews.folder_ref, folder_ids))}</m:ParentFolderIds></m:FindItem>"
+            f"{restriction}<m:ParentFolderIds>{''.join(map(ews.folder_ref, folder_ids))}</m:ParentFolderIds>"
+            "</m:FindItem>"
         )
         found = []
         for message in self._session.call("FindItem", address, body, len(folder_ids)).messages:

@@ -56,11 +56,7 @@ class FolderMap:
         known = self._ledger.folder(mailbox, deleted.folder_id)
         if known is None:
             return
-        held = (
-            self._target.folder(address, known.target_id)
-            if known.created and not known.distinguished
-            else None
-        )
+        held = self._target.folder(address, known.target_id) if known.created and not known.distinguished else None
         if held and held.total_count == 0 and held.child_count == 0:
             outcome = self._target.delete_folder(address, known.target_id)
             if isinstance(outcome, Refused) and outcome.code not in GONE:
@@ -124,9 +120,7 @@ class FolderMap:
         outcome = self._target.create_folder(address, parent_id, saved.name, saved.folder_class, hidden=False)
         if isinstance(outcome, Done):
             return outcome.item_id, True
-        if outcome.code == FOLDER_EXISTS and (
-            again := self._target.find_child(address, parent_id, saved.name)
-        ):
+        if outcome.code == FOLDER_EXISTS and (again := self._target.find_child(address, parent_id, saved.name)):
             return again.folder_id, True
         raise CallRefused(outcome.code, f"mailbox {mailbox}: a folder can't be made: {outcome.text}")
 
@@ -148,9 +142,7 @@ class FolderMap:
             outcomes.append(self._target.rename_folder(address, held.folder_id, saved.name))
         for outcome in outcomes:
             if isinstance(outcome, Refused):
-                raise CallRefused(
-                    outcome.code, f"mailbox {mailbox}: a folder can't be put in place: {outcome.text}"
-                )
+                raise CallRefused(outcome.code, f"mailbox {mailbox}: a folder can't be put in place: {outcome.text}")
 
     def _set_aside(self, address: str, held: HeldFolder) -> None:
         """Give a folder a name nobody has: at the source it was renamed, moved or deleted, which follows."""

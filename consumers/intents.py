@@ -31,9 +31,7 @@ def blank(item: str, folder_id: str) -> ItemRecord:
     )
 
 
-def recorded(
-    record: ItemRecord | None, change: Change, operation: ItemOperation, **other: object
-) -> ItemRecord:
+def recorded(record: ItemRecord | None, change: Change, operation: ItemOperation, **other: object) -> ItemRecord:
     """Return the record with the version, folder and marks of a change that writes nothing at the target."""
     known = record or blank(operation.ref.item, operation.ref.folder_id)
     values: dict[str, object] = {"generation": change.generation, "sequence": change.sequence}

@@ -61,27 +61,28 @@ class Run:
     last: Received | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a run works with, all of one target and one partition."""
+
+    target: Target
+    ledger: Ledger
+    folders: FolderMap
+    staging: Staging
+    recovery: Recovery
+    dead_letters: DeadLetters
+
+
 class MailboxWorker:
     """Carries out runs at one target."""
 
-    def __init__(
-        self,
-        target: Target,
-        ledger: Ledger,
-        folders: FolderMap,
-        staging: Staging,
-        recovery: Recovery,
-        dead_letters: DeadLetters,
-        target_name: str,
-        mint: Callable[[], str],
-        metrics: ReplayMetrics,
-    ) -> None:
-        self._target = target
-        self._ledger = ledger
-        self._folders = folders
-        self._staging = staging
-        self._recovery = recovery
-        self._dead_letters = dead_letters
+    def __init__(self, tools: "Tools", target_name: str, mint: Callable[[], str], metrics: ReplayMetrics) -> None:
+        self._target = tools.target
+        self._ledger = tools.ledger
+        self._folders = tools.folders
+        self._staging = tools.staging
+        self._recovery = tools.recovery
+        self._dead_letters = tools.dead_letters
         self._target_name = target_name
         self._mint = mint
         self._metrics = metrics
@@ -108,14 +109,13 @@ class MailboxWorker:
         if not to_stage:
             return
         for step, outcome in zip(steps, self._staging.stage(run.address, run.mailbox, to_stage), strict=True):
-            if isinstance(outcome, Refused):
-                outcome = self._weigh(run, step, outcome)
             step.staged = outcome
             if isinstance(outcome, Refused):
+                self._weigh(run, step, outcome)
                 step.action = Action(Do.PARK)
 
-    def _weigh(self, run: Run, step: Step, refused: Refused) -> Refused:
-        """Return a refusal that parks the item; raise one that is to be waited for or is wider than the item."""
+    def _weigh(self, run: Run, step: Step, refused: Refused) -> None:
+        """Raise a refusal that is to be waited for or is wider than the item; the others park it."""
         disposition = disposition_of(refused.code)
         key = (run.mailbox, step.operation.ref.item)
         if disposition is Disposition.RETRY:
@@ -125,7 +125,6 @@ class MailboxWorker:
         elif disposition is not Disposition.PARK:
             raise CallRefused(refused.code, refused.text)
         self._refusals.pop(key, None)
-        return refused
 
     def _put_prepared(self, run: Run, step: Step) -> None:
         change, operation, record = step.received.change, step.operation, step.record
@@ -138,9 +137,7 @@ class MailboxWorker:
             case Do.RECORD:
                 self._ledger.put_item(run.mailbox, self._recorded(step))
             case Do.PARK:
-                reason = (
-                    step.staged.code if isinstance(step.staged, Refused) else getattr(operation, "reason", "")
-                )
+                reason = step.staged.code if isinstance(step.staged, Refused) else getattr(operation, "reason", "")
                 self._park(run, step, reason)
             case Do.WANT:
                 self._ledger.put_item(run.mailbox, intents.wanted(record, change, operation))
@@ -218,9 +215,7 @@ class MailboxWorker:
     def _drop_replaced(self, run: Run, group: list[tuple[ItemRecord, Intent]], found: list[Outcome]) -> None:
         """Delete for good what new content stands in for now; its own doubt leaves the intent unsettled."""
         replaced = [
-            i.replaced_id
-            for (_, i), o in zip(group, found, strict=True)
-            if i.replaced_id and isinstance(o, Done)
+            i.replaced_id for (_, i), o in zip(group, found, strict=True) if i.replaced_id and isinstance(o, Done)
         ]
         if replaced:
             for outcome in self._target.delete(run.address, replaced, hard=True):
@@ -230,9 +225,7 @@ class MailboxWorker:
     def _update(self, record: ItemRecord, intent: Intent) -> Update:
         marks = intent.marks
         if marks is None:
-            raise CallRefused(
-                ReplicationFault.INTENT_DAMAGED, f"item {record.item}: an intent to mark names no marks"
-            )
+            raise CallRefused(ReplicationFault.INTENT_DAMAGED, f"item {record.item}: an intent to mark names no marks")
         return Update(
             item_id=intent.target_id,
             change_key=intent.change_key,

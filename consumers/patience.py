@@ -16,7 +16,7 @@ SLICE_SECONDS = 0.1
 
 
 class FellBehind(Exception):  # noqa: N818 - a state of affairs, not a mistake
-    """This mailbox can't go on now; the others can."""
+    """One mailbox can't go on now; the others can."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)

@@ -82,9 +82,7 @@ class Recovery:
         if settled.finding is not Finding.AGAIN:
             return settled
         if held := self._find_anywhere(address, mailbox, self._stamp(record, record.nonce)):
-            self._put_intent(
-                mailbox, record, replace(intent, target_id=held.item_id, change_key=held.change_key)
-            )
+            self._put_intent(mailbox, record, replace(intent, target_id=held.item_id, change_key=held.change_key))
             return self._reach(
                 address, mailbox, replace(intent, target_id=held.item_id), self._stamp(record, record.nonce)
             )
@@ -110,7 +108,9 @@ class Recovery:
                 return self._refused(outcome)
         return Settled(Finding.AGAIN)
 
-    def _settle_mark(self, address: str, mailbox: str, record: ItemRecord) -> Settled:
+    def _settle_mark(  # noqa: PLR0911 - one return for each finding
+        self, address: str, mailbox: str, record: ItemRecord
+    ) -> Settled:
         """Read back; our nonce: done; else take the ChangeKey found as the new intent and send again."""
         for _ in range(MARK_ATTEMPTS_MAX):
             intent = record.intent
@@ -131,9 +131,7 @@ class Recovery:
             record = self._put_intent(
                 mailbox, record, replace(intent, target_id=held.item_id, change_key=held.change_key)
             )
-            update = Update(
-                item_id=held.item_id, change_key=held.change_key, stamp=wanted, marks=intent.marks
-            )
+            update = Update(item_id=held.item_id, change_key=held.change_key, stamp=wanted, marks=intent.marks)
             outcome = self._target.update(address, [update])[0]
             if isinstance(outcome, Done):
                 return Settled(Finding.DONE, outcome)
@@ -143,9 +141,9 @@ class Recovery:
 
     def _settle_delete(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> Settled:
         outcome = self._delete(address, intent.target_id, hard=False)
-        if isinstance(outcome, Refused):
-            if held := self._find_anywhere(address, mailbox, self._stamp(record, record.nonce)):
-                self._delete(address, held.item_id, hard=False)
+        stamp = self._stamp(record, record.nonce)
+        if isinstance(outcome, Refused) and (held := self._find_anywhere(address, mailbox, stamp)):
+            self._delete(address, held.item_id, hard=False)
         return Settled(Finding.DONE, Done(intent.target_id, ""))
 
     def _delete(self, address: str, item_id: str, *, hard: bool) -> Done | Refused:

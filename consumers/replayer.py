@@ -10,13 +10,13 @@ can't go on falls behind with an offset of its own and holds nobody; PartitionLo
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from consumers.dead_letters import DeadLetterLimit, DeadLetters
 from consumers.folder_map import FolderMap
 from consumers.intake import Intake, Verdict
 from consumers.ledger import Ledger
-from consumers.mailbox_run import MailboxWorker, Run, Step
+from consumers.mailbox_run import MailboxWorker, Run, Step, Tools
 from consumers.patience import FellBehind, Patience
 from consumers.plan import Action, Do
 from consumers.recovery import Recovery
@@ -25,12 +25,12 @@ from consumers.staging import Staging
 from consumers.subscription import Batch, Received, Subscription
 from consumers.target import Target
 from consumers.tidying import Tidying
-from schemas.change import FolderDeleted, FolderSaved, ItemDeleted, SeedBegin, SeedEnd
+from schemas.change import FolderDeleted, FolderSaved, SeedBegin, SeedEnd
 from schemas.codec import encode
 from schemas.faults import ReplicationFault
 from schemas.identity import target_id
 from schemas.metrics import ReplayMetrics
-from schemas.ports import CallFailed, Clock, LogReader, Outgoing, OwnedPartition, PartitionLost
+from schemas.ports import CallFailed, Clock, LogReader, Outgoing, OwnedPartition
 from schemas.state import Order
 from schemas.topics import Topics, mailbox_key
 
@@ -49,7 +49,7 @@ class ReplaySettings:
 
     target: str
     portable_only: bool = False
-    dead_letter_limit: DeadLetterLimit = DeadLetterLimit()
+    dead_letter_limit: DeadLetterLimit = field(default_factory=DeadLetterLimit)
 
 
 class Replayer:
@@ -77,9 +77,15 @@ class Replayer:
         recovery = Recovery(target, self._ledger, self._folders, name, self._commit)
         letters = topics.dead_letters(settings.target)
         self._dead_letters = DeadLetters(letters, settings.target, settings.dead_letter_limit, clock, metrics)
-        self._worker = MailboxWorker(
-            target, self._ledger, self._folders, staging, recovery, self._dead_letters, name, mint, metrics
+        tools = Tools(
+            target=target,
+            ledger=self._ledger,
+            folders=self._folders,
+            staging=staging,
+            recovery=recovery,
+            dead_letters=self._dead_letters,
         )
+        self._worker = MailboxWorker(tools, name, mint, metrics)
         self._tidying = Tidying(staging, self._ledger, clock, metrics)
         self._patience = Patience(owned.still_owned, metrics)
         self._intake = Intake(self._ledger)
@@ -234,9 +240,7 @@ class Replayer:
 
     def _rerun(self, run: Run) -> Run:
         again = {r.offset for r in run.again}
-        steps = [
-            Step(s.received, s.operation, s.action, None) for s in run.steps if s.received.offset in again
-        ]
+        steps = [Step(s.received, s.operation, s.action, None) for s in run.steps if s.received.offset in again]
         return Run(run.mailbox, run.address, steps, last=run.last or run.steps[-1].received)
 
     def _mark_unsettled(self, run: Run) -> None:

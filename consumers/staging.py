@@ -66,9 +66,7 @@ class Staging:
         for number, item in enumerate(items):
             form = self._form(item)
             if form is None:
-                outcomes[number] = Refused(
-                    ReplicationFault.NO_USABLE_FORM, "the log holds no form this target takes"
-                )
+                outcomes[number] = Refused(ReplicationFault.NO_USABLE_FORM, "the log holds no form this target takes")
             else:
                 groups[kind_of(item.saved.summary.item_class), form].append(number)
         for (kind, form), numbers in groups.items():

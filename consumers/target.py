@@ -85,9 +85,7 @@ class Target(Protocol):
         """Return a folder by id."""
         ...
 
-    def create_folder(
-        self, address: str, parent_id: str, name: str, folder_class: str, *, hidden: bool
-    ) -> Outcome:
+    def create_folder(self, address: str, parent_id: str, name: str, folder_class: str, *, hidden: bool) -> Outcome:
         """Create a folder."""
         ...
 

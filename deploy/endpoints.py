@@ -54,7 +54,8 @@ class Endpoints:
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Answer:
         path = environ.get("PATH_INFO", "")
         if path == "/metrics":
-            return self._metrics(environ, start_response)
+            answer: Answer = self._metrics(environ, start_response)
+            return answer
         check = self._checks.get(path)
         if check is None:
             start_response("404 Not Found", [("Content-Type", "text/plain")])

@@ -9,6 +9,7 @@ import email.utils
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -59,7 +60,7 @@ class ServerSettings:
 class BackOff:
     """Until when no request may be sent to a server; shared by the threads of a process."""
 
-    def __init__(self, monotonic: Any = time.monotonic) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._until = 0.0
         self._lock = threading.Lock()
@@ -81,9 +82,7 @@ class Session:
         self._settings = settings
         self._back_off = back_off
         self._metrics = metrics
-        self.server_version = {"2010_SP1": "14.1", "2013": "15.0", "2016": "15.1", "2019": "15.2"}[
-            settings.version
-        ]
+        self.server_version = {"2010_SP1": "14.1", "2013": "15.0", "2016": "15.1", "2019": "15.2"}[settings.version]
         self._http = self._connect()
 
     def call(self, operation: str, mailbox: str, body: str, expected: int | None = None) -> Answers:
@@ -150,9 +149,7 @@ class Session:
         self._metrics.received_bytes.labels(server=self._settings.name).inc(len(response.content))
         return response
 
-    def _send(
-        self, payload: bytes, mailbox: str, timeout_seconds: float, *, stream: bool = False
-    ) -> requests.Response:
+    def _send(self, payload: bytes, mailbox: str, timeout_seconds: float, *, stream: bool = False) -> requests.Response:
         return self._http.post(
             self._settings.url,
             data=payload,
@@ -174,7 +171,8 @@ class Session:
         )
         version = _VERSIONS[self._settings.version]
         return (
-            f'<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="{SOAP}" xmlns:t="{TYPES}" xmlns:m="{MESSAGES}">'
+            '<?xml version="1.0" encoding="utf-8"?>'
+            f'<s:Envelope xmlns:s="{SOAP}" xmlns:t="{TYPES}" xmlns:m="{MESSAGES}">'
             f"<s:Header><t:RequestServerVersion Version={quoteattr(version)}/>{impersonation}</s:Header>"
             f"<s:Body>{body}</s:Body></s:Envelope>"
         ).encode()
@@ -190,9 +188,7 @@ class Session:
             if response.status_code != HTTPStatus.OK:
                 raise self._refusal(operation, response) from error
             self._reconnect()
-            raise AnswerUnknown(
-                TransportFault.MALFORMED_ANSWER, f"{operation}: the answer is not whole XML"
-            ) from error
+            raise AnswerUnknown(TransportFault.MALFORMED_ANSWER, f"{operation}: the answer is not whole XML") from error
         self._note_version(root)
         body = root.find(f"{{{SOAP}}}Body")
         fault = None if body is None else body.find(f"{{{SOAP}}}Fault")
@@ -234,10 +230,7 @@ class Session:
     def _note_version(self, root: Element) -> None:
         info = root.find(f"{{{SOAP}}}Header/{T}ServerVersionInfo")
         if info is not None:
-            parts = (
-                info.get(k, "0")
-                for k in ("MajorVersion", "MinorVersion", "MajorBuildNumber", "MinorBuildNumber")
-            )
+            parts = (info.get(k, "0") for k in ("MajorVersion", "MinorVersion", "MajorBuildNumber", "MinorBuildNumber"))
             self.server_version = ".".join(parts)
 
 

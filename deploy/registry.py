@@ -86,6 +86,4 @@ class Registry:
 
 def configured(settings: Settings) -> list[Registration]:
     """Return the registrations of the settings file."""
-    return [
-        Registration(mailbox=mailbox_id(m.source), source=m.source, targets=m.targets) for m in settings.mailboxes
-    ]
+    return [Registration(mailbox=mailbox_id(m.source), source=m.source, targets=m.targets) for m in settings.mailboxes]

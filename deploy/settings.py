@@ -187,7 +187,9 @@ def _join(path: str, key: str) -> str:
 def _with_secret(server: ServerSection, path: str, file: Path, environment: Mapping[str, str]) -> ServerSection:
     given = [n for n in ("password", "password_file", "password_env") if getattr(server, n)]
     if len(given) != 1:
-        raise SettingsError(f"{path}: give exactly one of password, password_file, password_env (got {given or 'none'})")
+        raise SettingsError(
+            f"{path}: give exactly one of password, password_file, password_env (got {given or 'none'})"
+        )
     password = server.password
     if server.password_file:
         secret = file.parent / server.password_file
@@ -211,7 +213,10 @@ def _check(settings: Settings) -> None:
         _limit(f"{name}.metrics_port", getattr(settings, name).metrics_port, 0, 65535)
     if not settings.targets:
         raise SettingsError("targets: at least one target is needed, such as [targets.standby]")
-    for path, server in {"source": settings.source, **{f"targets.{n}": t for n, t in settings.targets.items()}}.items():
+    for path, server in {
+        "source": settings.source,
+        **{f"targets.{n}": t for n, t in settings.targets.items()},
+    }.items():
         _one_of(f"{path}.version", server.version, VERSIONS)
         _one_of(f"{path}.auth", server.auth, AUTHENTICATIONS)
         if not server.url.startswith(("http://", "https://")):

@@ -123,13 +123,9 @@ def feed_service(settings: Settings, mailboxes: Registry) -> Service:
         orders_topic = topics.orders(topics.source)
         with (
             closing(Session(server, back_off, session_metrics)) as session,
-            closing(
-                PartitionReader(connection, orders_topic, owned.number, owned.committed(orders_topic))
-            ) as orders,
+            closing(PartitionReader(connection, orders_topic, owned.number, owned.committed(orders_topic))) as orders,
         ):
-            feed = Feed(
-                owned, ExchangeSource(session), topics, feed_settings, spool, doorbell, now_ms, feed_metrics
-            )
+            feed = Feed(owned, ExchangeSource(session), topics, feed_settings, spool, doorbell, now_ms, feed_metrics)
             feed.run(lambda: mailboxes.of_source(owned.number), orders)
 
     role = Role(

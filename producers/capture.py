@@ -81,11 +81,7 @@ class Capture:
     def _round(self, dirt: Dirt) -> Iterator[Part]:
         begun_at = self._clock()
         forced = set(dirt.folders)
-        if (
-            dirt.is_hierarchy_dirty
-            or not self.index.record.hierarchy_cursor
-            or forced - self.index.folders.keys()
-        ):
+        if dirt.is_hierarchy_dirty or not self.index.record.hierarchy_cursor or forced - self.index.folders.keys():
             self._read_hierarchy()
         for _ in range(PASSES_MAX):
             probes = self._probe()
@@ -134,11 +130,7 @@ class Capture:
             f
             for f in list(self.index.folders.values())
             if not f.gone
-            and (
-                f.folder_id in forced
-                or not f.complete
-                or not decisions.is_unchanged(f, probes.get(f.folder_id, ""))
-            )
+            and (f.folder_id in forced or not f.complete or not decisions.is_unchanged(f, probes.get(f.folder_id, "")))
         ]
 
     def _read_folder(self, folder: SourceFolder, probe: str) -> Iterator[Part]:
@@ -162,9 +154,7 @@ class Capture:
             is_last, cursor = page.is_last, page.cursor
             known = self.index.folders.get(folder.folder_id, folder)
             self.index.put_folder(
-                replace(
-                    known, cursor=cursor, complete=known.complete or is_last, probe=probe if is_last else ""
-                )
+                replace(known, cursor=cursor, complete=known.complete or is_last, probe=probe if is_last else "")
             )
         self._compare_listing(folder.folder_id, tick)
         self._read_ticks[folder.folder_id] = tick

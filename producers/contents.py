@@ -51,9 +51,7 @@ class ContentReader:
         portable = self._portable(address, batch)
         streams: list[bytes | Failed] = []
         if Form.STREAM in self._forms:
-            changed = [
-                i for i, (need, p) in enumerate(zip(batch, portable, strict=True)) if not _is_same(need, p)
-            ]
+            changed = [i for i, (need, p) in enumerate(zip(batch, portable, strict=True)) if not _is_same(need, p)]
             answers = dict(zip(changed, self._source.export(address, [ids[i] for i in changed]), strict=True))
             streams = [answers.get(i, Failed("unchanged")) for i in range(len(batch))]
         for number, (entry, found) in enumerate(batch):
@@ -101,9 +99,7 @@ class ContentReader:
                 spooled[on_disk.sha256] = on_disk
         return Fetched(entry, found, tuple(contents), known, spooled=spooled)
 
-    def _content(
-        self, form: Form, body: bytes, properties: dict[str, str]
-    ) -> tuple[Content, SpooledBody | None]:
+    def _content(self, form: Form, body: bytes, properties: dict[str, str]) -> tuple[Content, SpooledBody | None]:
         on_disk = self._spool.keep(body) if len(body) > INLINE_SIZE_BYTES_MAX else None
         content = Content(
             form=form,

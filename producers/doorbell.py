@@ -53,7 +53,7 @@ class StreamingDoorbell:
     def __init__(self, connect: Callable[[], Notifier], *, is_streaming: bool = True) -> None:
         self._connect = connect
         self._is_streaming = is_streaming
-        self._heard: dict[str, tuple[set[str], bool]] = {}
+        self._heard: dict[str, Dirt] = {}
         self._watched: set[str] = set()
         self._condition = threading.Condition()
         self._stopping = threading.Event()
@@ -87,8 +87,7 @@ class StreamingDoorbell:
     def rung(self, mailbox: str) -> Dirt | None:
         """Return and forget what was heard of a mailbox."""
         with self._condition:
-            heard = self._heard.pop(mailbox, None)
-        return Dirt(frozenset(heard[0]), heard[1]) if heard else None
+            return self._heard.pop(mailbox, None)
 
     def wait(self, timeout_seconds: float) -> None:
         """Return when something is heard, or after the time."""
@@ -101,10 +100,12 @@ class StreamingDoorbell:
         for listener in self._listeners:
             listener.close()
 
-    def _ring(self, mailbox: str, folder_ids: frozenset[str], is_hierarchy: bool) -> None:  # noqa: FBT001 - a callback
+    def _ring(self, mailbox: str, dirt: Dirt) -> None:
         with self._condition:
-            folders, hierarchy = self._heard.get(mailbox, (set(), False))
-            self._heard[mailbox] = (folders | folder_ids, hierarchy or is_hierarchy)
+            before = self._heard.get(mailbox, Dirt(is_hierarchy_dirty=False))
+            self._heard[mailbox] = Dirt(
+                before.folders | dirt.folders, before.is_hierarchy_dirty or dirt.is_hierarchy_dirty
+            )
             self._condition.notify_all()
 
 
@@ -114,7 +115,7 @@ class _Listener(threading.Thread):
     def __init__(
         self,
         notifier: Notifier,
-        ring: Callable[[str, frozenset[str], bool], None],
+        ring: Callable[[str, Dirt], None],
         stopping: threading.Event,
     ) -> None:
         super().__init__(name="doorbell", daemon=True)
@@ -152,7 +153,7 @@ class _Listener(threading.Thread):
                 failures += 1
                 log.info("doorbell silent, polling goes on", extra={"code": failure.code})
             for mailbox in mailboxes:
-                self._ring(mailbox, frozenset(), True)
+                self._ring(mailbox, Dirt())
 
     def close(self) -> None:
         """Break the connection."""
@@ -161,13 +162,13 @@ class _Listener(threading.Thread):
     def _listen_once(self, mailboxes: dict[str, str]) -> None:
         subscriptions = {self._notifier.subscribe(a): m for m, a in mailboxes.items()}
         for mailbox in mailboxes:
-            self._ring(mailbox, frozenset(), True)
+            self._ring(mailbox, Dirt())
         if mailboxes != self._mailboxes:
             return
         anchor = next(iter(mailboxes.values()))
         for notifications in self._notifier.listen(anchor, list(subscriptions)):
             for heard in notifications:
                 if mailbox := subscriptions.get(heard.subscription, ""):
-                    self._ring(mailbox, heard.folder_ids, heard.is_hierarchy)
+                    self._ring(mailbox, Dirt(heard.folder_ids, heard.is_hierarchy))
             if self._stopping.is_set() or mailboxes.keys() != self._mailboxes.keys():
                 break

@@ -1,5 +1,6 @@
 """Streaming notifications over EWS (MS-OXWSNTIF): documents one after another on a hanging connection."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -56,8 +57,7 @@ class ExchangeNotifier:
         try:
             with self._session.open_stream(address, body, READ_TIMEOUT_SECONDS) as response:
                 self._response = response
-                if not response.ok:
-                    raise CallRefused(fault_of_status(response.status_code), "GetStreamingEvents was refused")
+                _check(response)
                 for document in _documents(response.raw):
                     yield _notifications(document)
         except CallFailed:
@@ -75,7 +75,14 @@ class ExchangeNotifier:
     def close(self) -> None:
         """Break the hanging connection, if there is one."""
         if response := self._response:
-            response.close()
+            # close() would wait for the very read it is to break
+            with contextlib.suppress(OSError, RuntimeError, ValueError):
+                response.raw.shutdown()
+
+
+def _check(response: requests.Response) -> None:
+    if not response.ok:
+        raise CallRefused(fault_of_status(response.status_code), "GetStreamingEvents was refused")
 
 
 def _documents(raw: Any) -> Iterator[Element]:

@@ -36,7 +36,7 @@ PAUSED_RETRY_SECONDS = 300.0
 
 
 class HaltError(Exception):
-    """This server or we ourselves are in a state no mailbox can work in; a person has to act."""
+    """Source or we ourselves are in a state no mailbox can work in; a person has to act."""
 
 
 class Doorbell(Protocol):
@@ -127,7 +127,7 @@ class Feed:
         if self._lineage is None:
             self._lineage = last_versions(self._owned, self._topics, self._settings.targets)
         record = capture.index.record
-        in_log, in_ledgers = (found.get(record.mailbox) for found in self._lineage)
+        in_log, in_ledgers = self._lineage[0].get(record.mailbox), self._lineage[1].get(record.mailbox)
         highest = max(in_log.generation if in_log else 0, in_ledgers or 0)
         previous = in_log if in_log and in_log.generation == highest else None
         reason = "first copy" if highest == 0 else "new generation"
@@ -151,9 +151,7 @@ class Feed:
                 mailbox.turn.ring(set(dirt.folders), hierarchy=dirt.is_hierarchy_dirty)
             is_free = mailbox.parts is None and not mailbox.capture.index.record.paused
             if is_free and mailbox.turn.is_due(now, mailbox.capture.next_owed_at()):
-                mailbox.parts = mailbox.capture.parts(
-                    mailbox.turn.begin(now, self._settings.poll_interval_seconds)
-                )
+                mailbox.parts = mailbox.capture.parts(mailbox.turn.begin(now, self._settings.poll_interval_seconds))
 
     def _gather(self) -> list[tuple[Capture, Part]]:
         """Take the next part of each round under way, up to the size of a transaction."""
@@ -190,9 +188,7 @@ class Feed:
         elif disposition is Disposition.PAUSE:
             back_off_seconds = PAUSED_RETRY_SECONDS
         mailbox.turn.fail(self._clock(), back_off_seconds)
-        log.warning(
-            "round ended early", extra={"mailbox": name, "code": code, "disposition": disposition.value}
-        )
+        log.warning("round ended early", extra={"mailbox": name, "code": code, "disposition": disposition.value})
 
     def _heartbeats(self, parts: list[tuple[Capture, Part]]) -> list[tuple[Capture, Part]]:
         """Add the mailbox records that were not written for a while: certain-up-to moves on when idle."""

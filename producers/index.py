@@ -47,9 +47,7 @@ class MailboxIndex:
 
     def by_search_key(self, search_key: str) -> list[IndexEntry]:
         """Return the entries with this search key, in the order of their keys; none for an unknown key."""
-        return (
-            [self.entries[i] for i in sorted(self._by_search_key.get(search_key, ()))] if search_key else []
-        )
+        return [self.entries[i] for i in sorted(self._by_search_key.get(search_key, ()))] if search_key else []
 
     def in_folder(self, folder_id: str) -> Iterator[IndexEntry]:
         """Yield the entries of one folder."""
@@ -85,9 +83,7 @@ class MailboxIndex:
             for f in self._touched_folders
         ]
         records += [
-            Outgoing(
-                state, item_record_key(mailbox, i), encode(self.entries[i]) if i in self.entries else None
-            )
+            Outgoing(state, item_record_key(mailbox, i), encode(self.entries[i]) if i in self.entries else None)
             for i in self._touched_items
         ]
         self._touched_folders.clear()

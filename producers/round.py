@@ -44,14 +44,14 @@ def see_hierarchy(index: MailboxIndex, page: HierarchyPage) -> list[FolderSaved]
     saved = []
     for seen in _parents_first(page.seen):
         known = index.folders.get(seen.folder_id)
-        facts = {
-            "parent_id": seen.parent_id,
-            "name": seen.name,
-            "folder_class": seen.folder_class,
-            "distinguished": seen.distinguished,
-            "gone": False,
-        }
-        folder = replace(known, **facts) if known else SourceFolder(folder_id=seen.folder_id, **facts)
+        folder = replace(
+            known or SourceFolder(folder_id=seen.folder_id, parent_id="", name="", folder_class="", distinguished=""),
+            parent_id=seen.parent_id,
+            name=seen.name,
+            folder_class=seen.folder_class,
+            distinguished=seen.distinguished,
+            gone=False,
+        )
         if folder != known:
             index.put_folder(folder)
             saved.append(folder_saved(folder))
@@ -96,11 +96,7 @@ def is_unchanged(folder: SourceFolder, probe: str) -> bool:
 
 def refuse_step_back(folder: SourceFolder, probe: str) -> None:
     """Raise CallRefused where a probe is older than the last one: a restored source, not deletions."""
-    if (
-        folder.probe
-        and probe
-        and probe.rstrip(UNCERTAIN).split("/")[0] < folder.probe.rstrip(UNCERTAIN).split("/")[0]
-    ):
+    if folder.probe and probe and probe.rstrip(UNCERTAIN).split("/")[0] < folder.probe.rstrip(UNCERTAIN).split("/")[0]:
         raise CallRefused(
             ReplicationFault.SOURCE_WENT_BACK,
             "a folder is older than when it was last read: was the source restored from a backup? "
@@ -241,9 +237,7 @@ def delete_folders(index: MailboxIndex) -> list[FolderDeleted]:
     gone = {f.folder_id: f for f in index.folders.values() if f.gone}
     occupied = {e.folder_id for e in index.entries.values() if e.folder_id in gone} if gone else set()
     deleted = []
-    while empty := [
-        f for f in gone if f not in occupied and not any(g.parent_id == f for g in gone.values())
-    ]:
+    while empty := [f for f in gone if f not in occupied and not any(g.parent_id == f for g in gone.values())]:
         for folder_id in empty:
             del gone[folder_id]
             index.remove_folder(folder_id)

@@ -50,9 +50,7 @@ class Spool:
             for left in directory.glob("*.body"):
                 left.unlink()
         except OSError as error:
-            raise SpoolError(
-                f"spool directory {directory}: {error.strerror}; check its disk and rights"
-            ) from error
+            raise SpoolError(f"spool directory {directory}: {error.strerror}; check its disk and rights") from error
 
     def keep(self, body: bytes) -> SpooledBody:
         """Write a body to disk; SpoolError if the disk is full or not writable."""

@@ -30,7 +30,15 @@ _WHOLE_TYPES: Final = ("multipart/signed", "multipart/encrypted")
 _LINE_END: Final = re.compile(r"\r\n?|\n")
 _WORD: Final = re.compile(r"=\?[^?\s]+\?[bqBQ]\?[^?]*\?=")
 _HEADER_END: Final = re.compile(rb"\r?\n\r?\n|\r\r")
-_DIRT: Final = (ValueError, LookupError, TypeError, AttributeError, HeaderParseError, OverflowError, AssertionError)
+_DIRT: Final = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    HeaderParseError,
+    OverflowError,
+    AssertionError,
+)
 
 
 @dataclass(slots=True)

@@ -185,7 +185,7 @@ class Change:
 
 
 def subject_of(operation: Operation) -> str:
-    """What an operation is about, for the key of its record: item key, folder id or `seed`."""
+    """Return what an operation is about, for the key of its record: item key, folder id or `seed`."""
     match operation:
         case FolderSaved(folder_id=folder_id) | FolderDeleted(folder_id=folder_id):
             return folder_id

@@ -48,17 +48,15 @@ def _same(value: Any) -> Any:
 @cache
 def _record_types() -> dict[str, type]:
     modules = (change, state)
-    found = [
-        v for m in modules for v in vars(m).values() if dataclasses.is_dataclass(v) and isinstance(v, type)
-    ]
+    found = [v for m in modules for v in vars(m).values() if dataclasses.is_dataclass(v) and isinstance(v, type)]
     return {NAMESPACE + t.__name__: t for t in found}
 
 
 @cache
-def _writer(annotation: Any) -> Convert:  # noqa: PLR0911 - one return for each kind of annotation
+def _writer(annotation: Any) -> Convert:
     origin, args = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        records = [a for a in args if dataclasses.is_dataclass(a)]
+        records = [a for a in args if isinstance(a, type) and dataclasses.is_dataclass(a)]
         if len(records) > 1:
             writers = {a: (NAMESPACE + a.__name__, _writer(a)) for a in records}
             return lambda v: (writers[type(v)][0], writers[type(v)][1](v))
@@ -77,10 +75,10 @@ def _writer(annotation: Any) -> Convert:  # noqa: PLR0911 - one return for each 
 
 
 @cache
-def _reader(annotation: Any) -> Convert:  # noqa: PLR0911 - as _writer
+def _reader(annotation: Any) -> Convert:
     origin, args = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        records = [a for a in args if dataclasses.is_dataclass(a)]
+        records = [a for a in args if isinstance(a, type) and dataclasses.is_dataclass(a)]
         if len(records) > 1:
             readers = {NAMESPACE + a.__name__: _reader(a) for a in records}
             return lambda v: readers[v[0]](v[1])
@@ -114,9 +112,7 @@ def _schemas() -> tuple[dict[type, _Schema], dict[bytes, _Schema]]:
             parsed = load_schema(str(folder / f"{NAMESPACE}{record.__name__}.avsc"))
             canonical = to_parsing_canonical_form(parsed)
             # fastavro gives the bytes in little-endian order, as the header wants them
-            by_type[record] = _Schema(
-                record, parsed, MARKER + bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO"))
-            )
+            by_type[record] = _Schema(record, parsed, MARKER + bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO")))
     return by_type, {s.header: s for s in by_type.values()}
 
 

@@ -42,11 +42,7 @@ class Property:
     @property
     def uri(self) -> str:
         """The ExtendedFieldURI element."""
-        where = (
-            f'PropertyTag="{self.tag}"'
-            if self.tag
-            else f'PropertySetId="{self.set_id}" PropertyName="{self.name}"'
-        )
+        where = f'PropertyTag="{self.tag}"' if self.tag else f'PropertySetId="{self.set_id}" PropertyName="{self.name}"'
         return f'<t:ExtendedFieldURI {where} PropertyType="{self.type}"/>'
 
     def with_value(self, value: str) -> str:

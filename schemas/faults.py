@@ -124,9 +124,7 @@ DISPOSITIONS: Mapping[str, Disposition] = MappingProxyType(
 
 
 def _named(name: str) -> frozenset[str]:
-    return frozenset(
-        code for group in _GROUPS if group.get("name") == name for code in group["codes"].split()
-    )
+    return frozenset(code for group in _GROUPS if group.get("name") == name for code in group["codes"].split())
 
 
 GONE = _named("gone")

@@ -73,9 +73,7 @@ class FeedMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.rounds = Counter("mailshadow_feed_rounds_total", "Completed rounds.", registry=registry)
-        self.changes = Counter(
-            "mailshadow_feed_changes_total", "Changes written to the log.", registry=registry
-        )
+        self.changes = Counter("mailshadow_feed_changes_total", "Changes written to the log.", registry=registry)
         self.content_bytes = Counter(
             "mailshadow_feed_content_bytes_total", "Content bytes written to the log.", registry=registry
         )
@@ -94,9 +92,7 @@ class FeedMetrics:
         self.pending = Gauge(
             "mailshadow_feed_pending_items", "Deletions that may be moves.", ["mailbox"], registry=registry
         )
-        self.paused = Gauge(
-            "mailshadow_feed_paused", "1 while the mailbox is paused.", ["mailbox"], registry=registry
-        )
+        self.paused = Gauge("mailshadow_feed_paused", "1 while the mailbox is paused.", ["mailbox"], registry=registry)
 
 
 class ReplayMetrics:
@@ -115,9 +111,7 @@ class ReplayMetrics:
             ["kind", "finding"],
             registry=registry,
         )
-        self.parked = Counter(
-            "mailshadow_replay_parked_total", "Items parked, by code.", ["code"], registry=registry
-        )
+        self.parked = Counter("mailshadow_replay_parked_total", "Items parked, by code.", ["code"], registry=registry)
         self.lag_seconds = Gauge(
             "mailshadow_replay_lag_seconds",
             "Time from capture to applied of the newest applied change.",

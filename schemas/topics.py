@@ -46,15 +46,15 @@ class Topics:
         return f"{self.pipeline}.control"
 
     def orders(self, server: str) -> str:
-        """What is asked of the owner of a partition at a server."""
+        """Return the topic of what is asked of the owner of a partition at a server."""
         return f"{self.pipeline}.orders.{server}"
 
     def target_state(self, target: str) -> str:
-        """The ledger of one target."""
+        """Return the topic of one target's ledger."""
         return f"{self.pipeline}.target-state.{self.source}-{target}"
 
     def dead_letters(self, target: str) -> str:
-        """Evidence of what could not be applied at one target."""
+        """Return the topic of evidence of what could not be applied at one target."""
         return f"{self.pipeline}.dead-letters.{self.source}-{target}"
 
     @property
@@ -63,7 +63,7 @@ class Topics:
         return f"{self.pipeline}.feed.{self.source}"
 
     def replay_group(self, target: str) -> str:
-        """The consumer group of one target's replay; also the stem of its transactional ids."""
+        """Return the consumer group of one target's replay; also the stem of its transactional ids."""
         return f"{self.pipeline}.replay.{self.source}-{target}"
 
     def catalogue(self, targets: tuple[str, ...], partition_count: int) -> list[TopicSettings]:

@@ -28,12 +28,14 @@ def _kafka(settings: Settings) -> Finding:
     try:
         counts = kafka.partition_counts(wiring.kafka_settings(settings))
     except kafka.KafkaUnreachableError as error:
-        return Finding(subject, False, str(error), exit_codes.KAFKA_UNREACHABLE)
+        return Finding(subject=subject, is_good=False, text=str(error), exit_code=exit_codes.KAFKA_UNREACHABLE)
     for topic in wiring.topics_of(settings).catalogue(tuple(settings.targets), settings.kafka.partition_count):
         if counts.get(topic.name, topic.partition_count) != topic.partition_count:
-            text = f"{topic.name} has {counts[topic.name]} partitions, kafka.partition_count says {topic.partition_count}"
-            return Finding(subject, False, text, exit_codes.TOPIC_MISMATCH)
-    return Finding(subject, True, "answers, topics as recorded")
+            text = (
+                f"{topic.name} has {counts[topic.name]} partitions, kafka.partition_count says {topic.partition_count}"
+            )
+            return Finding(subject=subject, is_good=False, text=text, exit_code=exit_codes.TOPIC_MISMATCH)
+    return Finding(subject=subject, is_good=True, text="answers, topics as recorded")
 
 
 @click.command()

@@ -19,9 +19,7 @@ def dead_letters() -> None:
 
 def _parked(config: Path, target: str) -> list[tuple[str, str, str, str]]:
     settings = settings_of(config, needs_kafka=True)
-    state = pipeline_state.read(
-        wiring.kafka_settings(settings), wiring.topics_of(settings), tuple(settings.targets)
-    )
+    state = pipeline_state.read(wiring.kafka_settings(settings), wiring.topics_of(settings), tuple(settings.targets))
     return [
         (name, mailbox, item.item, item.reason)
         for name, standings in state.targets.items()

@@ -45,7 +45,7 @@ def list_mailboxes(config: Path, as_json: bool) -> None:  # noqa: FBT001 - click
 @click.argument("source")
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET=ADDRESS...")
 def add(config: Path, source: str, targets: tuple[str, ...]) -> None:
-    """Register a mailbox without touching the settings file: SOURCE TARGET=ADDRESS…"""
+    """Register the mailbox SOURCE at its targets without touching the settings file."""
     settings = settings_of(config, needs_kafka=True)
     pairs = dict(t.partition("=")[::2] for t in targets)
     for target, address in pairs.items():

@@ -32,7 +32,7 @@ class PreflightError(Exception):
         self.exit_code = exit_code
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One line of a check: what was looked at, whether it is good, and what to do if not."""
 
@@ -58,7 +58,7 @@ def check_mailbox(section: ServerSection, side: Literal["source", "target"], add
         session.close()
     if not message.is_done:
         return _failure(section, side, subject, message.code, message.text)
-    return Finding(subject, True, f"version {session.server_version}")
+    return Finding(subject=subject, is_good=True, text=f"version {session.server_version}")
 
 
 def _failure(section: ServerSection, side: str, subject: str, code: str, text: str) -> Finding:
@@ -67,12 +67,17 @@ def _failure(section: ServerSection, side: str, subject: str, code: str, text: s
             f"{section.url} does not let {section.user} in ({code}): check user, password and auth of [{side}], "
             "and the role ApplicationImpersonation"
         )
-        return Finding(subject, False, advice, exit_codes.NOT_ALLOWED)
+        return Finding(subject=subject, is_good=False, text=advice, exit_code=exit_codes.NOT_ALLOWED)
     if code in _NO_MAILBOX:
         advice = f"there is no such mailbox, or it can't be opened ({code}): check the address in [[mailboxes]]"
-        return Finding(subject, False, advice, exit_codes.NO_MAILBOX)
+        return Finding(subject=subject, is_good=False, text=advice, exit_code=exit_codes.NO_MAILBOX)
     unreachable = exit_codes.SOURCE_UNREACHABLE if side == "source" else exit_codes.TARGET_UNREACHABLE
-    return Finding(subject, False, f"{text} ({code}): check the url and that the server runs", unreachable)
+    return Finding(
+        subject=subject,
+        is_good=False,
+        text=f"{text} ({code}): check the url and that the server runs",
+        exit_code=unreachable,
+    )
 
 
 def require_source(settings: Settings) -> None:

@@ -1,14 +1,220 @@
-"""`mailshadow lab`: a world on one machine."""
+"""`mailshadow lab`: a whole pipeline on this machine, shown at work and then compared item by item."""
+
+import itertools
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
 
 import click
+from rich.console import Console
 
-from deploy.lab.broker.command import kafka
+from deploy import exit_codes
+from deploy.lab import report
+from deploy.lab.broker.command import EXIT_CODES as BROKER_EXIT_CODES
+from deploy.lab.broker.command import FetchDisplay, kafka
+from deploy.lab.child import ChildError
+from deploy.lab.demonstration import Demonstration, Script, StalledError
+from deploy.lab.display import Display
 from deploy.lab.exchange.command import exchange
+from deploy.lab.exchange.process import ExchangeProcessError
+from deploy.lab.mail_files import MailPathError, read
+from deploy.lab.session import SessionError
+from deploy.lab.workload.mail import NewMail, from_files
+from deploy.lab.world import World, WorldOptions
+
+EXIT_NO_MAIL = 66  # sysexits' EX_NOINPUT: the mail path is missing, unreadable or holds no mail
+MAILBOXES_DEFAULT = 8
+MAILBOXES_MAX = 500
+SECONDS_DEFAULT = 20.0
+REFUSED_SHOWN_MAX = 10
+
+_EXIT_CODES: dict[type[Exception], int] = {
+    **BROKER_EXIT_CODES,
+    MailPathError: EXIT_NO_MAIL,
+    report.ReportPathError: exit_codes.DISK,
+    ExchangeProcessError: exit_codes.SOURCE_UNREACHABLE,
+    SessionError: exit_codes.SOURCE_UNREACHABLE,
+    ChildError: exit_codes.INTERNAL,
+    StalledError: exit_codes.HALTED,
+}
 
 
-@click.group()
-def lab() -> None:
-    """Start a real Kafka or a simulated Exchange."""
+class KeepError(Exception):
+    """The directory named by --keep cannot be used."""
+
+
+_EXIT_CODES[KeepError] = exit_codes.DISK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabOptions:
+    """The options of `mailshadow lab`."""
+
+    mail: Path | None
+    mailbox_count: int
+    seconds: float
+    seed: int
+    report_path: Path | None
+    keep: Path | None
+    is_portable: bool
+    is_quiet: bool
+
+
+@click.group(invoke_without_command=True)
+@click.option(
+    "--mail",
+    type=click.Path(path_type=Path),
+    help="Your own mail instead of generated mail: an mbox, a Maildir, or a folder of messages.",
+)
+@click.option(
+    "--mailboxes",
+    type=click.IntRange(1, MAILBOXES_MAX),
+    default=MAILBOXES_DEFAULT,
+    show_default=True,
+    help="How many mailboxes; your own mail is dealt out to them.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, 86_400),
+    default=SECONDS_DEFAULT,
+    show_default=True,
+    help="How long users are active after the first copy.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same mail.")
+@click.option("--report", "report_path", type=click.Path(path_type=Path, dir_okay=False), help="JSON to write.")
+@click.option(
+    "--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep all data and logs in this new directory."
+)
+@click.option("--portable", is_flag=True, help="Carry mail as MIME and properties even where the target takes streams.")
+@click.option("--quiet", is_flag=True, help="Print the result only.")
+@click.pass_context
+def lab(  # noqa: PLR0913 - one argument an option
+    context: click.Context,
+    *,
+    mail: Path | None,
+    mailboxes: int,
+    seconds: float,
+    seed: int,
+    report_path: Path | None,
+    keep: Path | None,
+    portable: bool,
+    quiet: bool,
+) -> None:
+    """Mirror mail from one simulated Exchange to another through a real Kafka, live, and compare both."""
+    if context.invoked_subcommand is not None:
+        return
+    options = LabOptions(
+        mail=mail,
+        mailbox_count=mailboxes,
+        seconds=seconds,
+        seed=seed,
+        report_path=report_path,
+        keep=keep,
+        is_portable=portable,
+        is_quiet=quiet,
+    )
+    console = Console()
+    try:
+        result = demonstrate(options, console)
+        report.show(console, result)
+        if options.report_path is not None:
+            report.write(options.report_path, result)
+    except tuple(_EXIT_CODES) as error:
+        click.echo(f"mailshadow lab: {error}", err=True)
+        raise SystemExit(next(code for kind, code in _EXIT_CODES.items() if isinstance(error, kind))) from error
+    except KeyboardInterrupt:
+        click.echo("mailshadow lab: interrupted; every process was stopped.", err=True)
+        raise SystemExit(exit_codes.INTERRUPTED) from None
+    if not result.is_clean:
+        raise SystemExit(exit_codes.DIFFERENT)
+
+
+def demonstrate(options: LabOptions, console: Console) -> report.RunResult:
+    """Run the demonstration in a world of its own, which is gone when this returns or raises.
+
+    Raises the errors of the exit codes' table, KeyboardInterrupt on SIGINT or SIGTERM.
+    """
+    display = Display(console, is_quiet=options.is_quiet)
+    fetch = FetchDisplay(Console(stderr=True))
+    if options.report_path is not None:
+        report.require_writable(options.report_path)
+    mails = _mails(options, display)
+    with _interruptible() as hold, ExitStack() as stack:
+        directory = _directory(options.keep, stack)
+        world = World(
+            WorldOptions(
+                directory=directory, mailbox_count=options.mailbox_count, is_portable=options.is_portable
+            ),
+            fetch,
+        )
+        stack.callback(world.stop)
+        stack.callback(hold)  # runs first: no second Ctrl-C may stop the stopping
+        with display.phase("Starting Kafka"):
+            world.broker.start()
+        fetch.close()
+        with display.phase("Starting two Exchange servers"):
+            world.start_servers()
+        demonstration = Demonstration(world, Script(seconds=options.seconds, seed=options.seed, mails=mails), display)
+        stack.callback(demonstration.close)
+        return demonstration.run()
+
+
+def _mails(options: LabOptions, display: Display) -> Iterator[NewMail] | None:
+    """Return the user's own mail; a path without any is refused before anything is started."""
+    if options.mail is None:
+        return None
+    refused = itertools.count(1)
+
+    def on_refused(path: Path, reason: str) -> None:
+        if next(refused) <= REFUSED_SHOWN_MAX:
+            display.say(f"  not loaded: {path}: {reason}")
+
+    mails = from_files(read(options.mail, on_refused=on_refused), options.mailbox_count)
+    return itertools.chain([next(mails)], mails)
+
+
+def _directory(keep: Path | None, stack: ExitStack) -> Path:
+    if keep is None:
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailshadow-lab-")))
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+        is_used = any(keep.iterdir())
+    except OSError as error:
+        raise KeepError(f"--keep {keep}: cannot be used: {error.strerror}. Name another directory.") from error
+    if is_used:
+        raise KeepError(f"--keep {keep}: the directory is not empty. Name a new one.")
+    return keep.absolute()
+
+
+@contextmanager
+def _interruptible() -> Iterator["_Hold"]:
+    """Let SIGTERM interrupt like Ctrl-C, and give back how both are switched off while everything stops."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        signal.signal(number, _interrupt)
+    try:
+        yield _Hold(numbers)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    numbers: tuple[signal.Signals, ...]
+
+    def __call__(self) -> None:
+        for number in self.numbers:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 lab.add_command(kafka)

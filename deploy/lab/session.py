@@ -54,6 +54,7 @@ class UserSession:
 
     def __init__(self, address: ServerAddress, *, timeout_seconds: float = 120.0, pause: Pause = time.sleep) -> None:
         self.address = address
+        self.calls = 0  # requests sent so far, so that they can be told from those of feed and replay
         self._timeout_seconds = timeout_seconds
         self._pause = pause
         self._http = requests.Session()
@@ -86,6 +87,7 @@ class UserSession:
         return message
 
     def _send(self, operation: str, mailbox: str, body: str) -> list[Element]:
+        self.calls += 1
         try:
             response = self._http.post(
                 self.address.url,
@@ -131,7 +133,7 @@ def attribute(value: str) -> str:
 
 def _is_writable(character: str) -> bool:
     code = ord(character)
-    return character in "\t\n\r" or (code >= ord(" ") and not 0xD800 <= code < 0xE000 and code not in {0xFFFE, 0xFFFF})  # noqa: PLR2004 - XML 1.0 §2.2
+    return character in "\t\n\r" or (code >= ord(" ") and not 0xD800 <= code < 0xE000 and code not in {0xFFFE, 0xFFFF})  # noqa: PLR2004 - XML 1.0 2.2
 
 
 def _envelope(version: str, mailbox: str, body: str) -> bytes:

@@ -39,9 +39,7 @@ class StateCache:
             if path:
                 for suffix in ("", "-wal", "-shm"):
                     Path(f"{path}{suffix}").unlink(missing_ok=True)
-            self._database = sqlite3.connect(
-                path or ":memory:", isolation_level=None, check_same_thread=False
-            )
+            self._database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
             self._open()
 
     def _open(self) -> None:
@@ -63,9 +61,7 @@ class StateCache:
         self._database.execute("DELETE FROM position WHERE topic = ?", (topic,))
         self._database.execute("COMMIT")
 
-    def write(
-        self, entries: Iterable[tuple[str, str, bytes | None]], positions: dict[str, CachedPosition]
-    ) -> None:
+    def write(self, entries: Iterable[tuple[str, str, bytes | None]], positions: dict[str, CachedPosition]) -> None:
         """Take over committed entries (topic, key, value or None) and positions, as one."""
         self._database.execute("BEGIN")
         for topic, key, value in entries:
@@ -82,9 +78,7 @@ class StateCache:
 
     def get(self, topic: str, key: str) -> bytes | None:
         """Return the value of a key."""
-        row = self._database.execute(
-            "SELECT value FROM state WHERE topic = ? AND key = ?", (topic, key)
-        ).fetchone()
+        row = self._database.execute("SELECT value FROM state WHERE topic = ? AND key = ?", (topic, key)).fetchone()
         return row[0] if row else None
 
     def scan(self, topic: str, prefix: str) -> Iterator[tuple[str, bytes]]:

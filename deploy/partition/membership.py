@@ -80,9 +80,7 @@ class Membership:
 
     def run(self, stop: threading.Event) -> None:
         """Take part in the group until told to stop; then finish, leave, and return."""
-        self._consumer.subscribe(
-            [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
-        )
+        self._consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
         try:
             while not stop.is_set() and self._failure is None:
                 self._consumer.poll(POLL_SECONDS)

@@ -160,7 +160,7 @@ class Owned:
                     key=record.key,
                     value=record.value,
                     partition=0 if record.topic.endswith(".control") else self.number,
-                    on_delivery=lambda error, message: self._delivered(error, message),
+                    on_delivery=self._delivered,
                 )
             except BufferError:
                 transaction.poll(0.05)
@@ -203,9 +203,7 @@ class Owned:
                 return
             entries.append((topic, record.key, record.value))
             if len(entries) >= RESTORE_BATCH:
-                self._cache.write(
-                    entries, {topic: CachedPosition(topic_id, record.offset + 1, self._clock())}
-                )
+                self._cache.write(entries, {topic: CachedPosition(topic_id, record.offset + 1, self._clock())})
                 entries = []
 
     def _usable_position(self, topic: str) -> int | None:
@@ -215,9 +213,7 @@ class Owned:
             self._cache.forget(topic)
             return None
         end = next(
-            r
-            for r in read_to_end(self._settings, topic, self.number, 2**62, self._is_assigned)
-            if isinstance(r, int)
+            r for r in read_to_end(self._settings, topic, self.number, 2**62, self._is_assigned) if isinstance(r, int)
         )
         age_ms = self._clock() - position.written_at
         is_other = position.topic_id != self._role.state_topics[topic]

@@ -44,9 +44,7 @@ def read_to_end(
         consumer.close()
 
 
-def _fetch(
-    consumer: Consumer, start: TopicPartition, end: int, is_wanted: Callable[[], bool]
-) -> Iterator[Incoming]:
+def _fetch(consumer: Consumer, start: TopicPartition, end: int, is_wanted: Callable[[], bool]) -> Iterator[Incoming]:
     consumer.assign([start])
     moved_at, position = time.monotonic(), -1
     while position < end:
