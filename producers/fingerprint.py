@@ -15,6 +15,10 @@ from schemas.change import Summary
 REST_SECONDS = 3
 """How long an item or folder must have been at rest on the server's own clock before equality is believed."""
 
+MESSAGE_FLAGS_TAG = "0x0e07"
+LASTING_FLAGS = 0x2C
+"""Submitted, unsent, from me (MS-OXCMSG PidTagMessageFlags)."""
+
 _FOLD = re.compile(r"\r?\n[ \t]")
 _RENDERED = {"content-type", "content-transfer-encoding", "mime-version"}
 
@@ -57,5 +61,13 @@ def digest(mime: bytes, properties: dict[str, str], *, is_draft: bool) -> str:
         if not part.is_multipart():
             payload = part.get_payload(decode=True)
             found.update(hashlib.sha256(payload if isinstance(payload, bytes) else b"").digest())
-    found.update(json.dumps(sorted(properties.items())).encode())
+    found.update(json.dumps(sorted(_without_marks(properties).items())).encode())
     return found.hexdigest()[:32]
+
+
+def _without_marks(properties: dict[str, str]) -> dict[str, str]:
+    """Leave out of the message flags what reading an item changes; a draft stays told from a sent one."""
+    flags = properties.get(MESSAGE_FLAGS_TAG, "")
+    if not flags.isdigit():
+        return properties
+    return properties | {MESSAGE_FLAGS_TAG: str(int(flags) & LASTING_FLAGS)}
