@@ -12,6 +12,7 @@ message's Content-Type, the Date of a draft, and the alternative that is not the
 import hashlib
 import re
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import message_from_bytes
@@ -218,15 +219,10 @@ def _whole_digest(part: Message) -> str:
 
 
 def _encoded_bytes(part: Message) -> bytes:
-    bare: Message = Message()
-    bare.set_payload(part.get_payload() if not _has_raw_bytes(part) else part.get_payload(decode=True))
+    bare = copy(part)
+    del bare["content-transfer-encoding"]  # so that nothing is decoded; the original keeps it
     payload = bare.get_payload(decode=True)
     return payload if isinstance(payload, bytes) else b""
-
-
-def _has_raw_bytes(part: Message) -> bool:
-    payload = part.get_payload()
-    return isinstance(payload, str) and not payload.isascii()
 
 
 def _bytes(part: Message) -> bytes:

@@ -26,7 +26,7 @@ from deploy.lab.session import SessionError
 from deploy.lab.workload.mail import NewMail, from_files
 from deploy.lab.world import World, WorldOptions
 
-EXIT_NO_MAIL = 66  # sysexits' EX_NOINPUT: the mail path is missing, unreadable or holds no mail
+EXIT_NO_MAIL = 80  # the mail path is missing, unreadable or holds no mail
 MAILBOXES_DEFAULT = 8
 MAILBOXES_MAX = 500
 SECONDS_DEFAULT = 20.0

@@ -14,7 +14,7 @@ from typing import Any, Final
 _ARRIVES_AS: Final[Mapping[str, frozenset[str]]] = {
     "create": frozenset({"create", "move"}),
     "update": frozenset({"move", "update", "mark"}),
-    "mark": frozenset({"update", "mark", "move"}),
+    "mark": frozenset({"update", "mark"}),
     "move": frozenset({"move"}),
     "delete": frozenset({"delete"}),
 }

@@ -8,12 +8,14 @@ from typing import Any
 
 from deploy import pipeline_state, settings, wiring
 from deploy.commands.status import report as status_report
+from deploy.kafka import partition_counts
 from deploy.lab.broker.directory import BrokerDirectory
 from deploy.lab.broker.jars import OnProgress
 from deploy.lab.broker.process import Broker
-from deploy.lab.child import Child
+from deploy.lab.child import Child, ChildError
 from deploy.lab.exchange.process import ExchangeProcess
 from deploy.lab.session import ServerAddress
+from schemas.ports import PartitionLost
 from schemas.topics import Topics
 
 PIPELINE = "lab"
@@ -86,7 +88,9 @@ class World:
             step()
 
     def require_services(self) -> None:
-        """Raise ChildError if feed or replay ended by themselves."""
+        """Raise ChildError if feed, replay or Kafka ended by themselves."""
+        if not self.broker.is_running:
+            raise ChildError(f"Kafka ended by itself. See {self.broker.server_log}.")
         self.feed.require_running()
         self.replay.require_running()
 
@@ -101,10 +105,15 @@ class World:
         return _address(self.target, self.options.target_version)
 
     def status(self) -> list[dict[str, Any]]:
-        """Return where every mailbox stands, as `mailshadow status --json` prints it; no row before it is known."""
+        """Return where every mailbox stands, as `mailshadow status --json` prints it; nothing while Kafka can't say."""
         loaded = settings.load(self.config, {})
-        connection = wiring.kafka_settings(loaded)
-        state = pipeline_state.read(connection, wiring.topics_of(loaded), tuple(loaded.targets))
+        connection, topics = wiring.kafka_settings(loaded), wiring.topics_of(loaded)
+        try:
+            if topics.target_state(TARGET) not in partition_counts(connection):
+                return []
+            state = pipeline_state.read(connection, topics, tuple(loaded.targets))
+        except PartitionLost:
+            return []  # its topics are still being made, or the broker is
         return list(status_report(state)["mailboxes"])
 
     def log_bytes(self) -> int:

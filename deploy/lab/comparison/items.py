@@ -44,6 +44,7 @@ class ListedItem:
     item_id: str
     item_class: str
     size_bytes: int
+    is_read: bool
 
     @property
     def is_message(self) -> bool:
@@ -66,7 +67,8 @@ def listed(session: UserSession, mailbox: str, folder_id: str) -> Iterator[Liste
     while not is_last:
         body = (
             '<m:FindItem Traversal="Shallow"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>'
-            '<t:FieldURI FieldURI="item:ItemClass"/><t:FieldURI FieldURI="item:Size"/></t:AdditionalProperties>'
+            '<t:FieldURI FieldURI="item:ItemClass"/><t:FieldURI FieldURI="item:Size"/>'
+            '<t:FieldURI FieldURI="message:IsRead"/></t:AdditionalProperties>'
             f'</m:ItemShape><m:IndexedPageItemView MaxEntriesReturned="{_PAGE_ITEMS_MAX}" Offset="{offset}" '
             f'BasePoint="Beginning"/><m:ParentFolderIds><t:FolderId Id={attribute(folder_id)}/></m:ParentFolderIds>'
             "</m:FindItem>"
@@ -75,7 +77,8 @@ def listed(session: UserSession, mailbox: str, folder_id: str) -> Iterator[Liste
         found = [] if page is None else page.findall(f"{T}Items/*")
         for item in found:
             size_bytes = int(item.findtext(f"{T}Size") or 0)
-            yield ListedItem(_id(item), str(item.findtext(f"{T}ItemClass") or ""), size_bytes)
+            is_read = item.findtext(f"{T}IsRead") != "false"
+            yield ListedItem(_id(item), str(item.findtext(f"{T}ItemClass") or ""), size_bytes, is_read)
         offset += len(found)
         is_last = page is None or not found or page.get("IncludesLastItemInRange") != "false"
 

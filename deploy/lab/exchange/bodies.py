@@ -12,9 +12,7 @@ from deploy.lab.exchange.headers import readable
 from deploy.lab.exchange.mime import WHOLE, content_type_parameter, media_type, parse_mime, without_last_break
 
 _TAGS: Final = re.compile(r"<(?:style|script).*?</(?:style|script)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
-_CONTENT_HEADERS: Final = frozenset(
-    {"content-type", "content-transfer-encoding", "content-disposition", "content-id"}
-)
+_CONTENT_HEADERS: Final = frozenset({"content-type", "content-transfer-encoding", "content-disposition", "content-id"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +77,7 @@ def _signed_body(leaf: Part, inner: Content) -> Body | None:
     boundary = content_type_parameter(leaf.header("content-type"), "boundary")
     if leaf.media_type != "multipart/signed" or not boundary or inner.root.children is not None:
         return None
-    mixed = (
-        f'Content-Type: multipart/mixed; boundary="{boundary}"\r\n\r\n'.encode("ascii", "replace") + leaf.data
-    )
+    mixed = f'Content-Type: multipart/mixed; boundary="{boundary}"\r\n\r\n'.encode("ascii", "replace") + leaf.data
     return body_of(parse_mime(mixed))
 
 
@@ -157,9 +153,7 @@ def rebuild(content: Content, body: Part | None, attachments: list[Part]) -> Con
         kept.append(("MIME-Version", "1.0"))
     first = body if body is not None else body_part("Text", "")
     if not attachments:
-        return Content(
-            Part([*kept, *first.headers], first.media_type, first.encoding, first.data, first.children)
-        )
+        return Content(Part([*kept, *first.headers], first.media_type, first.encoding, first.data, first.children))
     related = all(part.header("content-disposition").startswith("inline") for part in attachments)
     kind = "multipart/related" if related else "multipart/mixed"
     return Content(Part([*kept, ("Content-Type", kind)], kind, children=[first, *attachments]))
@@ -171,9 +165,7 @@ def body_branch(content: Content) -> Part | None:
     own = [(name, value) for name, value in root.headers if name.lower() in _CONTENT_HEADERS]
     if root.children is None:
         return (
-            Part(own, root.media_type, root.encoding, root.data)
-            if _is_text(root) or root.media_type in WHOLE
-            else None
+            Part(own, root.media_type, root.encoding, root.data) if _is_text(root) or root.media_type in WHOLE else None
         )
     if root.media_type == "multipart/alternative":
         return Part(own, root.media_type, children=root.children)

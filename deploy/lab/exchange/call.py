@@ -9,8 +9,8 @@ from deploy.lab.exchange.folders import Folder, Mailbox
 from deploy.lab.exchange.identity import change_key
 from deploy.lab.exchange.items import Item
 from deploy.lab.exchange.mailbox_server import MailboxServer
-from deploy.lab.exchange.shapes import View
 from deploy.lab.exchange.soap import EwsError, M, failed, local_name, response, succeeded
+from deploy.lab.exchange.view import View
 
 
 @dataclass(slots=True)
@@ -54,15 +54,11 @@ class Call:
                 messages.append(failed(operation, error, empty))
         return messages
 
-    def answer(
-        self, nodes: Iterable[etree._Element], handle: Callable[[etree._Element], str], empty: str = ""
-    ) -> str:
+    def answer(self, nodes: Iterable[etree._Element], handle: Callable[[etree._Element], str], empty: str = "") -> str:
         """Return the complete body of an operation that only reads."""
         return response(self.operation, self.each(nodes, handle, empty))
 
-    def write(
-        self, nodes: Iterable[etree._Element], handle: Callable[[etree._Element], str], empty: str = ""
-    ) -> str:
+    def write(self, nodes: Iterable[etree._Element], handle: Callable[[etree._Element], str], empty: str = "") -> str:
         """Return the complete body of an operation that writes: one transaction for all parts."""
         with self.server.writing(self.operation):
             return self.answer(nodes, handle, empty)
@@ -79,9 +75,7 @@ class Call:
     def item(self, node: etree._Element) -> Item:
         """Return the living item of an ItemId element; raises `EwsError`."""
         if local_name(node) != "ItemId":
-            raise EwsError(
-                "ErrorInvalidIdMalformed", "Only ItemId elements name items here (see SKIPPED.md)."
-            )
+            raise EwsError("ErrorInvalidIdMalformed", "Only ItemId elements name items here (see SKIPPED.md).")
         item = self.server.item(node)
         self._permit(item.mailbox)
         return item

@@ -18,21 +18,13 @@ EXIT_PORT: Final = 4  # the port cannot be listened on
 
 @click.command("exchange")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port", default=0, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 is any free one."
-)
-@click.option(
-    "--version", "version_name", default="2019", show_default=True, type=click.Choice(sorted(VERSIONS))
-)
-@click.option(
-    "--data", required=True, type=click.Path(path_type=Path, file_okay=False), help="Directory of the data."
-)
+@click.option("--port", default=0, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 is any free one.")
+@click.option("--version", "version_name", default="2019", show_default=True, type=click.Choice(sorted(VERSIONS)))
+@click.option("--data", required=True, type=click.Path(path_type=Path, file_okay=False), help="Directory of the data.")
 @click.option("--user", default="service@example.com", show_default=True, help="The account that may log on.")
 @click.option("--password", default="secret", envvar="MAILSHADOW_LAB_PASSWORD", help="Its password.")
 @click.option("--mailbox", "mailboxes", multiple=True, help="Address of a mailbox to have; may be repeated.")
-@click.option(
-    "--switch", "switches", multiple=True, metavar="NAME=VALUE", help="A behaviour; may be repeated."
-)
+@click.option("--switch", "switches", multiple=True, metavar="NAME=VALUE", help="A behaviour; may be repeated.")
 def exchange(
     *,
     host: str,

@@ -112,9 +112,7 @@ class Control:
 
     async def _list_mailboxes(self, request: web.Request) -> web.Response:  # noqa: ARG002 - a handler
         found = self._server.folders.mailboxes.values()
-        return web.json_response(
-            {"mailboxes": [{"address": one.address, "size_bytes": one.size} for one in found]}
-        )
+        return web.json_response({"mailboxes": [{"address": one.address, "size_bytes": one.size} for one in found]})
 
     async def _add_mailbox(self, request: web.Request) -> web.Response:
         values = await _body(request)

@@ -3,6 +3,7 @@
 import secrets
 from email.utils import formatdate
 
+from deploy.lab.exchange.attendant import attend
 from deploy.lab.exchange.content import Content, Part, unpack
 from deploy.lab.exchange.editing import replace_headers
 from deploy.lab.exchange.items import Item, utc_text
@@ -57,6 +58,7 @@ def deliver(server: MailboxServer, item: Item, content: Content, sender: str) ->
         server.items.insert(twin, copy.pack())
         server.tell_item("CreatedEvent", twin)
         server.tell_item("NewMailEvent", twin)
+        attend(server, twin)
         count += 1
     return count
 

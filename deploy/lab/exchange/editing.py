@@ -15,9 +15,7 @@ def compose(item: Item, changed: set[str] | None = None) -> list[tuple[str, str]
     found = []
     for field in HEADER_OF_FIELD:
         if changed is None or field in changed:
-            header = header_of(
-                field, item.fields.get(field), item.fields.get("From") or item.fields.get("Sender")
-            )
+            header = header_of(field, item.fields.get(field), item.fields.get("From") or item.fields.get("Sender"))
             if header is not None:
                 found.append(header)
     return found

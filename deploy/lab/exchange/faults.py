@@ -12,6 +12,15 @@ ACTIONS: Final = frozenset(
     }
 )  # fmt: skip
 _SECONDS_MAX: Final = 3600.0
+# What actions without values of their own set in a plan.
+_FLAGS: Final = {
+    "drop_before": ("drops_before",),
+    "drop_after": ("drops_after",),
+    "half": ("halves", "drops_after"),
+    "cut_answer": ("cuts_answer",),
+    "truncate_export": ("truncates_exports",),
+    "busy_503": ("unavailable",),
+}
 
 
 class FaultRuleError(ValueError):
@@ -68,44 +77,31 @@ class Plan:
 
     def add(self, rule: FaultRule) -> None:
         """Add what one rule does."""
-        back_off = (("BackOffMilliseconds", str(rule.back_off_milliseconds)),)
-        busy = EwsError(
-            "ErrorServerBusy", "The server cannot service this request right now. Try again later.", back_off
-        )
+        for name in _FLAGS.get(rule.action, ()):
+            setattr(self, name, True)
         match rule.action:
             case "delay_before":
                 self.delay_before_seconds += rule.seconds
             case "delay_after":
                 self.delay_after_seconds += rule.seconds
-            case "drop_before":
-                self.drops_before = True
-            case "drop_after":
-                self.drops_after = True
-            case "half":
-                self.halves = self.drops_after = True
-            case "cut_answer":
-                self.cuts_answer = True
-            case "truncate_export":
-                self.truncates_exports = True
-            case "busy_503":
-                self.unavailable = True
-            case "busy_fault":
-                self.fault = busy
-            case "busy_item":
-                self.refused, self.refused_part = busy, rule.item or 0
-            case "busy_inner":
-                inner = (
-                    ("InnerErrorMessageText", busy.text),
-                    ("InnerErrorResponseCode", busy.code),
-                    *back_off,
-                )
-                self.refused_all = EwsError(
-                    "ErrorInternalServerError", "An internal server error occurred.", inner
-                )
+            case "busy_fault" | "busy_item" | "busy_inner":
+                self._busy(rule)
             case "error_fault":
                 self.fault = EwsError(rule.code, "The request failed by fault injection.")
-            case _:
+            case "error":
                 self._refuse(rule)
+
+    def _busy(self, rule: FaultRule) -> None:
+        back_off = (("BackOffMilliseconds", str(rule.back_off_milliseconds)),)
+        text = "The server cannot service this request right now. Try again later."
+        busy = EwsError("ErrorServerBusy", text, back_off)
+        if rule.action == "busy_fault":
+            self.fault = busy
+        elif rule.action == "busy_item":
+            self.refused, self.refused_part = busy, rule.item or 0
+        else:
+            inner = (("InnerErrorMessageText", text), ("InnerErrorResponseCode", busy.code), *back_off)
+            self.refused_all = EwsError("ErrorInternalServerError", "An internal server error occurred.", inner)
 
     def _refuse(self, rule: FaultRule) -> None:
         error = EwsError(rule.code, "The item failed by fault injection.")
@@ -137,9 +133,7 @@ def read_rule(values: Any) -> FaultRule:
             back_off_milliseconds=int(values.get("back_off_milliseconds", 1000)),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise FaultRuleError(
-            f"a fault rule needs an operation, and numbers where numbers belong ({error})"
-        ) from error
+        raise FaultRuleError(f"a fault rule needs an operation, and numbers where numbers belong ({error})") from error
     if rule.count < 1 or rule.after < 0 or not 0 <= rule.seconds <= _SECONDS_MAX:
         raise FaultRuleError("count must be at least 1, after at least 0, seconds 0 to 3600")
     return rule

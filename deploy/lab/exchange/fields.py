@@ -19,7 +19,9 @@ _MESSAGE: Final = (
     " ConversationTopic From InternetMessageId IsRead IsResponseRequested References ReplyTo ReceivedBy"
     " ReceivedRepresenting"
 )
-_MEETING: Final = "AssociatedCalendarItemId IsDelegated IsOutOfDate HasBeenProcessed ResponseType UID RecurrenceId DateTimeStamp"
+_MEETING: Final = (
+    "AssociatedCalendarItemId IsDelegated IsOutOfDate HasBeenProcessed ResponseType UID RecurrenceId DateTimeStamp"
+)
 _SCHEDULE: Final = (
     "Start End OriginalStart IsAllDayEvent LegacyFreeBusyStatus Location When IsMeeting IsCancelled IsRecurring"
     " MeetingRequestWasSent"
@@ -38,8 +40,8 @@ _CALENDAR: Final = (
 )
 _CONTACT: Final = (
     "FileAs FileAsMapping DisplayName GivenName Initials MiddleName Nickname CompleteName CompanyName EmailAddresses"
-    " PhysicalAddresses PhoneNumbers AssistantName Birthday BusinessHomePage Children Companies ContactSource Department"
-    " Generation ImAddresses JobTitle Manager Mileage OfficeLocation PostalAddressIndex Profession SpouseName Surname"
+    " PhysicalAddresses PhoneNumbers AssistantName Birthday BusinessHomePage Children Companies ContactSource"
+    " Department Generation ImAddresses JobTitle Manager Mileage OfficeLocation PostalAddressIndex Profession SpouseName Surname"
     " WeddingAnniversary HasPicture PhoneticFullName PhoneticFirstName PhoneticLastName Alias Notes Photo"
     " UserSMIMECertificate MSExchangeCertificate DirectoryId ManagerMailbox DirectReports"
 )
@@ -48,9 +50,7 @@ _TASK: Final = (
     " DueDate IsAssignmentEditable IsComplete IsRecurring IsTeamTask Mileage Owner PercentComplete Recurrence StartDate"
     " Status StatusDescription TotalWork"
 )
-_POST: Final = (
-    "ConversationIndex ConversationTopic From InternetMessageId IsRead PostedTime References Sender"
-)
+_POST: Final = "ConversationIndex ConversationTopic From InternetMessageId IsRead PostedTime References Sender"
 _REQUEST: Final = (
     f"MeetingRequestType IntendedFreeBusyStatus {_SCHEDULE} {_ATTENDANCE} {_SERIES}"
     " StartWallClock EndWallClock StartTimeZoneId EndTimeZoneId"
@@ -71,13 +71,90 @@ _KINDS: Final = {
     "MeetingCancellation": (("message", _MESSAGE), ("meeting", _MEETING), ("meeting", _CHANGED_MEETING)),
 }
 KINDS: Final = {
-    kind: tuple([*_ITEM.split(), *(name for _, names in groups for name in names.split())])
-    for kind, groups in _KINDS.items()
+    kind: (*_ITEM.split(), *(name for _, names in groups for name in names.split())) for kind, groups in _KINDS.items()
 }
 NAMES: Final = frozenset(name for names in KINDS.values() for name in names)
 # Names of the schema that no item here ever has: they may be asked for and are never answered.
 ABSENT: Final = frozenset(
-    ["ResponseObjects", "EntityExtractionResult", "PredictedActionReasons", "IsClutter", "RightsManagementLicenseData", "BlockStatus", "HasBlockedImages", "WebClientReadFormQueryString", "WebClientEditFormQueryString", "MimeContentUTF8", "Mentions", "MentionedMe", "MentionsPreview", "MentionsEx", "Hashtags", "AppliedHashtags", "AppliedHashtagsPreview", "Likes", "LikesPreview", "PendingSocialActivityTagIds", "AtAllMention", "CanDelete", "InferenceClassification", "FirstBody", "ApprovalRequestData", "VotingInformation", "ReminderMessageData", "ProposedStart", "ProposedEnd", "ChangeHighlights", "ConflictingMeetings", "AdjacentMeetings", "InboxReminders", "CalendarActivityData", "AbchEmailAddresses", "AccountName", "IsAutoUpdateDisabled", "IsMessengerEnabled", "Comment", "ContactShortId", "ContactType", "CreatedBy", "Gender", "IsHidden", "ObjectId", "PassportId", "IsPrivate", "SourceId", "TrustLevel", "Urls", "Cid", "SkypeAuthCertificate", "SkypeContext", "SkypeId", "XboxLiveTag", "SkypeRelationship", "YomiNickname", "InviteFree", "HidePresenceAndProfile", "IsPendingOutbound", "SupportGroupFeeds", "UserTileHash", "UnifiedInbox", "Mris", "Wlid", "AbchContactId", "NotInBirthdayCalendar", "ShellContactType", "ImMri", "PresenceTrustLevel", "OtherMri", "ProfileLastChanged", "MobileIMEnabled", "PartnerNetworkProfilePhotoUrl", "PartnerNetworkThumbnailPhotoUrl", "PersonId", "ConversationGuid"]
+    [
+        "ResponseObjects",
+        "EntityExtractionResult",
+        "PredictedActionReasons",
+        "IsClutter",
+        "RightsManagementLicenseData",
+        "BlockStatus",
+        "HasBlockedImages",
+        "WebClientReadFormQueryString",
+        "WebClientEditFormQueryString",
+        "MimeContentUTF8",
+        "Mentions",
+        "MentionedMe",
+        "MentionsPreview",
+        "MentionsEx",
+        "Hashtags",
+        "AppliedHashtags",
+        "AppliedHashtagsPreview",
+        "Likes",
+        "LikesPreview",
+        "PendingSocialActivityTagIds",
+        "AtAllMention",
+        "CanDelete",
+        "InferenceClassification",
+        "FirstBody",
+        "ApprovalRequestData",
+        "VotingInformation",
+        "ReminderMessageData",
+        "ProposedStart",
+        "ProposedEnd",
+        "ChangeHighlights",
+        "ConflictingMeetings",
+        "AdjacentMeetings",
+        "InboxReminders",
+        "CalendarActivityData",
+        "AbchEmailAddresses",
+        "AccountName",
+        "IsAutoUpdateDisabled",
+        "IsMessengerEnabled",
+        "Comment",
+        "ContactShortId",
+        "ContactType",
+        "CreatedBy",
+        "Gender",
+        "IsHidden",
+        "ObjectId",
+        "PassportId",
+        "IsPrivate",
+        "SourceId",
+        "TrustLevel",
+        "Urls",
+        "Cid",
+        "SkypeAuthCertificate",
+        "SkypeContext",
+        "SkypeId",
+        "XboxLiveTag",
+        "SkypeRelationship",
+        "YomiNickname",
+        "InviteFree",
+        "HidePresenceAndProfile",
+        "IsPendingOutbound",
+        "SupportGroupFeeds",
+        "UserTileHash",
+        "UnifiedInbox",
+        "Mris",
+        "Wlid",
+        "AbchContactId",
+        "NotInBirthdayCalendar",
+        "ShellContactType",
+        "ImMri",
+        "PresenceTrustLevel",
+        "OtherMri",
+        "ProfileLastChanged",
+        "MobileIMEnabled",
+        "PartnerNetworkProfilePhotoUrl",
+        "PartnerNetworkThumbnailPhotoUrl",
+        "PersonId",
+        "ConversationGuid",
+    ]
 )
 _URI_PREFIXES: Final = frozenset(
     {

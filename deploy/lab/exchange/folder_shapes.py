@@ -10,7 +10,7 @@ from deploy.lab.exchange.folders import Folder, Mailbox
 from deploy.lab.exchange.identity import change_key
 from deploy.lab.exchange.items import utc_text
 from deploy.lab.exchange.properties import Path, Value, property_xml, read_path
-from deploy.lab.exchange.soap import RequestFault, T, element, local_name
+from deploy.lab.exchange.soap import SoapFaultError, T, element, local_name
 
 _KINDS: Final = (
     ("ipf.appointment", "CalendarFolder"),
@@ -24,7 +24,8 @@ _RIGHTS: Final = (
 )
 _DEFAULT: Final = frozenset({"FolderId", "DisplayName", "TotalCount", "ChildFolderCount", "UnreadCount"})
 _UNKNOWN_BUT_VALID: Final = frozenset(
-    {"ManagedFolderInformation", "PermissionSet", "SearchParameters", "SharingEffectiveRights", "PolicyTag", "ArchiveTag",
+    {"ManagedFolderInformation", "PermissionSet", "SearchParameters", "SharingEffectiveRights", "PolicyTag",
+     "ArchiveTag",
      "ReplicaList"}
 )  # fmt: skip
 
@@ -69,7 +70,7 @@ class FolderShape:
     __slots__ = ("_extended", "_late", "_names")
 
     def __init__(self, node: etree._Element | None, generation: tuple[int, int]) -> None:
-        """Read a FolderShape element; raises `EwsError` or `RequestFault` for paths that name nothing."""
+        """Read a FolderShape element; raises `EwsError` or `SoapFaultError` for paths that name nothing."""
         base = (node.findtext(f"{T}BaseShape") if node is not None else None) or "AllProperties"
         self._late = generation >= (15, 0)
         self._extended: list[Path] = []
@@ -86,9 +87,7 @@ class FolderShape:
                 continue
             prefix, _, name = (path.get("FieldURI") or "").partition(":")
             if prefix != "folder" or (name not in _WRITERS and name not in _UNKNOWN_BUT_VALID):
-                raise RequestFault(
-                    "ErrorSchemaValidation", f"'{path.get('FieldURI')}' is no property of a folder."
-                )
+                raise SoapFaultError("ErrorSchemaValidation", f"'{path.get('FieldURI')}' is no property of a folder.")
             self._names.add(name)
 
     def xml(self, mailbox: Mailbox, folder: Folder) -> str:
@@ -126,9 +125,7 @@ _BEFORE_EXTENDED: Final = (
 _WRITERS: Final[dict[str, Callable[[Mailbox, Folder], str]]] = {
     "FolderId": lambda mailbox, folder: folder_id_xml(folder),  # noqa: ARG005
     "ParentFolderId": _parent,
-    "FolderClass": lambda mailbox, folder: (
-        element("FolderClass", folder.folder_class) if folder.folder_class else ""
-    ),
+    "FolderClass": lambda mailbox, folder: element("FolderClass", folder.folder_class) if folder.folder_class else "",
     "DisplayName": lambda mailbox, folder: element("DisplayName", folder.name),  # noqa: ARG005
     "TotalCount": lambda mailbox, folder: element("TotalCount", str(folder.total)),  # noqa: ARG005
     "ChildFolderCount": lambda mailbox, folder: element(

@@ -35,7 +35,7 @@ _DEPTH_MAX: Final = 300
 
 @dataclass(slots=True)
 class Folder:
-    """One folder: its place, name, counts and probes; `created_sequence` and `modified_sequence` order hierarchy syncs."""
+    """One folder: its place, name, counts and probes; the two sequences order hierarchy syncs."""
 
     number: int
     mailbox: int
@@ -140,9 +140,7 @@ class Folders:
             )  # fmt: skip
             self._dirty.clear()
         for number in self._resized:
-            database.execute(
-                "UPDATE mailboxes SET size = ? WHERE mailbox = ?", (self.by_number[number].size, number)
-            )
+            database.execute("UPDATE mailboxes SET size = ? WHERE mailbox = ?", (self.by_number[number].size, number))
         self._resized.clear()
 
     def add_mailbox(self, address: str) -> Mailbox:
@@ -151,9 +149,7 @@ class Folders:
         if address in self.mailboxes:
             return self.mailboxes[address]
         with self.store.writing("CreateMailbox"):
-            row = self.store.database.execute(
-                "INSERT INTO mailboxes (address, size) VALUES (?, 0)", (address,)
-            )
+            row = self.store.database.execute("INSERT INTO mailboxes (address, size) VALUES (?, 0)", (address,))
             mailbox = Mailbox(int(row.lastrowid or 0), address, 0)
             self.mailboxes[address] = self.by_number[mailbox.number] = mailbox
             for name, parent, display, folder_class in _DISTINGUISHED:
@@ -168,9 +164,7 @@ class Folders:
             raise EwsError("ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it.")
         return found
 
-    def create(
-        self, mailbox: Mailbox, parent: int, name: str, folder_class: str, distinguished: str = ""
-    ) -> Folder:
+    def create(self, mailbox: Mailbox, parent: int, name: str, folder_class: str, distinguished: str = "") -> Folder:
         """Create a folder; raises `EwsError` (ErrorFolderExists) where the parent has one of that name."""
         if name.casefold() in mailbox.children.get(parent, {}):
             raise EwsError("ErrorFolderExists", "A folder with the specified name already exists.")

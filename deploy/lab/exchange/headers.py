@@ -10,9 +10,7 @@ from typing import Any, Final
 
 from deploy.lab.exchange.content import Headers
 
-_SIMPLE: Final = re.compile(
-    r'\s*(?:"([^"\\<>@,;:]*)"|([^"\\<>@,;:()]*?))\s*<([^<>@\s",;:]+@[^<>@\s",;:]+)>\s*$'
-)
+_SIMPLE: Final = re.compile(r'\s*(?:"([^"\\<>@,;:]*)"|([^"\\<>@,;:()]*?))\s*<([^<>@\s",;:]+@[^<>@\s",;:]+)>\s*$')
 _BARE: Final = re.compile(r"\s*([^<>@\s\"',;:()]+@[^<>@\s\"',;:()]+)\s*$")
 _WORD: Final = re.compile(r"=\?[^?]*\?[bqBQ]\?[^?]*\?=")
 _REPLY: Final = re.compile(r"^(?:\s*(?:re|fw|fwd|aw|wg|sv|antw?)\s*:\s*)+", re.IGNORECASE)
@@ -89,11 +87,11 @@ def addresses(value: str) -> list[list[str]]:
         pairs = getaddresses([value])
     except (ValueError, IndexError, TypeError, AttributeError):
         return []
-    return [
-        [readable(name), readable(address), "SMTP"]
-        for name, address in pairs[:_RECIPIENTS_MAX]
-        if address.strip()
-    ]
+    return [[readable(name), readable(address), "SMTP"] for name, address in pairs[:_RECIPIENTS_MAX] if address.strip()]
+
+
+_FIRST_YEAR: Final = 1601
+"""Where MAPI's time begins."""
 
 
 def sent_time(value: str) -> str | None:
@@ -101,6 +99,11 @@ def sent_time(value: str) -> str | None:
     try:
         parsed = parsedate_tz(value)
         if parsed is None:
+            return None
+        if parsed[0] in range(100, 1000):
+            # a year of three digits counts from 1900 (RFC 5322 §4.3)
+            parsed = (parsed[0] + 1900, *parsed[1:])
+        if parsed[0] < _FIRST_YEAR:
             return None
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(mktime_tz(parsed)))
     except (ValueError, OverflowError, OSError, TypeError, IndexError):

@@ -33,12 +33,7 @@ class Identity:
         """`server` is the server's own 16 random bytes, kept with its data."""
         self.server = server
         # "AAMk" is how ids of real servers begin; some clients print them.
-        head = (
-            b"\x00\x03\x24"
-            + server.hex().encode()
-            + server
-            + b"\x00\x01\x46\x00\x00\x00\x00\x03\x13\x9a\x2c\x01"
-        )
+        head = b"\x00\x03\x24" + server.hex().encode() + server + b"\x00\x01\x46\x00\x00\x00\x00\x03\x13\x9a\x2c\x01"
         self._prefix = binascii.b2a_base64(head[:_HEAD_SIZE_BYTES], newline=False).decode()
         self._seed = binascii.crc32(server)
 

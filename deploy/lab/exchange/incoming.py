@@ -86,26 +86,30 @@ def content_bytes(node: etree._Element) -> bytes:
 
 
 def _value(name: str, node: etree._Element) -> Any:
+    children = [child for child in node if isinstance(child.tag, str)]
     if name in MAILBOX_LISTS:
-        return [_mailbox(child) for child in node if isinstance(child.tag, str)]
+        return [_mailbox(child) for child in children]
     if name in MAILBOXES:
-        return _mailbox(node[0]) if len(node) else []
+        return _mailbox(children[0]) if children else []
     if name in TEXT_LISTS:
-        return [child.text or "" for child in node if isinstance(child.tag, str)]
+        return [child.text or "" for child in children]
     if name in DICTIONARIES:
-        return {
-            "entries": {child.get("Key", ""): _entry(child) for child in node if isinstance(child.tag, str)}
-        }
+        return {"entries": {child.get("Key", ""): _entry(child) for child in children}}
     if name == "Flag":
-        return {local_name(child): child.text or "" for child in node if isinstance(child.tag, str)}
+        return {local_name(child): child.text or "" for child in children}
+    return _plain(name, node)
+
+
+def _plain(name: str, node: etree._Element) -> Any:
     if len(node) or node.attrib:
         return {"xml": fragment(node)}
-    if name in _TIMES and node.text:
-        try:
-            return canonical_time(node.text)
-        except ValueError:
-            return _date(node.text)
-    return node.text or ""
+    text = node.text or ""
+    if name not in _TIMES or not text:
+        return text
+    try:
+        return canonical_time(text)
+    except ValueError:
+        return _date(text)
 
 
 def _date(text: str) -> str:

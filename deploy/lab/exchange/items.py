@@ -100,8 +100,7 @@ class Items:
             some = keywords[start : start + _VARIABLES_MAX]
             marks = ",".join("?" * len(some))
             rows.update(
-                r[0]
-                for r in self.database.execute(f"SELECT row FROM keywords WHERE keyword IN ({marks})", some)
+                r[0] for r in self.database.execute(f"SELECT row FROM keywords WHERE keyword IN ({marks})", some)
             )
         found: list[Item] = []
         ordered = sorted(rows)
@@ -152,9 +151,7 @@ class Items:
         self._note(item, kind)
         return item
 
-    def update(
-        self, item: Item, content: bytes | None, *, read_flag_only: bool, new_change: bool = True
-    ) -> None:
+    def update(self, item: Item, content: bytes | None, *, read_flag_only: bool, new_change: bool = True) -> None:
         """Store an item's new properties and, where given, its new content."""
         store = self.store
         folder = self.folder_of(item)
@@ -172,8 +169,8 @@ class Items:
             item.size = len(content) + len(fields) + len(extended) + 256
             self.database.execute("UPDATE contents SET content = ? WHERE row = ?", (content, item.row))
         self.database.execute(
-            "UPDATE items SET modified_sequence = ?, content_sequence = ?, change = ?, class = ?, is_read = ?, size = ?,"
-            " received = ?, modified = ?, fields = ?, extended = ? WHERE row = ?",
+            "UPDATE items SET modified_sequence = ?, content_sequence = ?, change = ?, class = ?, is_read = ?,"
+            " size = ?, received = ?, modified = ?, fields = ?, extended = ? WHERE row = ?",
             (
                 item.modified_sequence, item.content_sequence, item.change, item.item_class, item.is_read, item.size,
                 item.received, item.modified, fields, extended, item.row,
@@ -214,9 +211,7 @@ class Items:
 
     def copy(self, item: Item, target: Folder) -> Item:
         """Store a copy in a folder; it shares the SearchKey."""
-        twin = Item(
-            *(*(getattr(item, name) for name in Item.__slots__[:16]), dict(item.fields), dict(item.extended))
-        )
+        twin = Item(*(*(getattr(item, name) for name in Item.__slots__[:16]), dict(item.fields), dict(item.extended)))
         twin.mailbox, twin.folder = target.mailbox, target.number
         return self.insert(twin, self.content(item))
 

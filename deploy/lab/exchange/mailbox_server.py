@@ -29,9 +29,7 @@ _HOMES: Final = {
 class MailboxServer:
     """Everything one server knows; operations change it only inside `writing()`."""
 
-    def __init__(
-        self, directory: Path, version: Version, switches: Switches, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, directory: Path, version: Version, switches: Switches, clock: Callable[[], float]) -> None:
         """Open the data in `directory`; raises `DataError`."""
         self.clock = clock
         self.version = version
@@ -155,16 +153,10 @@ class MailboxServer:
             return
         self.tell(
             Event(
-                "MovedEvent",
-                item.mailbox,
-                item.folder,
-                item.number,
-                False,
-                old_folder,
-                old,
-                recovered=recovered,
+                "MovedEvent", item.mailbox, item.folder, item.number,
+                old_folder=old_folder, old_number=old, recovered=recovered,
             )
-        )
+        )  # fmt: skip
 
 
 def refuse_wrong_folder(folder: Folder, item_class: str) -> None:

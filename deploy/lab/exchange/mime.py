@@ -151,7 +151,7 @@ def without_last_break(piece: bytes) -> bytes:
 
 
 def _decoded(headers: Headers, kind: str, transfer: str, body: bytes) -> Part:
-    """Return a leaf with its transfer encoding taken off, unless taking it off and putting it on would lose something."""
+    """Return a leaf without its transfer encoding, unless taking it off and on again would lose something."""
     if transfer == "base64":
         try:
             return Part(

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 _ROOT: Final = Path(__file__).resolve().parents[3]
 _STOP_SECONDS: Final = 10.0
@@ -115,9 +115,7 @@ class ExchangeProcess:
         if not line:
             code = self._process.wait()
             said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            raise ExchangeProcessError(
-                f"the simulated Exchange server ended with code {code}: {' '.join(said[-3:])}"
-            )
+            raise ExchangeProcessError(f"the simulated Exchange server ended with code {code}: {' '.join(said[-3:])}")
         values = json.loads(line)
         names = ("url", "control", "user", "password", "version")
         self._connection = ExchangeConnection(*(values[name] for name in names))
@@ -151,7 +149,7 @@ class ExchangeProcess:
         """Send a signal, such as SIGSTOP or SIGCONT."""
         os.kill(self.pid, number)
 
-    def __enter__(self) -> "ExchangeProcess":
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -175,13 +173,9 @@ class ExchangeProcess:
             with opener.open(request, timeout=_CONTROL_SECONDS) as answer:
                 return json.loads(answer.read())
         except urllib.error.HTTPError as error:
-            raise ExchangeProcessError(
-                f"{method} {path}: {error.read().decode('utf-8', 'replace')}"
-            ) from error
+            raise ExchangeProcessError(f"{method} {path}: {error.read().decode('utf-8', 'replace')}") from error
         except OSError as error:
-            raise ExchangeProcessError(
-                f"{method} {path}: the simulated server does not answer ({error})"
-            ) from error
+            raise ExchangeProcessError(f"{method} {path}: the simulated server does not answer ({error})") from error
 
     def add_fault(self, operation: str, action: str, **values: Any) -> None:
         """Add a fault rule (see `faults.FaultRule`)."""

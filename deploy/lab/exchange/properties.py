@@ -81,9 +81,7 @@ def _read_named(node: etree._Element, kind: str) -> Path:
         place = f'PropertySetId="{guid}"'
     name, number = node.get("PropertyName"), node.get("PropertyId")
     if not _GUID.match(guid) or (name is None) == (number is None):
-        raise EwsError(
-            "ErrorInvalidExtendedProperty", "An extended property needs a set and either a name or an id."
-        )
+        raise EwsError("ErrorInvalidExtendedProperty", "An extended property needs a set and either a name or an id.")
     if name is not None:
         xml = _uri(f'{place} PropertyName="{escape(name)}"', kind)
         return Path(f"{{{guid}}}/name:{name}:{kind}", kind, xml)
@@ -110,7 +108,7 @@ def path_of_key(key: str) -> Path:
 
 
 def read_property(node: etree._Element) -> tuple[Path, Value]:
-    """Read an ExtendedProperty element with its value in canonical text; raises `EwsError` for a value of another type."""
+    """Read an ExtendedProperty with its value in canonical text; raises `EwsError` for a value of another type."""
     uri = node.find(f"{T}ExtendedFieldURI")
     if uri is None:
         raise EwsError("ErrorInvalidExtendedProperty", "An ExtendedProperty needs an ExtendedFieldURI.")
@@ -122,7 +120,7 @@ def read_property(node: etree._Element) -> tuple[Path, Value]:
 
 
 def canonical(kind: str, text: str) -> str:
-    """Return a property value in the one form in which it is kept; raises `EwsError` (ErrorInvalidExtendedPropertyValue)."""
+    """Return a property value in the form in which it is kept; raises `EwsError` for one of another type."""
     try:
         if kind in {"Binary", "Object"}:
             raw = binascii.a2b_base64("".join(text.split()).encode(), strict_mode=True) if text else b""
@@ -194,9 +192,7 @@ READERS: Final[dict[str, Callable[[Item], Value | None]]] = {
     "0x300b:Binary": lambda item: base64.b64encode(item.search_key).decode(),
     "0x65e0:Binary": lambda item: _key(item, item.number),
     "0x65e2:Binary": lambda item: _key(item, item.change),
-    "0x65e3:Binary": lambda item: base64.b64encode(
-        b"\x16" + base64.b64decode(_key(item, item.change))
-    ).decode(),
+    "0x65e3:Binary": lambda item: base64.b64encode(b"\x16" + base64.b64decode(_key(item, item.change))).decode(),
     "0x0fff:Binary": lambda item: _key(item, item.number),
     "0x0e07:Integer": lambda item: str(message_flags(item)),
     "0x0e06:SystemTime": lambda item: item.received,

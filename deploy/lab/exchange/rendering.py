@@ -26,9 +26,7 @@ class Habit:
 
 
 _HABITS: Final = {
-    (14, 1): Habit(
-        76, 76, 76, ("from", "to", "cc", "subject", "thread-topic", "date", "message-id"), "_000_{0}_"
-    ),
+    (14, 1): Habit(76, 76, 76, ("from", "to", "cc", "subject", "thread-topic", "date", "message-id"), "_000_{0}_"),
     (15, 0): Habit(76, 72, 78, ("from", "to", "cc", "subject", "date", "message-id"), "_002_{0}_"),
     (15, 1): Habit(72, 76, 100, ("received", "from", "to", "subject", "date"), "_004_{0}_"),
     (15, 2): Habit(64, 74, 120, ("received", "subject", "from", "to", "message-id", "date"), "_009_{0}_"),

@@ -10,7 +10,7 @@ from lxml import etree
 from deploy.lab.exchange.fields import MAILBOX_LISTS, MAILBOXES, name_of_uri
 from deploy.lab.exchange.items import Item, keyword
 from deploy.lab.exchange.properties import Path, Value, canonical_time, message_flags, read_path, read_value
-from deploy.lab.exchange.soap import EwsError, RequestFault, T, local_name
+from deploy.lab.exchange.soap import EwsError, SoapFaultError, T, local_name
 
 _DEPTH_MAX: Final = 100
 _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
@@ -57,7 +57,7 @@ def item_reader(node: etree._Element) -> Reader:
     if kind == "IndexedFieldURI":
         return _dictionary_reader(uri, node.get("FieldIndex") or "")
     if name is None:
-        raise RequestFault(
+        raise SoapFaultError(
             "ErrorSchemaValidation", f"The request failed schema validation: '{uri}' is no property here."
         )
     if name in _COLUMNS:
@@ -69,9 +69,7 @@ def item_reader(node: etree._Element) -> Reader:
 def _dictionary_reader(uri: str, index: str) -> Reader:
     part = uri.rpartition(":")[2]
     if uri.startswith("contacts:PhysicalAddress:"):
-        return lambda item: (
-            item.fields.get("PhysicalAddresses", {}).get("entries", {}).get(index, {}).get(part)
-        )
+        return lambda item: item.fields.get("PhysicalAddresses", {}).get("entries", {}).get(index, {}).get(part)
     name = part + ("es" if part.endswith("ss") else "s")
     return lambda item: item.fields.get(name, {}).get("entries", {}).get(index)
 
@@ -108,7 +106,7 @@ class Restriction:
     __slots__ = ("keywords", "matches")
 
     def __init__(self, node: etree._Element, reader: PathReader = item_reader) -> None:
-        """Compile the single condition inside a Restriction element; raises `EwsError` or `RequestFault`."""
+        """Compile the single condition inside a Restriction element; raises `EwsError` or `SoapFaultError`."""
         conditions = [child for child in node if isinstance(child.tag, str)]
         if len(conditions) != 1:
             raise EwsError("ErrorInvalidRestriction", "A restriction holds exactly one condition.")
@@ -146,9 +144,7 @@ def _combined(kind: str, parts: list[tuple[Test, Sequence[str] | None]]) -> tupl
         return (lambda thing: all(test(thing) for test in tests)), min(known, key=len) if known else None
     if any(keywords is None for keywords in found):
         return (lambda thing: any(test(thing) for test in tests)), None
-    return (lambda thing: any(test(thing) for test in tests)), [
-        one for keywords in found for one in keywords or ()
-    ]
+    return (lambda thing: any(test(thing) for test in tests)), [one for keywords in found for one in keywords or ()]
 
 
 def _comparison(kind: str, node: etree._Element, reader: PathReader) -> tuple[Test, Sequence[str] | None]:
@@ -183,11 +179,7 @@ def _compared(compare: Callable[[Any, Any], bool], first: Value | None, second: 
 
 def _keywords(path: etree._Element, constant: str) -> Sequence[str] | None:
     if local_name(path) == "FieldURI":
-        return (
-            [keyword("m", constant)]
-            if path.get("FieldURI") == "message:InternetMessageId" and constant
-            else None
-        )
+        return [keyword("m", constant)] if path.get("FieldURI") == "message:InternetMessageId" and constant else None
     if local_name(path) != "ExtendedFieldURI":
         return None
     found: Path = read_path(path)
@@ -216,11 +208,8 @@ def _contains(node: etree._Element, read: Reader) -> Test:
             return text == wanted
         if mode in {"Prefixed", "PrefixOnWords"} and text.startswith(wanted):
             return True
-        return (
-            (mode in {"Substring", "ExactPhrase"}
-            and wanted in text)
-            or (mode == "PrefixOnWords"
-            and f" {wanted}" in text)
+        return (mode in {"Substring", "ExactPhrase"} and wanted in text) or (
+            mode == "PrefixOnWords" and f" {wanted}" in text
         )
 
     def test(thing: Any) -> bool:

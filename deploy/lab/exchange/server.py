@@ -21,7 +21,7 @@ from deploy.lab.exchange.faults import Faults, Plan
 from deploy.lab.exchange.folders import Mailbox
 from deploy.lab.exchange.mailbox_server import MailboxServer
 from deploy.lab.exchange.operations import get_streaming_events
-from deploy.lab.exchange.soap import EwsError, RequestFault, T, envelope, fault, local_name, parse
+from deploy.lab.exchange.soap import EwsError, SoapFaultError, T, envelope, fault, local_name, parse
 from deploy.lab.exchange.versions import effective, refuse_newer
 
 PATH: Final = "/EWS/Exchange.asmx"
@@ -48,9 +48,7 @@ class Account:
         if scheme.lower() != "basic":
             return False
         try:
-            user, _, password = (
-                base64.b64decode(encoded, validate=True).decode("utf-8", "replace").partition(":")
-            )
+            user, _, password = base64.b64decode(encoded, validate=True).decode("utf-8", "replace").partition(":")
         except (binascii.Error, ValueError):
             return False
         known = hmac.compare_digest(user.lower().encode(), self.user.lower().encode())
@@ -104,7 +102,7 @@ class Front:
     async def _answer(self, request: web.Request, body: bytes, flight: Flight) -> web.StreamResponse:
         try:
             header, operation = parse(body)
-        except RequestFault as error:
+        except SoapFaultError as error:
             return self._fault(error)
         name = local_name(operation)
         self.calls.named(flight, name, len(body))
@@ -116,26 +114,22 @@ class Front:
             return _drop(request)
         if plan.unavailable:
             return web.Response(status=503, text="Service Unavailable")
+        if plan.fault is not None:
+            return self._fault(SoapFaultError(plan.fault.code, plan.fault.text, plan.fault.values))
         try:
-            if plan.fault is not None:
-                raise RequestFault(plan.fault.code, plan.fault.text, plan.fault.values)
             call = self._call(header, operation, body, plan)
             if name == STREAMING:
                 return await self._stream(request, call)
             content = await self._run(call)
-        except RequestFault as error:
+        except SoapFaultError as error:
             return self._fault(error)
         if plan.delay_after_seconds:
             await asyncio.sleep(plan.delay_after_seconds)
         return await self._finish(request, call, content, plan)
 
-    def _call(
-        self, header: etree._Element | None, operation: etree._Element, body: bytes, plan: Plan
-    ) -> Call:
+    def _call(self, header: etree._Element | None, operation: etree._Element, body: bytes, plan: Plan) -> Call:
         requested = header.find(f"{T}RequestServerVersion") if header is not None else None
-        generation = effective(
-            self.server.version, requested.get("Version") if requested is not None else None
-        )
+        generation = effective(self.server.version, requested.get("Version") if requested is not None else None)
         refuse_newer(body, operation, generation)
         mailbox, impersonates = self._mailbox(header)
         if plan.halves:
@@ -158,50 +152,42 @@ class Front:
         if sid is None or len(sid) == 0:
             home = addresses.get(self.account.home.lower()) or next(iter(addresses.values()), None)
             if home is None:
-                raise RequestFault("ErrorNonExistentMailbox", "The server has no mailbox.")
+                raise SoapFaultError("ErrorNonExistentMailbox", "The server has no mailbox.")
             return home, False
         if local_name(sid[0]) not in {"PrimarySmtpAddress", "SmtpAddress", "PrincipalName"}:
-            raise RequestFault(
+            raise SoapFaultError(
                 "ErrorImpersonateUserDenied", "Impersonation by SID is not supported here (see SKIPPED.md)."
             )
         found = addresses.get((sid[0].text or "").strip().lower())
         if found is None:
-            raise RequestFault(
-                "ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it."
-            )
+            raise SoapFaultError("ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it.")
         return found, True
 
     async def _run(self, call: Call) -> bytes:
         handler = OPERATIONS.get(call.operation)
         if handler is None:
-            raise RequestFault(
-                "ErrorInvalidOperation", f"{call.operation} is not simulated (see SKIPPED.md)."
-            )
+            raise SoapFaultError("ErrorInvalidOperation", f"{call.operation} is not simulated (see SKIPPED.md).")
         try:
             answer = handler(call)
             text = await answer if inspect.isawaitable(answer) else answer
         except EwsError as error:
             # A refusal outside any part of the batch concerns the request as a whole.
-            raise RequestFault(error.code, error.text, error.values) from error
-        except RequestFault:
+            raise SoapFaultError(error.code, error.text, error.values) from error
+        except SoapFaultError:
             raise
         except Exception as error:
             _log.exception("operation failed", extra={"operation": call.operation})
-            raise RequestFault(
+            raise SoapFaultError(
                 "ErrorInternalServerError", f"The simulated server failed: {type(error).__name__}."
             ) from error
         return envelope(text, self.server.version.server_version_info()).encode("utf-8", "replace")
 
-    async def _finish(
-        self, request: web.Request, call: Call, content: bytes, plan: Plan
-    ) -> web.StreamResponse:
+    async def _finish(self, request: web.Request, call: Call, content: bytes, plan: Plan) -> web.StreamResponse:
         self.calls.answered(call.operation, call.parts_count, len(content))
         if plan.drops_after:
             return _drop(request)
         if plan.cuts_answer:
-            response = web.StreamResponse(
-                headers={"Content-Type": _CONTENT_TYPE, "Content-Length": str(len(content))}
-            )
+            response = web.StreamResponse(headers={"Content-Type": _CONTENT_TYPE, "Content-Length": str(len(content))})
             await response.prepare(request)
             await response.write(content[: len(content) // 2])
             return _drop(request)
@@ -224,10 +210,8 @@ class Front:
             return response
         return response
 
-    def _fault(self, error: RequestFault) -> web.Response:
-        text = envelope(
-            fault(error.code, error.text, error.values), self.server.version.server_version_info()
-        )
+    def _fault(self, error: SoapFaultError) -> web.Response:
+        text = envelope(fault(error.code, error.text, error.values), self.server.version.server_version_info())
         return web.Response(status=error.status, body=text.encode(), headers={"Content-Type": _CONTENT_TYPE})
 
 

@@ -30,7 +30,7 @@ class EwsError(Exception):
 
 
 @dataclass(slots=True)
-class RequestFault(Exception):
+class SoapFaultError(Exception):
     """The whole request is refused: a SOAP fault with an EWS response code, HTTP 500 unless told."""
 
     code: str
@@ -68,11 +68,7 @@ def fragment(node: etree._Element) -> str:
     attributes = "".join(f' {key}="{escape(value)}"' for key, value in _attributes(node) if "{" not in key)
     children = "".join(fragment(child) for child in node if isinstance(child.tag, str))
     text = "" if children and not (node.text or "").strip() else escape(node.text or "")
-    return (
-        f"<t:{name}{attributes}>{text}{children}</t:{name}>"
-        if text or children
-        else f"<t:{name}{attributes}/>"
-    )
+    return f"<t:{name}{attributes}>{text}{children}</t:{name}>" if text or children else f"<t:{name}{attributes}/>"
 
 
 def succeeded(name: str, content: str) -> str:
@@ -100,9 +96,7 @@ def message_xml(tag: str, values: Iterable[tuple[str, str]]) -> str:
 
 def response(name: str, messages: Iterable[str]) -> str:
     """Return the body of an operation that answers item by item."""
-    return (
-        f"<m:{name}Response><m:ResponseMessages>{''.join(messages)}</m:ResponseMessages></m:{name}Response>"
-    )
+    return f"<m:{name}Response><m:ResponseMessages>{''.join(messages)}</m:ResponseMessages></m:{name}Response>"
 
 
 def envelope(body: str, server_version: str) -> str:
@@ -119,23 +113,22 @@ def fault(code: str, text: str, values: Iterable[tuple[str, str]] = ()) -> str:
     return (
         f'<s:Fault><faultcode xmlns:a="{TYPES}">a:{code}</faultcode><faultstring xml:lang="en-US">{escape(text)}'
         f'</faultstring><detail><e:ResponseCode xmlns:e="{ERRORS}">{code}</e:ResponseCode>'
-        f'<e:Message xmlns:e="{ERRORS}">{escape(text)}</e:Message>{message_xml("t:MessageXml", values)}</detail></s:Fault>'
+        f'<e:Message xmlns:e="{ERRORS}">{escape(text)}</e:Message>'
+        f"{message_xml('t:MessageXml', values)}</detail></s:Fault>"
     )
 
 
 def parse(body: bytes) -> tuple[etree._Element | None, etree._Element]:
     """Read a request: its SOAP header (or nothing) and the operation's element.
 
-    Raises `RequestFault` where the body is not XML or not a SOAP envelope with one operation.
+    Raises `SoapFaultError` where the body is not XML or not a SOAP envelope with one operation.
     """
     parser = etree.XMLParser(huge_tree=True, resolve_entities=False, no_network=True, remove_comments=True)
     try:
         root = etree.fromstring(body, parser)
     except etree.XMLSyntaxError as error:
-        raise RequestFault(
-            "ErrorSchemaValidation", f"The request is not well-formed XML: {error.msg}"
-        ) from error
+        raise SoapFaultError("ErrorSchemaValidation", f"The request is not well-formed XML: {error.msg}") from error
     content = root.find(f"{S}Body")
     if content is None or len(content) == 0:
-        raise RequestFault("ErrorSchemaValidation", "The request holds no SOAP body with an operation.")
+        raise SoapFaultError("ErrorSchemaValidation", "The request holds no SOAP body with an operation.")
     return root.find(f"{S}Header"), content[0]

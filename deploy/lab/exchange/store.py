@@ -41,9 +41,7 @@ class Store:
             "SELECT identity, sequence, number, change, state_epoch, receipts FROM server"
         ).fetchone()
         self.identity: bytes = row[0]
-        self.sequence, self.number, self.change, self.state_epoch, self.receipts = (
-            int(value) for value in row[1:]
-        )
+        self.sequence, self.number, self.change, self.state_epoch, self.receipts = (int(value) for value in row[1:])
         self.writes = False
         self.operation = ""
         self.on_commit: list[Callable[[], None]] = []
@@ -108,10 +106,6 @@ class Store:
         self.change += 1
         return self.change
 
-    def journal(
-        self, mailbox: int, item: int, folder: int, kind: str, search_key: bytes, message_id: str
-    ) -> None:
+    def journal(self, mailbox: int, item: int, folder: int, kind: str, search_key: bytes, message_id: str) -> None:
         """Note one write of an item for `/lab/history`; kept with the transaction."""
-        self._journal.append(
-            (self.clock(), self.operation, mailbox, item, folder, kind, search_key, message_id)
-        )
+        self._journal.append((self.clock(), self.operation, mailbox, item, folder, kind, search_key, message_id))

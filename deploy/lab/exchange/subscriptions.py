@@ -56,7 +56,7 @@ class Subscription:
     wake: asyncio.Event | None = None
 
     def seen(self, event: Event) -> Event | None:
-        """Return the event as this subscription sees it, or None: a soft deletion looks like a plain one from one folder."""
+        """Return the event as this subscription sees it, or None; one folder sees a soft deletion as a plain one."""
         if event.mailbox != self.mailbox:
             return None
         if self.folders is None:
@@ -85,9 +85,7 @@ class Subscriptions:
     ) -> Subscription:
         """Open a subscription; raises `EwsError` for an unknown event type."""
         if not kinds or not kinds <= _KINDS:
-            raise EwsError(
-                "ErrorInvalidSubscriptionRequest", "The subscription names no event type or an unknown one."
-            )
+            raise EwsError("ErrorInvalidSubscriptionRequest", "The subscription names no event type or an unknown one.")
         ident = base64.b64encode(mailbox.to_bytes(4, "big") + secrets.token_bytes(20)).decode()
         found = self._all[ident] = Subscription(ident, mailbox, folders, kinds, streaming)
         return found

@@ -75,12 +75,12 @@ def read_state(text: str | None, kind: int, scope: int, epoch: int, server: int)
     try:
         raw = base64.b64decode(text, validate=True)
         body, check = raw[: _LAYOUT.size], raw[_LAYOUT.size :]
-        if check != _CHECK.pack(binascii.crc32(body)):
-            raise ValueError(text)
         magic, *values = _LAYOUT.unpack(body)
     except (ValueError, struct.error, binascii.Error) as error:
         raise EwsError("ErrorInvalidSyncStateData", "The synchronization state is corrupt.") from error
     state = SyncState(*values)
+    if check != _CHECK.pack(binascii.crc32(body)):
+        raise EwsError("ErrorInvalidSyncStateData", "The synchronization state is corrupt.")
     if magic != _MAGIC or (state.kind, state.scope, state.epoch, state.server) != (
         kind,
         scope,

@@ -73,7 +73,5 @@ def open_database(path: Path, identity: bytes) -> sqlite3.Connection:
         ) from error
     if found is None or found[0] != FORMAT:
         connection.close()
-        raise DataError(
-            f"{path} has format {found and found[0]}, this program reads {FORMAT}; give another directory"
-        )
+        raise DataError(f"{path} has format {found and found[0]}, this program reads {FORMAT}; give another directory")
     return connection

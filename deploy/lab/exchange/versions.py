@@ -6,7 +6,7 @@ from typing import Final
 
 from lxml import etree
 
-from deploy.lab.exchange.soap import RequestFault, local_name
+from deploy.lab.exchange.soap import SoapFaultError, local_name
 
 # RequestServerVersion values in the order in which they came, with the first server that knows each.
 _REQUESTS: Final = {
@@ -83,24 +83,24 @@ VERSIONS: Final = {
 def effective(server: Version, requested: str | None) -> tuple[int, int]:
     """Return the generation that a request is served as: the older of the server's and the requested one.
 
-    Raises `RequestFault` (ErrorInvalidServerVersion) where the server is too old or knows no such version.
+    Raises `SoapFaultError` (ErrorInvalidServerVersion) where the server is too old or knows no such version.
     """
     if requested is None:
         return server.generation
     generation = (15, 1) if re.fullmatch(r"V201\d_\d\d_\d\d", requested) else _REQUESTS.get(requested)
     if generation is None or generation > server.generation:
-        raise RequestFault("ErrorInvalidServerVersion", "The specified server version is invalid.")
+        raise SoapFaultError("ErrorInvalidServerVersion", "The specified server version is invalid.")
     return generation
 
 
 def refuse_newer(body: bytes, operation: etree._Element, generation: tuple[int, int]) -> None:
-    """Refuse what Exchange 2010 SP1 does not know; raises `RequestFault` (ErrorSchemaValidation)."""
+    """Refuse what Exchange 2010 SP1 does not know; raises `SoapFaultError` (ErrorSchemaValidation)."""
     if generation >= (15, 0) or _SUSPECT.search(body) is None:
         return
     for node in operation.iter():
         names = {local_name(node), *(str(key) for key in node.attrib), str(node.get("FieldURI"))}
         if not names.isdisjoint(_SINCE_2013):
-            raise RequestFault(
+            raise SoapFaultError(
                 "ErrorSchemaValidation",
-                f"The request failed schema validation: '{sorted(names & _SINCE_2013)[0]}' came with Exchange 2013.",
+                f"The request failed schema validation: '{min(names & _SINCE_2013)}' came with Exchange 2013.",
             )

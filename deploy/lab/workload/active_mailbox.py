@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Final
 
 from deploy.lab.comparison.folders import folders_of
 from deploy.lab.comparison.items import listed
 from deploy.lab.session import SessionError, UserSession, markup
-from deploy.lab.workload.generator import CATEGORIES, Generator
+from deploy.lab.workload.generator import CATEGORIES, NEWEST, Generator
 from deploy.lab.workload.letters import write
 from deploy.lab.workload.mail import INBOX, NewMail
 from deploy.lab.workload.mailbox import UserMailbox
@@ -23,7 +23,8 @@ _WAYS_TO_DELETE: Final = ("HardDelete", "SoftDelete", "MoveToDeletedItems")
 class _Item:
     item_id: str
     folder_id: str
-    is_read: bool = True
+    is_read: bool
+    is_flagged_by_us: bool = False
 
 
 class ActiveMailbox:
@@ -50,7 +51,7 @@ class ActiveMailbox:
                 self._parents[folder.folder_id] = folder.parent_id
             if key[0] not in _NOT_FOR_MAIL and folder.item_count:
                 found = listed(session, address, folder.folder_id)
-                self._items += [_Item(i.item_id, folder.folder_id) for i in found if i.is_message]
+                self._items += [_Item(i.item_id, folder.folder_id, i.is_read) for i in found if i.is_message]
 
     # -- new mail ------------------------------------------------------------------------------------------
 
@@ -101,14 +102,19 @@ class ActiveMailbox:
         return self._update(item, "message:IsRead", f"<t:IsRead>{'true' if item and item.is_read else 'false'}</t:IsRead>")
 
     def flag(self) -> bool:
-        """Flag a message for follow-up, or take the flag away."""
-        status = self._chance.choice(("Flagged", "Flagged", "NotFlagged"))
-        element = f"<t:Flag><t:FlagStatus>{status}</t:FlagStatus></t:Flag>"
-        return self._has_flag and self._update(self._take(), "item:Flag", element)
+        """Flag a message for a day that no other has, or take our flag away: never what is there already."""
+        item = self._take()
+        if item is None or not self._has_flag:
+            return False
+        item.is_flagged_by_us = not item.is_flagged_by_us
+        day = f"{NEWEST + timedelta(days=next(self._numbers)):%Y-%m-%dT00:00:00Z}"
+        dates = f"<t:StartDate>{day}</t:StartDate><t:DueDate>{day}</t:DueDate>" if item.is_flagged_by_us else ""
+        status = "Flagged" if item.is_flagged_by_us else "NotFlagged"
+        return self._update(item, "item:Flag", f"<t:Flag><t:FlagStatus>{status}</t:FlagStatus>{dates}</t:Flag>")
 
     def categorise(self) -> bool:
-        """Give a message one or two categories."""
-        names = self._chance.sample(CATEGORIES, self._chance.randint(1, 2))
+        """Give a message a category, and one that no other has: never what is there already."""
+        names = (self._chance.choice(CATEGORIES), f"Project {next(self._numbers)}")
         strings = "".join(f"<t:String>{markup(name)}</t:String>" for name in names)
         return self._update(self._take(), "item:Categories", f"<t:Categories>{strings}</t:Categories>")
 

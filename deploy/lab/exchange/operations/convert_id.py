@@ -22,9 +22,7 @@ def answer(call: Call) -> str:
 
     def one(node: etree._Element) -> str:
         if local_name(node) != "AlternateId":
-            raise EwsError(
-                "ErrorInvalidOperation", "Only AlternateId can be converted here (see SKIPPED.md)."
-            )
+            raise EwsError("ErrorInvalidOperation", "Only AlternateId can be converted here (see SKIPPED.md).")
         ews = _ews_form(node.get("Format") or "", node.get("Id") or "")
         _refuse_unknown(call, ews)
         ident = base64.b64decode(ews).hex().upper() if wanted == "HexEntryId" else ews

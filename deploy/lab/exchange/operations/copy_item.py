@@ -23,7 +23,7 @@ def answer(call: Call) -> str:
             call.server.tell_item("CreatedEvent", twin)
             return "<m:Items/>"
         call.server.tell(
-            Event("CopiedEvent", twin.mailbox, twin.folder, twin.number, False, item.folder, item.number)  # noqa: FBT003
+            Event("CopiedEvent", twin.mailbox, twin.folder, twin.number, old_folder=item.folder, old_number=item.number)
         )
         kind = kind_of(twin.item_class)
         return f"<m:Items><t:{kind}>{call.item_id_xml(twin)}</t:{kind}></m:Items>"

@@ -15,14 +15,14 @@ from deploy.lab.exchange.editing import add_attachment
 from deploy.lab.exchange.headers import HEADER_OF_FIELD, header_of
 from deploy.lab.exchange.identity import change_key
 from deploy.lab.exchange.incoming import content_bytes, read_item
+from deploy.lab.exchange.item_elements import attachment_id_xml
 from deploy.lab.exchange.items import Item
 from deploy.lab.exchange.rendering import render
-from deploy.lab.exchange.shapes import attachment_id_xml
 from deploy.lab.exchange.soap import EwsError, T, fragment, local_name
 
 
 def attach(item: Item, content: Content, node: etree._Element) -> tuple[Content, int]:
-    """Return the content with one more attachment, and its number; raises `EwsError` for an attachment that cannot be."""
+    """Return the content with one more attachment, and its number; raises `EwsError` for one that cannot be."""
     name = node.findtext(f"{T}Name") or ""
     kind = node.findtext(f"{T}ContentType") or ""
     content_id = node.findtext(f"{T}ContentId") or ""
@@ -32,14 +32,10 @@ def attach(item: Item, content: Content, node: etree._Element) -> tuple[Content,
     if location:
         extra["location"] = location
     if local_name(node) == "FileAttachment":
-        part = file_part(
-            name, kind or "application/octet-stream", content_bytes(node), content_id, inline=inline
-        )
+        part = file_part(name, kind or "application/octet-stream", content_bytes(node), content_id, inline=inline)
         return add_attachment(item, content, part, {"name": name, **extra})
     if local_name(node) != "ItemAttachment":
-        raise EwsError(
-            "ErrorInvalidRequest", "Only FileAttachment and ItemAttachment can be created (see SKIPPED.md)."
-        )
+        raise EwsError("ErrorInvalidRequest", "Only FileAttachment and ItemAttachment can be created (see SKIPPED.md).")
     inner = [child for child in node if isinstance(child.tag, str) and len(child)]
     if not inner:
         raise EwsError("ErrorMissingItemForCreateItemAttachment", "The ItemAttachment holds no item.")

@@ -25,9 +25,7 @@ _CLASSES: Final = {
 
 def folder_xml(folder: Folder) -> str:
     """Return what answers about a written folder carry."""
-    return (
-        f"<m:Folders><t:{folder_kind(folder)}>{folder_id_xml(folder)}</t:{folder_kind(folder)}></m:Folders>"
-    )
+    return f"<m:Folders><t:{folder_kind(folder)}>{folder_id_xml(folder)}</t:{folder_kind(folder)}></m:Folders>"
 
 
 def answer(call: Call) -> str:
@@ -37,9 +35,7 @@ def answer(call: Call) -> str:
         mailbox, parent = call.target("ParentFolderId", "ErrorParentFolderNotFound")
         kind, name = local_name(node), node.findtext(f"{T}DisplayName") or ""
         if kind not in _CLASSES or not name:
-            raise EwsError(
-                "ErrorFolderSavePropertyError", "A new folder needs a known kind and a DisplayName."
-            )
+            raise EwsError("ErrorFolderSavePropertyError", "A new folder needs a known kind and a DisplayName.")
         properties = [read_property(found) for found in node.iterfind(f"{T}ExtendedProperty")]
         folder_class = node.findtext(f"{T}FolderClass") or _CLASSES[kind]
         folder = call.server.folders.create(mailbox, parent.number, name, folder_class)

@@ -10,6 +10,7 @@ from typing import Final
 
 from lxml import etree
 
+from deploy.lab.exchange.attendant import attend
 from deploy.lab.exchange.bodies import body_part, describe_all, rebuild
 from deploy.lab.exchange.call import Call
 from deploy.lab.exchange.content import Content, Part
@@ -19,12 +20,12 @@ from deploy.lab.exchange.fields import kind_of
 from deploy.lab.exchange.folders import Folder
 from deploy.lab.exchange.headers import fields_of
 from deploy.lab.exchange.incoming import Incoming, read_item
+from deploy.lab.exchange.item_elements import attachment_id_xml
 from deploy.lab.exchange.items import Item
 from deploy.lab.exchange.mailbox_server import refuse_wrong_folder
 from deploy.lab.exchange.mime import parse_mime
 from deploy.lab.exchange.operations.create_attachment import attach
 from deploy.lab.exchange.properties import UNSENT, write_value
-from deploy.lab.exchange.shapes import attachment_id_xml
 from deploy.lab.exchange.soap import EwsError, T, local_name
 
 _HOMES: Final = {
@@ -33,9 +34,7 @@ _HOMES: Final = {
     "DistributionList": "contacts",
     "Task": "tasks",
 }
-_MAIL: Final = frozenset(
-    {"Message", "MeetingMessage", "MeetingRequest", "MeetingResponse", "MeetingCancellation"}
-)
+_MAIL: Final = frozenset({"Message", "MeetingMessage", "MeetingRequest", "MeetingResponse", "MeetingCancellation"})
 
 
 def answer(call: Call) -> str:
@@ -73,9 +72,7 @@ def _create(call: Call, node: etree._Element, disposition: str) -> str:
     refuse_wrong_folder(folder, item.item_class)
     for attachment in incoming.attachments:
         content, _ = attach(item, content, attachment)
-    call.server.admit(
-        call.server.folders.by_number[folder.mailbox], len(content.pack()) if incoming.attachments else 0
-    )
+    call.server.admit(call.server.folders.by_number[folder.mailbox], len(content.pack()) if incoming.attachments else 0)
     sends = disposition != "SaveOnly" and incoming.kind in _MAIL
     if sends:
         stamp_message(call.server, item, content, call.mailbox.address)
@@ -86,6 +83,7 @@ def _create(call: Call, node: etree._Element, disposition: str) -> str:
     call.server.admit(call.server.folders.by_number[folder.mailbox], len(packed))
     call.server.items.insert(item, packed)
     call.server.tell_item("CreatedEvent", item)
+    attend(call.server, item)
     return f"<m:Items>{_created_xml(call, item)}</m:Items>"
 
 

@@ -1,7 +1,7 @@
 """DeleteFolder: folders with everything in them, hard, soft, or into Deleted Items.
 
-Versions: all. Behaviour: distinguished folders answer ErrorDeleteDistinguishedFolder; a soft deletion puts the items into
-Recoverable Items; one with content is refused by the switch `delete_folder_requires_empty`. Skipped: a softly deleted
+Versions: all. Behaviour: distinguished folders answer ErrorDeleteDistinguishedFolder; a soft deletion puts the items
+into Recoverable Items; one with content is refused by the switch `delete_folder_requires_empty`. Skipped: a softly deleted
 folder's own place and name cannot be recovered.
 """
 
@@ -62,5 +62,13 @@ def _discard(server: MailboxServer, mailbox: Mailbox, folder: Folder) -> None:
     old = folder.parent
     server.folders.place(mailbox, folder, bin_folder.number, name)
     server.tell(
-        Event("MovedEvent", mailbox.number, bin_folder.number, folder.number, True, old, folder.number)  # noqa: FBT003
+        Event(
+            "MovedEvent",
+            mailbox.number,
+            bin_folder.number,
+            folder.number,
+            is_folder=True,
+            old_folder=old,
+            old_number=folder.number,
+        )
     )

@@ -18,19 +18,13 @@ def answer(call: Call) -> str:
 
     def one(node: etree._Element) -> str:
         if delete_type not in {"HardDelete", "SoftDelete", "MoveToDeletedItems"}:
-            raise EwsError(
-                "ErrorInvalidRequest", "DeleteType must be HardDelete, SoftDelete or MoveToDeletedItems."
-            )
+            raise EwsError("ErrorInvalidRequest", "DeleteType must be HardDelete, SoftDelete or MoveToDeletedItems.")
         item = call.item(node)
         kind = kind_of(item.item_class)
         if kind == "CalendarItem" and cancellations is None:
-            raise EwsError(
-                "ErrorSendMeetingCancellationsRequired", "SendMeetingCancellations is required here."
-            )
+            raise EwsError("ErrorSendMeetingCancellationsRequired", "SendMeetingCancellations is required here.")
         if kind == "Task" and call.flag("AffectedTaskOccurrences") is None:
-            raise EwsError(
-                "ErrorAffectedTaskOccurrencesRequired", "AffectedTaskOccurrences is required here."
-            )
+            raise EwsError("ErrorAffectedTaskOccurrencesRequired", "AffectedTaskOccurrences is required here.")
         call.server.delete(item, delete_type)
         return ""
 

@@ -11,7 +11,7 @@ from deploy.lab.exchange.folder_shapes import FolderShape, folder_value
 from deploy.lab.exchange.folders import Folder, Mailbox
 from deploy.lab.exchange.properties import Value, read_path
 from deploy.lab.exchange.restrictions import Reader, Restriction
-from deploy.lab.exchange.soap import RequestFault, local_name
+from deploy.lab.exchange.soap import SoapFaultError, local_name
 
 
 def answer(call: Call) -> str:
@@ -74,5 +74,5 @@ def _folder_reader(node: etree._Element) -> Reader:
         "ChildFolderCount",
         "FolderId",
     }:
-        raise RequestFault("ErrorSchemaValidation", f"'{node.get('FieldURI')}' is no property of a folder.")
+        raise SoapFaultError("ErrorSchemaValidation", f"'{node.get('FieldURI')}' is no property of a folder.")
     return read

@@ -1,7 +1,7 @@
 """FindItem: items of folders by restriction, ordered and paged.
 
-Versions: all. Behaviour: IndexedPageItemView, FractionalPageItemView and CalendarView; equality on SearchKey, Message-ID
-and String named properties (also inside And / Or) is answered from an index; at most `find_count_limit` items a page.
+Versions: all. Behaviour: IndexedPageItemView, FractionalPageItemView and CalendarView; equality on SearchKey,
+Message-ID and String named properties (also inside And / Or) is answered from an index; at most `find_count_limit` items a page.
 Skipped: grouping, QueryString (AQS), SeekToConditionPageItemView, SoftDeleted traversal (look into Recoverable Items),
 search folders; CalendarView does not expand recurring series.
 """
@@ -83,11 +83,7 @@ def answer(call: Call) -> str:
         following = start + len(items)
         last = following >= total
         inner = "".join([shape.xml(item, view) for item in items])
-        paging = (
-            f'IndexedPagingOffset="{following}" '
-            if page.fraction is None
-            else f'NumeratorOffset="{following}" '
-        )
+        paging = f'IndexedPagingOffset="{following}" ' if page.fraction is None else f'NumeratorOffset="{following}" '
         return (
             f'<m:RootFolder {paging}TotalItemsInView="{total}" IncludesLastItemInRange="{"true" if last else "false"}">'
             f"<t:Items>{inner}</t:Items></m:RootFolder>"

@@ -14,8 +14,8 @@ from deploy.lab.exchange.content import Part, unpack
 from deploy.lab.exchange.editing import find_attachment
 from deploy.lab.exchange.fields import KINDS
 from deploy.lab.exchange.headers import fields_of
+from deploy.lab.exchange.item_elements import attachment_head_xml, attachment_id_xml, value_xml
 from deploy.lab.exchange.mime import parse_mime
-from deploy.lab.exchange.shapes import attachment_head_xml, attachment_id_xml, value_xml
 from deploy.lab.exchange.soap import EwsError, T, element, escape
 
 

@@ -25,9 +25,7 @@ def answer(call: Call) -> str:
         watermark = (call.request.findtext(f"{M}Watermark") or "").strip()
         position = subscriptions.position(watermark)
         if found.missed:
-            raise EwsError(
-                "ErrorMissedNotificationEvents", "Events of the subscription were lost; subscribe afresh."
-            )
+            raise EwsError("ErrorMissedNotificationEvents", "Events of the subscription were lost; subscribe afresh.")
         oldest = found.waiting[0][0] - 1 if found.waiting else found.position
         if not oldest <= position <= found.position:
             raise EwsError("ErrorInvalidWatermark", "The watermark is not one of this subscription.")

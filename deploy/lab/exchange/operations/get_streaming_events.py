@@ -89,8 +89,7 @@ async def _follow(call: Call, found: list[Subscription], wake: asyncio.Event, en
             quiet_until = time.monotonic() + _STATUS_SECONDS
             continue
         if any(
-            not call.server.subscriptions.has(subscription) or subscription.wake is not wake
-            for subscription in found
+            not call.server.subscriptions.has(subscription) or subscription.wake is not wake for subscription in found
         ):
             return
         if now >= quiet_until:

@@ -27,7 +27,15 @@ def answer(call: Call) -> str:
         old = folder.parent
         call.server.folders.place(mailbox, folder, target.number, folder.name)
         call.server.tell(
-            Event("MovedEvent", mailbox.number, target.number, folder.number, True, old, folder.number)  # noqa: FBT003
+            Event(
+                "MovedEvent",
+                mailbox.number,
+                target.number,
+                folder.number,
+                is_folder=True,
+                old_folder=old,
+                old_number=folder.number,
+            )
         )
         return folder_xml(folder)
 

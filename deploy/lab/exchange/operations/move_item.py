@@ -10,6 +10,7 @@ from typing import Final
 
 from lxml import etree
 
+from deploy.lab.exchange.attendant import attend
 from deploy.lab.exchange.call import Call
 from deploy.lab.exchange.fields import kind_of
 from deploy.lab.exchange.items import Item
@@ -22,9 +23,7 @@ async def answer(call: Call) -> str:
     """Answer one MoveItem request."""
     originals: list[int] = []
     with call.server.writing(call.operation):
-        messages = call.each(
-            call.children("ItemIds"), lambda node: _move(call, node, originals), "<m:Items/>"
-        )
+        messages = call.each(call.children("ItemIds"), lambda node: _move(call, node, originals), "<m:Items/>")
     if originals:
         await asyncio.sleep(_BETWEEN_STEPS_SECONDS)
         with call.server.writing(call.operation):
@@ -46,6 +45,7 @@ def _move(call: Call, node: etree._Element, originals: list[int]) -> str:
         originals.append(item.number)
         moved = call.server.items.copy(item, folder)
         call.server.tell_item("CreatedEvent", moved)
+    attend(call.server, moved)
     return _moved_xml(call, moved, foreign=foreign)
 
 

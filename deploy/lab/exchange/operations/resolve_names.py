@@ -17,7 +17,10 @@ def answer(call: Call) -> str:
         error = EwsError("ErrorNameResolutionNoResults", "No results were found.")
         return response(call.operation, [failed(call.operation, error)])
     resolutions = "".join(_resolution(address) for address in found)
-    inner = f'<m:ResolutionSet TotalItemsInView="{len(found)}" IncludesLastItemInRange="true">{resolutions}</m:ResolutionSet>'
+    inner = (
+        f'<m:ResolutionSet TotalItemsInView="{len(found)}" IncludesLastItemInRange="true">'
+        f"{resolutions}</m:ResolutionSet>"
+    )
     if len(found) == 1:
         return response(call.operation, [succeeded(call.operation, inner)])
     warning = failed(

@@ -20,9 +20,7 @@ def answer(call: Call) -> str:
 def _subscribe(call: Call, node: etree._Element) -> str:
     streaming = local_name(node) == "StreamingSubscriptionRequest"
     if not streaming and local_name(node) != "PullSubscriptionRequest":
-        raise EwsError(
-            "ErrorInvalidSubscriptionRequest", "Push subscriptions are not supported here (see SKIPPED.md)."
-        )
+        raise EwsError("ErrorInvalidSubscriptionRequest", "Push subscriptions are not supported here (see SKIPPED.md).")
     server = call.server
     if len(server.subscriptions) >= server.switches.subscriptions_max:
         raise EwsError("ErrorExceededSubscriptionCount", "There are too many subscriptions.")

@@ -15,7 +15,7 @@ from lxml import etree
 from deploy.lab.exchange.call import Call
 from deploy.lab.exchange.folders import Folder
 from deploy.lab.exchange.items import Item
-from deploy.lab.exchange.shapes import Shape, View, compiled
+from deploy.lab.exchange.shapes import Shape, compiled
 from deploy.lab.exchange.soap import EwsError, M, element
 from deploy.lab.exchange.sync_states import (
     CHANGES,
@@ -26,6 +26,7 @@ from deploy.lab.exchange.sync_states import (
     read_state,
     server_mark,
 )
+from deploy.lab.exchange.view import View
 
 _ASSOCIATED: Final = {"NormalItems": (0,), None: (0,), "NormalAndAssociatedItems": (0, 1)}
 
@@ -141,9 +142,7 @@ def answer(call: Call) -> str:
         folder = call.target("SyncFolderId", "ErrorSyncFolderNotFound")[1]
         mark = server_mark(server.store.identity)
         text = call.request.findtext(f"{M}SyncState")
-        state = read_state(text, ITEMS, folder.number, server.store.state_epoch, mark).begin(
-            server.store.sequence
-        )
+        state = read_state(text, ITEMS, folder.number, server.store.state_epoch, mark).begin(server.store.sequence)
         page = _Page(call, folder, shape, _room(call))
         state = page.fill(state)
         through = state.phase > DELETIONS

@@ -31,9 +31,7 @@ _DICTIONARY_URIS: Final = {
     "contacts:ImAddress": "ImAddresses",
 }
 _ADDRESS_URI: Final = "contacts:PhysicalAddress:"
-_REFUSED: Final = frozenset(
-    {"ItemId", "ParentFolderId", "Size", "DateTimeCreated", "LastModifiedTime", "IsDraft"}
-)
+_REFUSED: Final = frozenset({"ItemId", "ParentFolderId", "Size", "DateTimeCreated", "LastModifiedTime", "IsDraft"})
 
 
 class _Update:
@@ -99,8 +97,8 @@ def _refuse_conflict(call: Call, item: Item, key: str | None, resolution: str) -
         return
     stale = change_of(key) != item.change
     if stale and resolution == "NeverOverwrite" and call.server.switches.change_keys_enforced:
-        raise EwsError("ErrorIrresolvableConflict", "The send or update operation could not be performed because the"
-                       " change key passed in the request does not match the current change key for the item.")  # fmt: skip
+        text = "The change key passed in the request does not match the current change key for the item."
+        raise EwsError("ErrorIrresolvableConflict", text)
 
 
 def _read_change(update: _Update, change: etree._Element) -> None:
@@ -156,9 +154,7 @@ def _append(update: _Update, incoming: Incoming) -> None:
         return
     for name, value in incoming.fields.items():
         before: Any = update.item.fields.get(name)
-        update.item.fields[name] = (
-            before + value if isinstance(before, list) and isinstance(value, list) else value
-        )
+        update.item.fields[name] = before + value if isinstance(before, list) and isinstance(value, list) else value
         update.changed.add(name)
 
 
@@ -227,11 +223,7 @@ def _content(call: Call, update: _Update) -> bytes | None:
     headers = update.changed & HEADER_OF_FIELD.keys()
     if update.body is None and update.mime is None and not headers and not update.appended_body:
         return None
-    content = (
-        unpack(call.server.items.content(update.item))
-        if update.mime is None
-        else _from_mime(update, update.mime)
-    )
+    content = unpack(call.server.items.content(update.item)) if update.mime is None else _from_mime(update, update.mime)
     if headers:
         replace_headers(content, update.item, headers)
     if update.appended_body:

@@ -10,6 +10,7 @@ import binascii
 
 from lxml import etree
 
+from deploy.lab.exchange.attendant import attend
 from deploy.lab.exchange.call import Call
 from deploy.lab.exchange.folders import Folder
 from deploy.lab.exchange.identity import change_key
@@ -50,6 +51,7 @@ def _upload(call: Call, node: etree._Element) -> str:
         item.search_key = exported.search_key
     call.server.items.insert(item, exported.content)
     call.server.tell_item("CreatedEvent", item)
+    attend(call.server, item)
     return _item_id(call, item)
 
 

@@ -209,7 +209,9 @@ class Harness:
     def change_key(self, ident: str) -> str:
         return self.get(ident).find(f"{T}ItemId").get("ChangeKey") or ""  # type: ignore[union-attr]
 
-    def sync(self, folder: str = "inbox", state: str = "", page: int = 512, shape: str = "") -> tuple[etree._Element, str]:
+    def sync(
+        self, folder: str = "inbox", state: str = "", page: int = 512, shape: str = ""
+    ) -> tuple[etree._Element, str]:
         """One page of SyncFolderItems; answers the response message and the new state."""
         held = f"<m:SyncState>{state}</m:SyncState>" if state else ""
         target = f'<t:DistinguishedFolderId Id="{folder}"/>' if folder.islower() else f'<t:FolderId Id="{folder}"/>'

@@ -29,7 +29,9 @@ def test_data_are_required_and_a_bad_version_is_refused(tmp_path: Path) -> None:
         (("--mailbox", "no address"), "name@domain"),
     ],
 )
-def test_options_that_cannot_be_are_refused_with_a_reason(tmp_path: Path, arguments: tuple[str, str], words: str) -> None:
+def test_options_that_cannot_be_are_refused_with_a_reason(
+    tmp_path: Path, arguments: tuple[str, str], words: str
+) -> None:
     code, text = run("--data", str(tmp_path / "d"), *arguments)
     assert code == EXIT_USAGE
     assert words in text

@@ -50,7 +50,9 @@ def test_calls_are_counted_by_operation_with_their_parts_and_bytes(exchange: Any
 def test_the_history_tells_every_write_of_an_item_in_order(exchange: Any) -> None:
     ident = exchange.message(MIME)
     before = lab(exchange, "GET", "history")[1]["history"]
-    assert [(entry["operation"], entry["kind"], entry["item_id"]) for entry in before] == [("CreateItem", "create", ident)]
+    assert [(entry["operation"], entry["kind"], entry["item_id"]) for entry in before] == [
+        ("CreateItem", "create", ident)
+    ]
     assert (before[0]["mailbox"], before[0]["message_id"]) == ("a@example.com", "<m@example.org>")
     exchange.post(
         '<m:MoveItem><m:ToFolderId><t:DistinguishedFolderId Id="junkemail"/></m:ToFolderId>'

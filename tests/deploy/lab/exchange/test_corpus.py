@@ -58,7 +58,8 @@ def messages(corpus: Path) -> list[bytes]:
 
 def _create(exchange: Any, batch: list[bytes]) -> list[str]:
     inner = "".join(
-        f"<t:Message><t:MimeContent>{base64.b64encode(mime).decode()}</t:MimeContent>{FLAGS}</t:Message>" for mime in batch
+        f"<t:Message><t:MimeContent>{base64.b64encode(mime).decode()}</t:MimeContent>{FLAGS}</t:Message>"
+        for mime in batch
     )
     return [str(node.get("Id")) for node in exchange.post(exchange.create_request(inner)).iter(f"{T}ItemId")]
 

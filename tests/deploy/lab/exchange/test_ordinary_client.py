@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def account(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
             credentials=Credentials(connection.user, connection.password),
             auth_type=None if guessed else BASIC,
             version=None if guessed else Version(build=BUILDS[name]),
+            max_connections=4,
         )
         yield Account("a@example.com", config=configuration, access_type=IMPERSONATION, autodiscover=False)
 
@@ -63,14 +65,16 @@ def test_the_folder_tree_is_found_by_name_and_by_walking(account: Any, folder: A
     assert account.calendar.folder_class == "IPF.Appointment"
     folder.name += " renamed"
     folder.save()
-    folder.refresh()
-    assert folder.name.endswith("renamed")
+    account.root.clear_cache()
+    assert (account.inbox / folder.name).id == folder.id
     folder.delete()
     assert folder.id not in {found.id for found in account.inbox.walk()}
 
 
 def test_bulk_created_items_are_filtered_ordered_and_paged(account: Any, folder: Any) -> None:
-    account.bulk_create(folder, [Message(subject=f"s {number:03d}", body=HTMLBody("<p>x</p>")) for number in range(150)])
+    account.bulk_create(
+        folder, [Message(subject=f"s {number:03d}", body=HTMLBody("<p>x</p>")) for number in range(150)]
+    )
     assert folder.all().count() == 150
     assert [item.subject for item in folder.filter(subject__startswith="s 00").order_by("subject").only("subject")] == [
         f"s {number:03d}" for number in range(10)
@@ -88,9 +92,8 @@ def test_hierarchy_and_items_are_synced(account: Any, folder: Any) -> None:
     first, second = (Message(account=account, folder=folder, subject=name) for name in "12")
     first.save()
     second.save()
-    assert [(kind, item.subject) for kind, item in folder.sync_items(only_fields=["subject"])] == [
-        *sorted([("create", "1"), ("create", "2")], reverse=account.version.build > EXCHANGE_2010_SP1)
-    ]
+    created = sorted((kind, item.subject) for kind, item in folder.sync_items(only_fields=["subject"]))
+    assert created == [("create", "1"), ("create", "2")]
     first.is_read = True
     first.save(update_fields=["is_read"])
     second.delete()
@@ -147,9 +150,7 @@ def test_sending_reaches_the_other_mailbox(account: Any) -> None:
     draft.save()
     draft.send()
     assert account.sent.all().count() == before + 2
-    other = Account(
-        "b@example.com", config=account.protocol.config, access_type=IMPERSONATION, autodiscover=False
-    )
+    other = Account("b@example.com", config=account.protocol.config, access_type=IMPERSONATION, autodiscover=False)
     assert {"sent", "draft"} <= {item.subject for item in other.inbox.all().only("subject")}
 
 
@@ -194,7 +195,9 @@ def test_appointments_contacts_and_tasks_come_back(account: Any) -> None:
     contact.refresh()
     assert contact.email_addresses[0].email == "x@example.org"
     assert {number.phone_number for number in contact.phone_numbers} == {"123"}
-    task = Task(account=account, folder=account.tasks, subject="task", percent_complete=25)
+    task = Task(
+        account=account, folder=account.tasks, subject="task", status="InProgress", percent_complete=Decimal(25)
+    )
     task.save()
     task.refresh()
     assert (task.subject, int(task.percent_complete)) == ("task", 25)

@@ -41,7 +41,12 @@ def test_only_the_exact_password_is_admitted() -> None:
 
 
 def test_what_is_no_soap_is_a_fault(exchange: Any) -> None:
-    for body in (b"", b"<a", b"<a/>", b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body/></s:Envelope>'):
+    for body in (
+        b"",
+        b"<a",
+        b"<a/>",
+        b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body/></s:Envelope>',
+    ):
         status, _, answer = exchange.raw("POST", PATH, body)
         assert status == 500
         assert b"ErrorSchemaValidation" in answer
@@ -71,7 +76,9 @@ def test_a_version_newer_than_the_server_is_refused(build: Any, server: str, ask
         assert exchange.fault(GET, version=asked) == fault
 
 
-@pytest.mark.parametrize(("version", "numbers"), [("2010_SP1", (14, 1)), ("2013", (15, 0)), ("2016", (15, 1)), ("2019", (15, 2))])
+@pytest.mark.parametrize(
+    ("version", "numbers"), [("2010_SP1", (14, 1)), ("2013", (15, 0)), ("2016", (15, 1)), ("2019", (15, 2))]
+)
 def test_every_answer_says_which_server_it_is(build: Any, version: str, numbers: tuple[int, int]) -> None:
     _, headers, body = build(version).raw("POST", PATH, build(version).envelope(GET))
     assert f'MajorVersion="{numbers[0]}" MinorVersion="{numbers[1]}"'.encode() in body
@@ -132,9 +139,7 @@ def test_any_response_code_can_be_made(exchange: Any) -> None:
     assert exchange.fault(GET) == "ErrorMailboxMoveInProgress"
 
 
-@pytest.mark.parametrize(
-    ("action", "done"), [("drop_before", 0), ("drop_after", 4), ("half", 2), ("cut_answer", 4)]
-)
+@pytest.mark.parametrize(("action", "done"), [("drop_before", 0), ("drop_after", 4), ("half", 2), ("cut_answer", 4)])
 def test_a_lost_connection_leaves_nothing_everything_or_half_done(exchange: Any, action: str, done: int) -> None:
     rule(exchange, operation="CreateItem", action=action)
     with pytest.raises((ConnectionError, http.client.HTTPException)):

@@ -49,5 +49,7 @@ def test_attachments_inside_create_item_are_answered_with_their_ids(exchange: An
 
 def test_the_attachments_of_a_dead_item_are_refused(exchange: Any) -> None:
     ident = exchange.message(MIME)
-    exchange.post(f'<m:DeleteItem DeleteType="HardDelete"><m:ItemIds>{exchange.ids([ident])}</m:ItemIds></m:DeleteItem>')
+    exchange.post(
+        f'<m:DeleteItem DeleteType="HardDelete"><m:ItemIds>{exchange.ids([ident])}</m:ItemIds></m:DeleteItem>'
+    )
     assert exchange.codes(attach(ident, file("a", b"1"))) == ["ErrorItemNotFound"]

@@ -22,7 +22,12 @@ def test_a_name_that_exists_there_is_refused_whatever_its_case(exchange: Any) ->
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [("Folder", "IPF.Note"), ("CalendarFolder", "IPF.Appointment"), ("ContactsFolder", "IPF.Contact"), ("TasksFolder", "IPF.Task")],
+    [
+        ("Folder", "IPF.Note"),
+        ("CalendarFolder", "IPF.Appointment"),
+        ("ContactsFolder", "IPF.Contact"),
+        ("TasksFolder", "IPF.Task"),
+    ],
 )
 def test_the_kind_of_the_element_gives_the_class(exchange: Any, kind: str, expected: str) -> None:
     answer = exchange.post(create("f", kind))
@@ -35,7 +40,9 @@ def test_the_kind_of_the_element_gives_the_class(exchange: Any, kind: str, expec
 
 
 def test_a_folder_class_of_its_own_wins(exchange: Any) -> None:
-    ident = next(exchange.post(create("f", extra="<t:FolderClass>IPF.Note.Custom</t:FolderClass>")).iter(f"{T}FolderId")).get("Id")
+    ident = next(
+        exchange.post(create("f", extra="<t:FolderClass>IPF.Note.Custom</t:FolderClass>")).iter(f"{T}FolderId")
+    ).get("Id")
     reference = exchange.server.identity.folder_reference(ident)
     assert exchange.server.folders.find(reference)[1].folder_class == "IPF.Note.Custom"
 

@@ -4,7 +4,9 @@ import pytest
 
 T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
-STAMP = '<t:ExtendedFieldURI PropertySetId="c0ffee00-1111-2222-3333-444455556666" PropertyName="s" PropertyType="String"/>'
+STAMP = (
+    '<t:ExtendedFieldURI PropertySetId="c0ffee00-1111-2222-3333-444455556666" PropertyName="s" PropertyType="String"/>'
+)
 
 
 def test_a_message_saved_without_flags_is_a_draft_and_one_with_flags_is_not(exchange: Any) -> None:
@@ -71,9 +73,9 @@ def test_messages_need_a_disposition_and_appointments_an_invitation_rule(exchang
 
 def test_size_limit_and_quota_are_enforced(build: Any) -> None:
     exchange = build(message_size_bytes_max=2000, mailbox_size_bytes_max=6000)
-    assert exchange.codes(exchange.create_request(f"<t:Message><t:Body BodyType='Text'>{'x' * 3000}</t:Body></t:Message>")) == [
-        "ErrorMessageSizeExceeded"
-    ]
+    assert exchange.codes(
+        exchange.create_request(f"<t:Message><t:Body BodyType='Text'>{'x' * 3000}</t:Body></t:Message>")
+    ) == ["ErrorMessageSizeExceeded"]
     small = f"<t:Message><t:Body BodyType='Text'>{'x' * 1500}</t:Body></t:Message>"
     assert exchange.codes(exchange.create_request(small * 4))[-1] == "ErrorQuotaExceeded"
 

@@ -4,6 +4,7 @@ T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
 MIME = b"From: jane@example.org\r\nTo: a@example.com\r\nSubject: x\r\nMessage-ID: <1@example.org>\r\n\r\nbody\r\n"
 
+
 def test_the_other_attachments_keep_their_ids(exchange: Any) -> None:
     ident = exchange.message(MIME)
     inner = "".join(

@@ -19,6 +19,8 @@ def test_two_exports_of_one_item_differ(exchange: Any) -> None:
 
 def test_a_dead_id_answers_item_not_found(exchange: Any) -> None:
     ident = exchange.message(MIME)
-    exchange.post(f'<m:DeleteItem DeleteType="HardDelete"><m:ItemIds>{exchange.ids([ident])}</m:ItemIds></m:DeleteItem>')
+    exchange.post(
+        f'<m:DeleteItem DeleteType="HardDelete"><m:ItemIds>{exchange.ids([ident])}</m:ItemIds></m:DeleteItem>'
+    )
     request = f"<m:ExportItems><m:ItemIds>{exchange.ids([ident])}</m:ItemIds></m:ExportItems>"
     assert exchange.codes(request) == ["ErrorItemNotFound"]

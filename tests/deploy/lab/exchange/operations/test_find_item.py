@@ -6,7 +6,9 @@ MIME = b"From: jane@example.org\r\nTo: a@example.com\r\nSubject: x\r\nMessage-ID
 
 import pytest
 
-STAMP = '<t:ExtendedFieldURI PropertySetId="c0ffee00-1111-2222-3333-444455556666" PropertyName="s" PropertyType="String"/>'
+STAMP = (
+    '<t:ExtendedFieldURI PropertySetId="c0ffee00-1111-2222-3333-444455556666" PropertyName="s" PropertyType="String"/>'
+)
 SUBJECT = '<t:FieldURI FieldURI="item:Subject"/>'
 
 
@@ -14,7 +16,9 @@ def constant(value: str) -> str:
     return f'<t:FieldURIOrConstant><t:Constant Value="{value}"/></t:FieldURIOrConstant>'
 
 
-def find(restriction: str = "", order: str = "", view: str = "", folder: str = "inbox", traversal: str = "Shallow") -> str:
+def find(
+    restriction: str = "", order: str = "", view: str = "", folder: str = "inbox", traversal: str = "Shallow"
+) -> str:
     held = f"<m:Restriction>{restriction}</m:Restriction>" if restriction else ""
     return (
         f'<m:FindItem Traversal="{traversal}"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>'

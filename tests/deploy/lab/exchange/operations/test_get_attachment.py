@@ -18,7 +18,9 @@ def attach(exchange: Any, ident: str, inner: str) -> str:
 
 def get(ident: str, mime: bool = False) -> str:
     shape = "<m:AttachmentShape><t:IncludeMimeContent>true</t:IncludeMimeContent></m:AttachmentShape>" if mime else ""
-    return f'<m:GetAttachment>{shape}<m:AttachmentIds><t:AttachmentId Id="{ident}"/></m:AttachmentIds></m:GetAttachment>'
+    return (
+        f'<m:GetAttachment>{shape}<m:AttachmentIds><t:AttachmentId Id="{ident}"/></m:AttachmentIds></m:GetAttachment>'
+    )
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00", bytes(range(256)) * 50, b"line\r\nline\nend"])

@@ -4,6 +4,7 @@ T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
 MIME = b"From: jane@example.org\r\nTo: a@example.com\r\nSubject: x\r\nMessage-ID: <1@example.org>\r\n\r\nbody\r\n"
 
+
 def subscribe(exchange: Any, *kinds: str, folder: str = "") -> tuple[str, str]:
     where = f'<t:FolderIds><t:DistinguishedFolderId Id="{folder}"/></t:FolderIds>' if folder else ""
     flag = "" if folder else ' SubscribeToAllFolders="true"'
@@ -48,7 +49,9 @@ def test_a_move_names_the_old_id_and_the_old_folder(exchange: Any) -> None:
 def test_the_same_watermark_gives_the_same_events_again(exchange: Any) -> None:
     subscription, watermark = subscribe(exchange, "CreatedEvent")
     exchange.message(MIME)
-    assert events(exchange, subscription, watermark)[0] == events(exchange, subscription, watermark)[0] == ["CreatedEvent"]
+    assert (
+        events(exchange, subscription, watermark)[0] == events(exchange, subscription, watermark)[0] == ["CreatedEvent"]
+    )
 
 
 def test_more_than_fifty_events_come_in_pages(exchange: Any) -> None:
@@ -64,7 +67,9 @@ def test_a_soft_deletion_is_a_move_to_the_mailbox_and_a_deletion_to_the_folder(e
     ident = exchange.message(MIME)
     whole = subscribe(exchange, "MovedEvent", "DeletedEvent")
     inbox = subscribe(exchange, "MovedEvent", "DeletedEvent", folder="inbox")
-    exchange.post(f'<m:DeleteItem DeleteType="SoftDelete"><m:ItemIds>{exchange.ids([ident])}</m:ItemIds></m:DeleteItem>')
+    exchange.post(
+        f'<m:DeleteItem DeleteType="SoftDelete"><m:ItemIds>{exchange.ids([ident])}</m:ItemIds></m:DeleteItem>'
+    )
     assert events(exchange, *whole)[0] == ["MovedEvent"]
     assert events(exchange, *inbox)[0] == ["DeletedEvent"]
 
@@ -78,5 +83,7 @@ def test_other_folders_and_mailboxes_are_not_told(exchange: Any) -> None:
 
 def test_a_foreign_watermark_is_refused(exchange: Any) -> None:
     subscription, _ = subscribe(exchange, "CreatedEvent")
-    request = f"<m:GetEvents><m:SubscriptionId>{subscription}</m:SubscriptionId><m:Watermark>AAAA</m:Watermark></m:GetEvents>"
+    request = (
+        f"<m:GetEvents><m:SubscriptionId>{subscription}</m:SubscriptionId><m:Watermark>AAAA</m:Watermark></m:GetEvents>"
+    )
     assert exchange.codes(request) == ["ErrorInvalidWatermark"]

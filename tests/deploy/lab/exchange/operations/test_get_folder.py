@@ -40,7 +40,9 @@ def test_every_change_of_the_contents_moves_the_probes(exchange: Any) -> None:
     )
     marked = probe(exchange)
     assert marked[0] > created[0]
-    exchange.post(f'<m:DeleteItem DeleteType="HardDelete"><m:ItemIds>{exchange.ids([ident])}</m:ItemIds></m:DeleteItem>')
+    exchange.post(
+        f'<m:DeleteItem DeleteType="HardDelete"><m:ItemIds>{exchange.ids([ident])}</m:ItemIds></m:DeleteItem>'
+    )
     deleted = probe(exchange)
     assert deleted[0] > marked[0]
     assert (created[1], deleted[1]) == ("0", "1")

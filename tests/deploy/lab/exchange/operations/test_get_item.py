@@ -16,7 +16,9 @@ def test_properties_of_mime_are_answered_as_elements(exchange: Any) -> None:
 
 def test_a_dead_id_answers_item_not_found_beside_living_ones(exchange: Any) -> None:
     first, second = exchange.message(MIME), exchange.message(MIME)
-    exchange.post(f'<m:DeleteItem DeleteType="HardDelete"><m:ItemIds>{exchange.ids([first])}</m:ItemIds></m:DeleteItem>')
+    exchange.post(
+        f'<m:DeleteItem DeleteType="HardDelete"><m:ItemIds>{exchange.ids([first])}</m:ItemIds></m:DeleteItem>'
+    )
     assert exchange.codes(exchange.get_request([first, second])) == ["ErrorItemNotFound", "NoError"]
 
 
@@ -28,7 +30,9 @@ def test_a_malformed_id_and_a_folder_id_are_told_apart(exchange: Any) -> None:
 def test_every_property_at_once_is_valid_for_every_kind(exchange: Any) -> None:
     idents = [
         exchange.message(MIME),
-        exchange.create("<t:Message><t:ItemClass>IPM.StickyNote</t:ItemClass><t:Subject>n</t:Subject></t:Message>", "notes"),
+        exchange.create(
+            "<t:Message><t:ItemClass>IPM.StickyNote</t:ItemClass><t:Subject>n</t:Subject></t:Message>", "notes"
+        ),
         exchange.create("<t:Message><t:ItemClass>IPM.Custom.Thing</t:ItemClass></t:Message>"),
         exchange.create("<t:PostItem><t:Subject>p</t:Subject></t:PostItem>"),
         exchange.create("<t:Task><t:Subject>t</t:Subject><t:Status>NotStarted</t:Status></t:Task>", "tasks"),
@@ -61,7 +65,9 @@ def test_search_key_and_flags_are_extended_properties(exchange: Any) -> None:
 
 
 def test_mime_is_rendered_anew_at_every_fetch(exchange: Any) -> None:
-    mime = MIME.replace(b"\r\n\r\nbody", b'\r\nContent-Type: multipart/mixed; boundary="x"\r\n\r\n--x\r\n\r\nbody\r\n--x--')
+    mime = MIME.replace(
+        b"\r\n\r\nbody", b'\r\nContent-Type: multipart/mixed; boundary="x"\r\n\r\n--x\r\n\r\nbody\r\n--x--'
+    )
     ident = exchange.message(mime)
     assert exchange.mime(ident) != exchange.mime(ident)
 

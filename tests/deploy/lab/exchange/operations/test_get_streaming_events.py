@@ -28,7 +28,9 @@ def in_the_words_of_the_schema(response: Any) -> Any:
     """Real servers answer these two in the namespace of messages; the published schema puts them into types."""
     text = etree.tostring(response).decode()
     text = text.replace("m:Notification>", "t:Notification>")
-    text = re.sub(r"(?<=<m:ErrorSubscriptionIds>).*(?=</m:ErrorSubscriptionIds>)", lambda m: m[0].replace("m:", "t:"), text)
+    text = re.sub(
+        r"(?<=<m:ErrorSubscriptionIds>).*(?=</m:ErrorSubscriptionIds>)", lambda m: m[0].replace("m:", "t:"), text
+    )
     return etree.fromstring(text)
 
 

@@ -16,5 +16,7 @@ import pytest
     ],
 )
 def test_none_one_and_several_are_told_apart(exchange: Any, text: str, code: str) -> None:
-    request = f'<m:ResolveNames ReturnFullContactData="false"><m:UnresolvedEntry>{text}</m:UnresolvedEntry></m:ResolveNames>'
+    request = (
+        f'<m:ResolveNames ReturnFullContactData="false"><m:UnresolvedEntry>{text}</m:UnresolvedEntry></m:ResolveNames>'
+    )
     assert exchange.codes(request) == [code]

@@ -4,6 +4,7 @@ T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
 MIME = b"From: jane@example.org\r\nTo: a@example.com\r\nSubject: x\r\nMessage-ID: <1@example.org>\r\n\r\nbody\r\n"
 
+
 def test_a_sent_draft_becomes_a_new_item_and_reaches_its_recipient(exchange: Any) -> None:
     inner = (
         "<t:Message><t:Subject>hi</t:Subject><t:ToRecipients><t:Mailbox>"

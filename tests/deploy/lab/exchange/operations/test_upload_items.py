@@ -8,7 +8,9 @@ import base64
 
 import pytest
 
-STAMP = '<t:ExtendedFieldURI PropertySetId="c0ffee00-1111-2222-3333-444455556666" PropertyName="s" PropertyType="String"/>'
+STAMP = (
+    '<t:ExtendedFieldURI PropertySetId="c0ffee00-1111-2222-3333-444455556666" PropertyName="s" PropertyType="String"/>'
+)
 KEY = '<t:ExtendedFieldURI PropertyTag="0x300B" PropertyType="Binary"/>'
 
 
@@ -44,7 +46,14 @@ def test_an_upload_carries_marks_dates_and_content(build: Any) -> None:
     mime = base64.b64encode(MIME).decode()
     ident = source.create(f"<t:Message><t:MimeContent>{mime}</t:MimeContent>{marks}{inner}</t:Message>")
     new = uploaded(target, upload(target, exported(source, ident)))
-    uris = ("item:Categories", "item:Importance", "item:Flag", "item:DateTimeReceived", "message:IsRead", "item:IsDraft")
+    uris = (
+        "item:Categories",
+        "item:Importance",
+        "item:Flag",
+        "item:DateTimeReceived",
+        "message:IsRead",
+        "item:IsDraft",
+    )
     before, after = source.get(ident, *uris), target.get(new, *uris)
     for name in ("String", "Importance", "FlagStatus", "DateTimeReceived", "IsRead", "IsDraft"):
         assert target.text(after, name) == source.text(before, name)
@@ -97,6 +106,8 @@ def test_an_update_replaces_the_item_and_its_named_properties_by_switch(build: A
 def test_an_update_of_what_is_gone_is_refused_and_update_or_create_creates(exchange: Any) -> None:
     ident = exchange.message(MIME)
     data = exported(exchange, ident)
-    exchange.post(f'<m:DeleteItem DeleteType="HardDelete"><m:ItemIds>{exchange.ids([ident])}</m:ItemIds></m:DeleteItem>')
+    exchange.post(
+        f'<m:DeleteItem DeleteType="HardDelete"><m:ItemIds>{exchange.ids([ident])}</m:ItemIds></m:DeleteItem>'
+    )
     assert exchange.codes(upload(exchange, data, "Update", ident)) == ["ErrorItemNotFound"]
     assert uploaded(exchange, upload(exchange, data, "UpdateOrCreate", ident)) != ident
