@@ -1,5 +1,6 @@
 """`mailshadow lab`: a whole pipeline on this machine, shown at work and then compared item by item."""
 
+import importlib.util
 import itertools
 import signal
 import tempfile
@@ -17,12 +18,12 @@ from deploy.lab import report
 from deploy.lab.broker.command import EXIT_CODES as BROKER_EXIT_CODES
 from deploy.lab.broker.command import FetchDisplay, kafka
 from deploy.lab.child import ChildError
-from deploy.lab.demonstration import Demonstration, Script, StalledError
 from deploy.lab.display import Display
 from deploy.lab.exchange.command import exchange
 from deploy.lab.exchange.process import ExchangeProcessError
 from deploy.lab.mail_files import MailPathError, read
 from deploy.lab.session import SessionError
+from deploy.lab.standing import StalledError
 from deploy.lab.workload.mail import NewMail, from_files
 from deploy.lab.world import World, WorldOptions
 
@@ -32,6 +33,15 @@ MAILBOXES_MAX = 500
 SECONDS_DEFAULT = 20.0
 REFUSED_SHOWN_MAX = 10
 
+
+class DirectoryUnusableError(Exception):
+    """The directory for the lab's data cannot be used."""
+
+
+class NotInstalledError(Exception):
+    """A package that only the lab needs is missing."""
+
+
 _EXIT_CODES: dict[type[Exception], int] = {
     **BROKER_EXIT_CODES,
     MailPathError: EXIT_NO_MAIL,
@@ -40,14 +50,9 @@ _EXIT_CODES: dict[type[Exception], int] = {
     SessionError: exit_codes.SOURCE_UNREACHABLE,
     ChildError: exit_codes.INTERNAL,
     StalledError: exit_codes.HALTED,
+    DirectoryUnusableError: exit_codes.DISK,
+    NotInstalledError: exit_codes.SETTINGS,
 }
-
-
-class KeepError(Exception):
-    """The directory named by --keep cannot be used."""
-
-
-_EXIT_CODES[KeepError] = exit_codes.DISK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +143,11 @@ def demonstrate(options: LabOptions, console: Console) -> report.RunResult:
 
     Raises the errors of the exit codes' table, KeyboardInterrupt on SIGINT or SIGTERM.
     """
+    if importlib.util.find_spec("faker") is None:
+        raise NotInstalledError("the lab needs its extra packages: pip install 'mailshadow[lab,embedded]'")
+    # imported here because the services are installed without the lab's packages
+    from deploy.lab.demonstration import Demonstration, Script  # noqa: PLC0415
+
     display = Display(console, is_quiet=options.is_quiet)
     fetch = FetchDisplay(Console(stderr=True))
     if options.report_path is not None:
@@ -146,9 +156,7 @@ def demonstrate(options: LabOptions, console: Console) -> report.RunResult:
     with _interruptible() as hold, ExitStack() as stack:
         directory = _directory(options.keep, stack)
         world = World(
-            WorldOptions(
-                directory=directory, mailbox_count=options.mailbox_count, is_portable=options.is_portable
-            ),
+            WorldOptions(directory=directory, mailbox_count=options.mailbox_count, is_portable=options.is_portable),
             fetch,
         )
         stack.callback(world.stop)
@@ -178,15 +186,16 @@ def _mails(options: LabOptions, display: Display) -> Iterator[NewMail] | None:
 
 
 def _directory(keep: Path | None, stack: ExitStack) -> Path:
-    if keep is None:
-        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailshadow-lab-")))
     try:
+        if keep is None:
+            return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailshadow-lab-")))
         keep.mkdir(parents=True, exist_ok=True)
         is_used = any(keep.iterdir())
     except OSError as error:
-        raise KeepError(f"--keep {keep}: cannot be used: {error.strerror}. Name another directory.") from error
+        named = f"--keep {keep}" if keep else "the directory for temporary files"
+        raise DirectoryUnusableError(f"{named}: cannot be used: {error.strerror}. Name another with --keep.") from error
     if is_used:
-        raise KeepError(f"--keep {keep}: the directory is not empty. Name a new one.")
+        raise DirectoryUnusableError(f"--keep {keep}: the directory is not empty. Name a new one.")
     return keep.absolute()
 
 

@@ -4,7 +4,7 @@ Read `run` from top to bottom: it is the whole story.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from deploy.lab.comparison.folders import staging_of
 from deploy.lab.display import Display
 from deploy.lab.lag import lags_seconds, percentile
 from deploy.lab.session import UserSession
-from deploy.lab.standing import Standing, standing
+from deploy.lab.standing import StalledError, Standing, standing
 from deploy.lab.workload.activity import Pace, play
 from deploy.lab.workload.filling import Filled, Filling
 from deploy.lab.workload.generator import Generator
@@ -29,10 +29,6 @@ GENERATED_ENTRIES = 10
 STALL_SECONDS_MAX = 180.0
 LOOK_INTERVAL_SECONDS = 0.5
 STAGING_SECONDS_MAX = 20.0
-
-
-class StalledError(Exception):
-    """Nothing moved for so long that waiting makes no sense."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,13 +147,17 @@ class Demonstration:
 
     # -- waiting -------------------------------------------------------------------------------------------
 
-    def _await_level(self, since: float, show: Any, items_total: int | None = None) -> None:
+    def _await_level(self, since: float, show: Callable[[int, str], None], items_total: int | None = None) -> None:
         """Return once every mailbox is level and certain up to a time after `since`."""
         moved_at, seen = time.monotonic(), (-1, -1)
         while True:
             self._world.require_services()
             arrived = self._read_target_journal()
-            if items_total is not None and arrived < items_total and time.monotonic() - moved_at < LOOK_INTERVAL_SECONDS * 4:
+            if (
+                items_total is not None
+                and arrived < items_total
+                and time.monotonic() - moved_at < LOOK_INTERVAL_SECONDS * 4
+            ):
                 show(arrived, f"{arrived / max(time.time() - since, 1):.0f} items/s")
                 now = Standing(level=0, changes_left=items_total - arrived, parked=0, paused=0)
             else:

@@ -107,9 +107,9 @@ def show(console: Console, result: RunResult) -> None:
     copied = result.first_copy
     rate = copied.items / copied.seconds if copied.seconds else 0.0
     table = Table(show_header=False, title="Result")
+    way = f"Exchange {result.source_version} -> Kafka {result.kafka_version} -> Exchange {result.target_version}"
     rows = {
-        "servers": f"Exchange {result.source_version} -> Kafka {result.kafka_version} -> Exchange {result.target_version}"
-        " (Exchange simulated)",
+        "servers": f"{way} (Exchange simulated)",
         "items": f"{found.items_source} at the source, {found.items_target} at the target,"
         f" {found.mailboxes} mailboxes, {found.folders} folders",
         "identical": f"{found.identical} of {found.items_source}",

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 
+class StalledError(Exception):
+    """Nothing moved for so long that waiting makes no sense."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """Where the pipeline stands: mailboxes that are level, changes not applied yet, items parked, paused mailboxes."""

@@ -145,7 +145,7 @@ class World:
 def _server_settings(address: ServerAddress, name: str) -> str:
     return (
         f"name = {json.dumps(name)}\nurl = {json.dumps(address.url)}\nuser = {json.dumps(address.user)}\n"
-        f"password = {json.dumps(address.password)}\nversion = {json.dumps(address.version)}\nauth = \"basic\"\n"
+        f'password = {json.dumps(address.password)}\nversion = {json.dumps(address.version)}\nauth = "basic"\n'
     )
 
 

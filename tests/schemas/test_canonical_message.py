@@ -12,7 +12,7 @@ SHOWN = ShownItem(item_class="IPM.Note", sent="2026-01-31T10:00:00Z", received="
 DATA = bytes(range(256))
 
 
-def mime(  # noqa: PLR0913 - the parts a test alters
+def mime(
     subject: str = "Hello",
     extra: str = "X-One: 1\r\n",
     plain: str = "plain text",
@@ -122,7 +122,7 @@ def test_a_message_inside_a_message_is_compared_by_content() -> None:
 
 def test_raw_bytes_of_a_header_count_and_are_read_as_utf_8_or_windows_1252() -> None:
     one = b"Subject: Gr\xfc\xdfe\r\n\r\nx"
-    assert form(one).subject == form("Subject: Gr\N{LATIN SMALL LETTER U WITH DIAERESIS}\N{LATIN SMALL LETTER SHARP S}e\r\n\r\nx".encode()).subject  # fmt: skip
+    assert form(one).subject == form(one.decode("latin-1").encode()).subject
     assert form(one) != form(one.replace(b"\xfc", b"\xe4"))
 
 

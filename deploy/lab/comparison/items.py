@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from deploy.lab.session import M, T, Element, SessionError, UserSession, attribute, refuse_unless_done
+from deploy.lab.session import Element, M, SessionError, T, UserSession, attribute, refuse_unless_done
 from schemas.canonical import (
     VOLATILE_ELEMENTS,
     CanonicalAttachment,
@@ -123,8 +123,7 @@ def _message_shape(session: UserSession) -> str:
 def _whole_shape(session: UserSession) -> str:
     flag = '<t:FieldURI FieldURI="item:Flag"/>' if session.address.has_flag_element else ""
     return (
-        "<t:BaseShape>AllProperties</t:BaseShape>"
-        f"<t:AdditionalProperties>{flag}{_STAMP_URI}</t:AdditionalProperties>"
+        f"<t:BaseShape>AllProperties</t:BaseShape><t:AdditionalProperties>{flag}{_STAMP_URI}</t:AdditionalProperties>"
     )
 
 

@@ -41,8 +41,9 @@ _CALENDAR: Final = (
 _CONTACT: Final = (
     "FileAs FileAsMapping DisplayName GivenName Initials MiddleName Nickname CompleteName CompanyName EmailAddresses"
     " PhysicalAddresses PhoneNumbers AssistantName Birthday BusinessHomePage Children Companies ContactSource"
-    " Department Generation ImAddresses JobTitle Manager Mileage OfficeLocation PostalAddressIndex Profession SpouseName Surname"
-    " WeddingAnniversary HasPicture PhoneticFullName PhoneticFirstName PhoneticLastName Alias Notes Photo"
+    " Department Generation ImAddresses JobTitle Manager Mileage OfficeLocation PostalAddressIndex"
+    " Profession SpouseName Surname WeddingAnniversary HasPicture PhoneticFullName PhoneticFirstName"
+    " PhoneticLastName Alias Notes Photo"
     " UserSMIMECertificate MSExchangeCertificate DirectoryId ManagerMailbox DirectReports"
 )
 _TASK: Final = (

@@ -114,6 +114,10 @@ def _distinguished(mailbox: Mailbox, folder: Folder) -> str:  # noqa: ARG001 - a
     return element("DistinguishedFolderId", folder.distinguished) if folder.distinguished else ""
 
 
+def _class(mailbox: Mailbox, folder: Folder) -> str:  # noqa: ARG001 - all writers are called alike
+    return element("FolderClass", folder.folder_class) if folder.folder_class else ""
+
+
 _BEFORE_EXTENDED: Final = (
     "FolderId",
     "ParentFolderId",
@@ -125,7 +129,7 @@ _BEFORE_EXTENDED: Final = (
 _WRITERS: Final[dict[str, Callable[[Mailbox, Folder], str]]] = {
     "FolderId": lambda mailbox, folder: folder_id_xml(folder),  # noqa: ARG005
     "ParentFolderId": _parent,
-    "FolderClass": lambda mailbox, folder: element("FolderClass", folder.folder_class) if folder.folder_class else "",
+    "FolderClass": _class,
     "DisplayName": lambda mailbox, folder: element("DisplayName", folder.name),  # noqa: ARG005
     "TotalCount": lambda mailbox, folder: element("TotalCount", str(folder.total)),  # noqa: ARG005
     "ChildFolderCount": lambda mailbox, folder: element(

@@ -20,7 +20,9 @@ _ADDRESS_FIELDS: Final = {
     "bcc": "BccRecipients",
     "reply-to": "ReplyTo",
 }
+_SENDERS: Final = {"from": "From", "sender": "Sender"}
 _TEXT_FIELDS: Final = {
+    "subject": "Subject",
     "message-id": "InternetMessageId",
     "in-reply-to": "InReplyTo",
     "references": "References",
@@ -120,18 +122,10 @@ def fields_of(headers: Headers) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, value in headers:
         lowered = name.lower()
-        if lowered in _ADDRESS_FIELDS:
-            found = addresses(value)
-            if found:
-                fields.setdefault(_ADDRESS_FIELDS[lowered], []).extend(found)
-        elif lowered in _TEXT_FIELDS:
+        if lowered in _TEXT_FIELDS:
             fields.setdefault(_TEXT_FIELDS[lowered], readable(value))
-        elif lowered in {"from", "sender"}:
-            found = addresses(value)
-            if found:
-                fields.setdefault("From" if lowered == "from" else "Sender", found[0])
-        elif lowered == "subject":
-            fields.setdefault("Subject", readable(value))
+        elif lowered in _ADDRESS_FIELDS or lowered in _SENDERS:
+            _read_addresses(lowered, value, fields)
         elif lowered == "date" and "DateTimeSent" not in fields:
             sent = sent_time(value)
             if sent is not None:
@@ -143,6 +137,16 @@ def fields_of(headers: Headers) -> dict[str, Any]:
     if "From" in fields:
         fields.setdefault("Sender", fields["From"])
     return fields
+
+
+def _read_addresses(name: str, value: str, fields: dict[str, Any]) -> None:
+    found = addresses(value)
+    if not found:
+        return
+    if name in _SENDERS:
+        fields.setdefault(_SENDERS[name], found[0])
+    else:
+        fields.setdefault(_ADDRESS_FIELDS[name], []).extend(found)
 
 
 def _rarer(name: str, value: str, fields: dict[str, Any]) -> None:

@@ -14,6 +14,13 @@ _COLUMNS: Final = (
     "row, number, mailbox, folder, associated, created_sequence, modified_sequence, content_sequence, change, class,"
     " is_read, size, received, created, modified, search_key, fields, extended"
 )
+_SELECT: Final = f"SELECT {_COLUMNS} FROM items "  # noqa: S608 - our own constant
+_INSERT: Final = f"INSERT INTO items ({_COLUMNS}) VALUES (NULL{', ?' * 17})"  # noqa: S608 - our own constant
+_DELETES: Final = (
+    "DELETE FROM items WHERE row = ?",
+    "DELETE FROM contents WHERE row = ?",
+    "DELETE FROM keywords WHERE row = ?",
+)
 _VARIABLES_MAX: Final = 500
 _KEYWORD_LENGTH_MAX: Final = 200
 
@@ -84,14 +91,14 @@ class Items:
 
     def find(self, number: int) -> Item:
         """Return the item of a number; raises `EwsError` (ErrorItemNotFound) for a dead one."""
-        row = self.database.execute(f"SELECT {_COLUMNS} FROM items WHERE number = ?", (number,)).fetchone()
+        row = self.database.execute(_SELECT + "WHERE number = ?", (number,)).fetchone()
         if row is None:
             raise EwsError("ErrorItemNotFound", "The specified object was not found in the store.")
         return self._items([row])[0]
 
     def select(self, condition: str, values: Sequence[Any]) -> list[Item]:
         """Items by an SQL condition of this package's own."""
-        return self._items(self.database.execute(f"SELECT {_COLUMNS} FROM items {condition}", tuple(values)))
+        return self._items(self.database.execute(_SELECT + condition, tuple(values)))
 
     def by_keywords(self, folder: int, associated: int, keywords: Sequence[str]) -> list[Item]:
         """Return the items of a folder that carry any of these keywords, by index."""
@@ -99,9 +106,8 @@ class Items:
         for start in range(0, len(keywords), _VARIABLES_MAX):
             some = keywords[start : start + _VARIABLES_MAX]
             marks = ",".join("?" * len(some))
-            rows.update(
-                r[0] for r in self.database.execute(f"SELECT row FROM keywords WHERE keyword IN ({marks})", some)
-            )
+            query = f"SELECT row FROM keywords WHERE keyword IN ({marks})"  # noqa: S608 - question marks only
+            rows.update(found[0] for found in self.database.execute(query, some))
         found: list[Item] = []
         ordered = sorted(rows)
         for start in range(0, len(ordered), _VARIABLES_MAX):
@@ -135,9 +141,8 @@ class Items:
         item.created_sequence = item.modified_sequence = item.content_sequence = store.next_sequence()
         fields, extended = json.dumps(item.fields), json.dumps(item.extended)
         item.size = len(content) + len(fields) + len(extended) + 256
-        marks = "NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
         cursor = self.database.execute(
-            f"INSERT INTO items ({_COLUMNS}) VALUES ({marks})",
+            _INSERT,
             (
                 item.number, item.mailbox, item.folder, item.associated, item.created_sequence, item.modified_sequence,
                 item.content_sequence, item.change, item.item_class, item.is_read, item.size, item.received,
@@ -218,8 +223,8 @@ class Items:
     def remove(self, item: Item) -> None:
         """Delete an item for good and leave its tombstone for syncs."""
         self._entomb(item)
-        for table in ("items", "contents", "keywords"):
-            self.database.execute(f"DELETE FROM {table} WHERE row = ?", (item.row,))
+        for statement in _DELETES:
+            self.database.execute(statement, (item.row,))
         folder = self.folder_of(item)
         folder.deleted += 1
         self._count(item, folder, -1)

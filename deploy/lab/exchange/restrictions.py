@@ -43,7 +43,7 @@ _BOOLEANS_FALSE: Final = frozenset(
 
 Reader = Callable[[Any], Value | None]
 Test = Callable[[Any], bool]
-PathReader = Callable[[etree._Element], Reader]
+PathReader = Callable[[etree._Element], Reader]  # noqa: SLF001 - the name lxml gives its only element type
 
 
 def item_reader(node: etree._Element) -> Reader:

@@ -110,12 +110,9 @@ class Front:
         delay = plan.delay_before_seconds + self.server.switches.answer_delay_seconds
         if delay:
             await asyncio.sleep(delay)
-        if plan.drops_before:
-            return _drop(request)
-        if plan.unavailable:
-            return web.Response(status=503, text="Service Unavailable")
-        if plan.fault is not None:
-            return self._fault(SoapFaultError(plan.fault.code, plan.fault.text, plan.fault.values))
+        refusal = self._refusal(request, plan)
+        if refusal is not None:
+            return refusal
         try:
             call = self._call(header, operation, body, plan)
             if name == STREAMING:
@@ -126,6 +123,16 @@ class Front:
         if plan.delay_after_seconds:
             await asyncio.sleep(plan.delay_after_seconds)
         return await self._finish(request, call, content, plan)
+
+    def _refusal(self, request: web.Request, plan: Plan) -> web.StreamResponse | None:
+        """Answer what a fault rule refuses before anything is done, if one does."""
+        if plan.drops_before:
+            return _drop(request)
+        if plan.unavailable:
+            return web.Response(status=503, text="Service Unavailable")
+        if plan.fault is not None:
+            return self._fault(SoapFaultError(plan.fault.code, plan.fault.text, plan.fault.values))
+        return None
 
     def _call(self, header: etree._Element | None, operation: etree._Element, body: bytes, plan: Plan) -> Call:
         requested = header.find(f"{T}RequestServerVersion") if header is not None else None

@@ -99,7 +99,9 @@ class ActiveMailbox:
         item = self._take()
         if item is not None:
             item.is_read = not item.is_read
-        return self._update(item, "message:IsRead", f"<t:IsRead>{'true' if item and item.is_read else 'false'}</t:IsRead>")
+        return self._update(
+            item, "message:IsRead", f"<t:IsRead>{'true' if item and item.is_read else 'false'}</t:IsRead>"
+        )
 
     def flag(self) -> bool:
         """Flag a message for a day that no other has, or take our flag away: never what is there already."""

@@ -1,4 +1,7 @@
-"""Appointments, contacts, tasks and notes as the EWS elements that create them (MS-OXWSMTGS, MS-OXWSCONT, MS-OXWSTASK)."""
+"""Appointments, contacts, tasks and notes as the EWS elements that create them.
+
+Protocol: MS-OXWSMTGS, MS-OXWSCONT, MS-OXWSTASK, MS-OXWSMSG.
+"""
 
 from datetime import datetime, timedelta
 

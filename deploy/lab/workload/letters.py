@@ -8,7 +8,13 @@ from datetime import datetime
 from deploy.lab.workload.mime import date_text, header_text, leaf, mailbox_text, message, multipart, text_leaf
 from deploy.lab.workload.people import People, Person
 
-_CHARSETS = {"en_US": "us-ascii", "de_DE": "iso-8859-1", "fr_FR": "windows-1252", "ja_JP": "iso-2022-jp", "ru_RU": "koi8-r"}
+_CHARSETS = {
+    "en_US": "us-ascii",
+    "de_DE": "iso-8859-1",
+    "fr_FR": "windows-1252",
+    "ja_JP": "iso-2022-jp",
+    "ru_RU": "koi8-r",
+}
 _RAW_CHARSETS = {"de_DE": "iso-8859-1", "fr_FR": "windows-1252", "ja_JP": "shift_jis", "ru_RU": "koi8-r"}
 LONG_LINE_LENGTH = 5_000
 

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Sequence
 from datetime import datetime
 
-from deploy.lab.session import M, T, Element, SessionError, UserSession, attribute, markup, refuse_unless_done
+from deploy.lab.session import Element, M, SessionError, T, UserSession, attribute, markup, refuse_unless_done
 from deploy.lab.session import response_code as code_of
 from deploy.lab.workload.mail import FolderPath, NewMail
 

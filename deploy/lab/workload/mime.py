@@ -24,9 +24,7 @@ def mailbox_text(name: str, address: str) -> str:
 date_text = format_datetime
 
 
-def leaf(
-    content_type: str, data: bytes, *, encoding: str = "", file_name: str = "", content_id: str = ""
-) -> bytes:
+def leaf(content_type: str, data: bytes, *, encoding: str = "", file_name: str = "", content_id: str = "") -> bytes:
     """Return a part with its own headers; encoding is base64, quoted-printable or as it is."""
     lines = [f"Content-Type: {content_type}"]
     if encoding:

@@ -1,8 +1,8 @@
 """DeleteFolder: folders with everything in them, hard, soft, or into Deleted Items.
 
 Versions: all. Behaviour: distinguished folders answer ErrorDeleteDistinguishedFolder; a soft deletion puts the items
-into Recoverable Items; one with content is refused by the switch `delete_folder_requires_empty`. Skipped: a softly deleted
-folder's own place and name cannot be recovered.
+into Recoverable Items; one with content is refused by the switch `delete_folder_requires_empty`. Skipped: a softly
+deleted folder's own place and name cannot be recovered.
 """
 
 from lxml import etree

@@ -1,9 +1,9 @@
 """FindItem: items of folders by restriction, ordered and paged.
 
 Versions: all. Behaviour: IndexedPageItemView, FractionalPageItemView and CalendarView; equality on SearchKey,
-Message-ID and String named properties (also inside And / Or) is answered from an index; at most `find_count_limit` items a page.
-Skipped: grouping, QueryString (AQS), SeekToConditionPageItemView, SoftDeleted traversal (look into Recoverable Items),
-search folders; CalendarView does not expand recurring series.
+Message-ID and String named properties (also inside And / Or) is answered from an index; at most `find_count_limit`
+items a page. Skipped: grouping, QueryString (AQS), SeekToConditionPageItemView, SoftDeleted traversal (look into
+Recoverable Items), search folders; CalendarView does not expand recurring series.
 """
 
 from collections.abc import Callable

@@ -26,7 +26,6 @@ from deploy.lab.exchange.sync_states import (
     read_state,
     server_mark,
 )
-from deploy.lab.exchange.view import View
 
 _ASSOCIATED: Final = {"NormalItems": (0,), None: (0,), "NormalAndAssociatedItems": (0, 1)}
 
@@ -38,7 +37,7 @@ class _Page:
         self.call = call
         self.folder = folder
         self.shape = shape
-        self.view: View = call.view()
+        self.view = call.view()
         self.room = room
         self.changes: list[str] = []
         self.ignored = _ignored(call)
@@ -98,11 +97,12 @@ class _Page:
     def _deletions(self, state: SyncState) -> SyncState:
         low, high = self._range(state)
         marks = ",".join(str(value) for value in self.associated)
-        rows = self.call.server.store.database.execute(
-            f"SELECT sequence, number FROM item_tombstones WHERE folder = ? AND associated IN ({marks})"
-            f" AND sequence > ? AND sequence <= ? AND created_sequence <= ? ORDER BY sequence {self.order} LIMIT ?",
-            (state.scope, low, high, state.low, self.room),
-        ).fetchall()
+        query = (
+            f"SELECT sequence, number FROM item_tombstones WHERE folder = ? AND associated IN ({marks})"  # noqa: S608 - our own numbers and order
+            f" AND sequence > ? AND sequence <= ? AND created_sequence <= ? ORDER BY sequence {self.order} LIMIT ?"
+        )
+        values = (state.scope, low, high, state.low, self.room)
+        rows = self.call.server.store.database.execute(query, values).fetchall()
         identity, mailbox = self.call.server.identity, self.folder.mailbox
         for _, number in rows:
             self.changes.append(f'<t:Delete><t:ItemId Id="{identity.item(mailbox, number)}"/></t:Delete>')

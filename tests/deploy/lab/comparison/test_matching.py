@@ -30,9 +30,7 @@ def test_an_item_without_our_stamp_is_foreign_even_if_it_looks_like_a_copy() -> 
     assert (found.identical, len(found.foreign), found.extra) == (1, 2, [])
 
 
-ITEMS = st.lists(
-    st.builds(seen, st.sampled_from("abc"), st.sampled_from("xyz"), is_stamped=st.booleans()), max_size=12
-)
+ITEMS = st.lists(st.builds(seen, st.sampled_from("abc"), st.sampled_from("xyz"), is_stamped=st.booleans()), max_size=12)
 
 
 @given(ITEMS, ITEMS)

@@ -19,6 +19,7 @@ from deploy.lab.exchange.server import PATH, Account, Front
 from deploy.lab.exchange.switches import Switches
 from deploy.lab.exchange.versions import VERSIONS
 
+PASSWORD = "secret"
 ROOT = Path(__file__).resolve().parents[4]
 SHARED = ROOT.parent / "shared"
 T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
@@ -72,7 +73,7 @@ class Harness:
         self.server = MailboxServer(directory, VERSIONS[version], self.switches, time.time)
         for address in ("a@example.com", "b@example.com"):
             self.server.folders.add_mailbox(address)
-        self.front = Front(self.server, Account("service", "secret", "a@example.com"))
+        self.front = Front(self.server, Account("service", PASSWORD, "a@example.com"))
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
@@ -101,7 +102,7 @@ class Harness:
         self.server.store.close()
 
     def raw(
-        self, method: str, path: str, body: bytes | None = None, *, password: str | None = "secret"
+        self, method: str, path: str, body: bytes | None = None, *, password: str | None = PASSWORD
     ) -> tuple[int, dict[str, str], bytes]:
         """One HTTP request; answers status, headers and body."""
         headers = {"Content-Type": "text/xml; charset=utf-8"}

@@ -67,7 +67,8 @@ def test_the_history_tells_every_write_of_an_item_in_order(exchange: Any) -> Non
 def test_switches_are_set_at_run_time_and_wrong_ones_refused(exchange: Any) -> None:
     assert lab(exchange, "POST", "switches", {"upload_keeps_search_key": True})[1]["upload_keeps_search_key"] is True
     assert exchange.switches.upload_keeps_search_key
-    for values in ({"nonsense": 1}, {"move_atomic": "maybe"}, []):
+    refused: tuple[Any, ...] = ({"nonsense": 1}, {"move_atomic": "maybe"}, [])
+    for values in refused:
         assert lab(exchange, "POST", "switches", values)[0] == 400
 
 

@@ -31,12 +31,12 @@ def facts(mime: bytes) -> Facts:
         for name, value in message._headers  # type: ignore[attr-defined]
         if not (name.lower() == "content-type" and "boundary" in str(value).lower())
     )
-    return headers, [part for leaf in _leaves(message) for part in [leaf]]
+    return headers, _leaves(message)
 
 
 def _leaves(part: Message) -> list[tuple[str, bytes, str | None, str | None]]:
     if part.is_multipart():
-        return [leaf for child in part.get_payload() for leaf in _leaves(child)]  # type: ignore[union-attr, arg-type]
+        return [leaf for child in part.get_payload() for leaf in _leaves(child)]  # type: ignore[arg-type]
     payload = part.get_payload(decode=True)
     assert isinstance(payload, bytes)
     return [(part.get_content_type(), payload, part.get_filename(), part.get("content-id"))]

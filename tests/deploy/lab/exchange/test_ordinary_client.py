@@ -3,7 +3,6 @@
 import threading
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,7 +38,7 @@ BUILDS = {"2010_SP1": EXCHANGE_2010_SP1, "2013": EXCHANGE_2013, "2016": EXCHANGE
 @pytest.fixture(scope="module", params=["2010_SP1", "2013", "2019", "2016 guessed"])
 def account(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     name, _, guessed = request.param.partition(" ")
-    directory: Path = tmp_path_factory.mktemp("exchange")
+    directory = tmp_path_factory.mktemp("exchange")
     with ExchangeProcess(directory, version=name, mailboxes=["a@example.com", "b@example.com"]) as server:
         connection = server.connection
         configuration = Configuration(
@@ -97,7 +96,7 @@ def test_hierarchy_and_items_are_synced(account: Any, folder: Any) -> None:
     first.is_read = True
     first.save(update_fields=["is_read"])
     second.delete()
-    found = {kind: item for kind, item in folder.sync_items(only_fields=["subject"])}
+    found = dict(folder.sync_items(only_fields=["subject"]))
     assert set(found) == {"read_flag_change", "delete"}
     assert found["delete"].id == second.id or second.id is None
 

@@ -21,7 +21,9 @@ def test_a_taken_port_is_refused_with_a_hint() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_one_json_line_says_how_to_reach_it_and_a_signal_stops_it_cleanly(tmp_path: Path, number: int) -> None:
     command = [sys.executable, "-m", "deploy.lab.exchange", "--data", str(tmp_path / "d"), "--mailbox", "a@example.com"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
     assert process.stdout is not None
     ready = json.loads(process.stdout.readline())
     assert set(ready) == {"url", "control", "user", "password", "version", "mailboxes"}

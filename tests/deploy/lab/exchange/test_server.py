@@ -1,9 +1,12 @@
+import base64
 import http.client
+import json
 import time
 from typing import Any
 
 import pytest
 
+from deploy.lab.exchange.faults import read_rule
 from deploy.lab.exchange.server import PATH, Account
 
 GET = (
@@ -16,8 +19,6 @@ MIME = b"Subject: x\r\n\r\nbody\r\n"
 
 
 def rule(exchange: Any, **values: Any) -> None:
-    from deploy.lab.exchange.faults import read_rule
-
     exchange.front.faults.add(read_rule(values))
 
 
@@ -31,8 +32,6 @@ def test_a_get_without_credentials_is_challenged_and_with_them_welcome(exchange:
 
 
 def test_only_the_exact_password_is_admitted() -> None:
-    import base64
-
     account = Account("user", "päss:word", "")
     good = base64.b64encode("User:päss:word".encode()).decode()
     assert account.admits(f"Basic {good}")
@@ -148,8 +147,6 @@ def test_a_lost_connection_leaves_nothing_everything_or_half_done(exchange: Any,
 
 
 def test_a_truncated_export_says_so_and_only_by_its_end(exchange: Any) -> None:
-    import base64
-
     rule(exchange, operation="ExportItems", action="truncate_export")
     request = f"<m:ExportItems><m:ItemIds>{exchange.ids([exchange.message(MIME)])}</m:ItemIds></m:ExportItems>"
     answer = exchange.post(request)
@@ -159,9 +156,6 @@ def test_a_truncated_export_says_so_and_only_by_its_end(exchange: Any) -> None:
 
 
 def test_a_delayed_call_is_seen_in_flight_with_the_port_of_its_client(exchange: Any) -> None:
-    import base64
-    import json
-
     rule(exchange, operation="CreateItem", action="delay_before", seconds=30)
     connection = http.client.HTTPConnection("127.0.0.1", exchange.port, timeout=60)
     token = base64.b64encode(b"service:secret").decode()

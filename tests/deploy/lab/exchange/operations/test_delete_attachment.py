@@ -14,7 +14,8 @@ def test_the_other_attachments_keep_their_ids(exchange: Any) -> None:
         f'<m:CreateAttachment><m:ParentItemId Id="{ident}"/><m:Attachments>{inner}</m:Attachments></m:CreateAttachment>'
     )
     idents = [node.get("Id") for node in answer.iter(f"{T}AttachmentId")]
-    request = f'<m:DeleteAttachment><m:AttachmentIds><t:AttachmentId Id="{idents[1]}"/></m:AttachmentIds></m:DeleteAttachment>'
+    gone = f'<t:AttachmentId Id="{idents[1]}"/>'
+    request = f"<m:DeleteAttachment><m:AttachmentIds>{gone}</m:AttachmentIds></m:DeleteAttachment>"
     removed = exchange.post(request)
     assert next(removed.iter(f"{M}RootItemId")).get("RootItemChangeKey") == exchange.change_key(ident)
     item = exchange.get(ident, "item:Attachments")

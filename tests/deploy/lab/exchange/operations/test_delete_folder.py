@@ -1,10 +1,10 @@
 from typing import Any
 
+import pytest
+
 T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
 MIME = b"From: jane@example.org\r\nTo: a@example.com\r\nSubject: x\r\nMessage-ID: <1@example.org>\r\n\r\nbody\r\n"
-
-import pytest
 
 
 def create(exchange: Any, name: str = "f", parent: str = '<t:DistinguishedFolderId Id="inbox"/>') -> str:
@@ -49,7 +49,7 @@ def test_distinguished_folders_are_never_deleted(exchange: Any) -> None:
 
 
 @pytest.mark.parametrize(("strict", "code"), [(True, "ErrorCannotDeleteObject"), (False, "NoError")])
-def test_content_holds_a_folder_by_switch(build: Any, strict: bool, code: str) -> None:
+def test_content_holds_a_folder_by_switch(build: Any, *, strict: bool, code: str) -> None:
     exchange = build(delete_folder_requires_empty=strict)
     folder = create(exchange)
     exchange.message(MIME, folder)

@@ -1,10 +1,10 @@
 from typing import Any
 
+import pytest
+
 T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
 MIME = b"From: jane@example.org\r\nTo: a@example.com\r\nSubject: x\r\nMessage-ID: <1@example.org>\r\n\r\nbody\r\n"
-
-import pytest
 
 
 def delete(ident: str, kind: str) -> str:

@@ -1,14 +1,14 @@
 from typing import Any
 
+import pytest
+
 T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
 MIME = b"From: jane@example.org\r\nTo: a@example.com\r\nSubject: x\r\nMessage-ID: <1@example.org>\r\n\r\nbody\r\n"
 
-import pytest
-
 
 @pytest.mark.parametrize("below", [True, False])
-def test_emptying_takes_the_folders_below_only_where_asked(exchange: Any, below: bool) -> None:
+def test_emptying_takes_the_folders_below_only_where_asked(exchange: Any, *, below: bool) -> None:
     answer = exchange.post(
         '<m:CreateFolder><m:ParentFolderId><t:DistinguishedFolderId Id="inbox"/></m:ParentFolderId>'
         "<m:Folders><t:Folder><t:DisplayName>f</t:DisplayName></t:Folder></m:Folders></m:CreateFolder>"

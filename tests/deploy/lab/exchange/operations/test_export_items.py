@@ -1,10 +1,9 @@
+import base64
 from typing import Any
 
 T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
 MIME = b"From: jane@example.org\r\nTo: a@example.com\r\nSubject: x\r\nMessage-ID: <1@example.org>\r\n\r\nbody\r\n"
-
-import base64
 
 
 def export(exchange: Any, ident: str) -> bytes:

@@ -8,7 +8,8 @@ MIME = b"From: jane@example.org\r\nTo: a@example.com\r\nSubject: x\r\nMessage-ID
 def find(traversal: str = "Deep", restriction: str = "", view: str = "", root: str = "root") -> str:
     held = f"<m:Restriction>{restriction}</m:Restriction>" if restriction else ""
     return (
-        f'<m:FindFolder Traversal="{traversal}"><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape>{view}{held}'
+        f'<m:FindFolder Traversal="{traversal}"><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape>'
+        f"{view}{held}"
         f'<m:ParentFolderIds><t:DistinguishedFolderId Id="{root}"/></m:ParentFolderIds></m:FindFolder>'
     )
 

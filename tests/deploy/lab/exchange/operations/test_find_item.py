@@ -1,10 +1,11 @@
 from typing import Any
 
+import pytest
+
 T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
 MIME = b"From: jane@example.org\r\nTo: a@example.com\r\nSubject: x\r\nMessage-ID: <1@example.org>\r\n\r\nbody\r\n"
 
-import pytest
 
 STAMP = (
     '<t:ExtendedFieldURI PropertySetId="c0ffee00-1111-2222-3333-444455556666" PropertyName="s" PropertyType="String"/>'
@@ -40,26 +41,43 @@ def filled(exchange: Any) -> Any:
     return exchange
 
 
+def compare(kind: str, path: str, value: str) -> str:
+    held = f'<t:FieldURI FieldURI="{path}"/>' if ":" in path and not path.startswith("<") else path
+    return f"<t:{kind}>{held}{constant(value)}</t:{kind}>"
+
+
+def contains(value: str, mode: str, comparison: str) -> str:
+    attributes = f'ContainmentMode="{mode}" ContainmentComparison="{comparison}"'
+    return f'<t:Contains {attributes}>{SUBJECT}<t:Constant Value="{value}"/></t:Contains>'
+
+
+FIRST, SECOND = compare("IsEqualTo", STAMP, "ab1"), compare("IsEqualTo", STAMP, "ab2")
+FLAGS = '<t:ExtendedFieldURI PropertyTag="0x0E07" PropertyType="Integer"/>'
+
+
 @pytest.mark.parametrize(
     ("restriction", "expected"),
     [
-        (f"<t:IsEqualTo>{SUBJECT}{constant('item 3')}</t:IsEqualTo>", [3]),
-        (f"<t:IsEqualTo>{STAMP}{constant('ab1')}</t:IsEqualTo>", [1]),
-        (f"<t:Or><t:IsEqualTo>{STAMP}{constant('ab1')}</t:IsEqualTo><t:IsEqualTo>{STAMP}{constant('ab2')}</t:IsEqualTo></t:Or>", [1, 2]),
-        (f"<t:And><t:IsEqualTo>{STAMP}{constant('ab1')}</t:IsEqualTo><t:IsEqualTo>{SUBJECT}{constant('Item 2')}</t:IsEqualTo></t:And>", []),
+        (compare("IsEqualTo", "item:Subject", "item 3"), [3]),
+        (FIRST, [1]),
+        (f"<t:Or>{FIRST}{SECOND}</t:Or>", [1, 2]),
+        (f"<t:And>{FIRST}{compare('IsEqualTo', 'item:Subject', 'Item 2')}</t:And>", []),
+        (f"<t:And>{FIRST}{compare('IsEqualTo', 'item:Subject', 'Item 1')}</t:And>", [1]),
+        (f"<t:Or>{FIRST}{compare('IsEqualTo', 'item:Subject', 'Item 4')}</t:Or>", [1, 4]),
         (f"<t:Not><t:Exists>{STAMP}</t:Exists></t:Not>", [3, 4]),
-        (f"<t:IsNotEqualTo>{SUBJECT}{constant('Item 3')}</t:IsNotEqualTo>", [0, 1, 2, 4]),
-        (f"<t:IsGreaterThan>{SUBJECT}{constant('Item 2')}</t:IsGreaterThan>", [3, 4]),
-        (f"<t:IsLessThanOrEqualTo>{SUBJECT}{constant('Item 1')}</t:IsLessThanOrEqualTo>", [0, 1]),
-        (f'<t:IsGreaterThanOrEqualTo><t:FieldURI FieldURI="item:Size"/>{constant("3000")}</t:IsGreaterThanOrEqualTo>', [3, 4]),
-        (f'<t:IsEqualTo><t:FieldURI FieldURI="message:IsRead"/>{constant("true")}</t:IsEqualTo>', [1, 3]),
-        (f'<t:IsEqualTo><t:FieldURI FieldURI="message:InternetMessageId"/>{constant("&lt;2@example.org&gt;")}</t:IsEqualTo>', [2]),
-        (f'<t:IsLessThan><t:FieldURI FieldURI="item:DateTimeReceived"/>{constant("2000-01-01T00:00:00Z")}</t:IsLessThan>', []),
-        ('<t:Contains ContainmentMode="Substring" ContainmentComparison="IgnoreCase">' + SUBJECT + '<t:Constant Value="ITEM 4"/></t:Contains>', [4]),
-        ('<t:Contains ContainmentMode="Prefixed" ContainmentComparison="Exact">' + SUBJECT + '<t:Constant Value="item"/></t:Contains>', []),
-        ('<t:Excludes><t:ExtendedFieldURI PropertyTag="0x0E07" PropertyType="Integer"/><t:Bitmask Value="1"/></t:Excludes>', [0, 2, 4]),
+        (compare("IsNotEqualTo", "item:Subject", "Item 3"), [0, 1, 2, 4]),
+        (compare("IsGreaterThan", "item:Subject", "Item 2"), [3, 4]),
+        (compare("IsLessThanOrEqualTo", "item:Subject", "Item 1"), [0, 1]),
+        (compare("IsGreaterThanOrEqualTo", "item:Size", "3000"), [3, 4]),
+        (compare("IsEqualTo", "message:IsRead", "true"), [1, 3]),
+        (compare("IsEqualTo", "message:InternetMessageId", "&lt;2@example.org&gt;"), [2]),
+        (compare("IsLessThan", "item:DateTimeReceived", "2000-01-01T00:00:00Z"), []),
+        (contains("ITEM 4", "Substring", "IgnoreCase"), [4]),
+        (contains("item", "Prefixed", "Exact"), []),
+        (contains("Item 0", "FullString", "Exact"), [0]),
+        (f'<t:Excludes>{FLAGS}<t:Bitmask Value="1"/></t:Excludes>', [0, 2, 4]),
     ],
-)  # fmt: skip
+)
 def test_each_condition_selects_what_it_says(filled: Any, restriction: str, expected: list[int]) -> None:
     assert sorted(subjects(filled, restriction)) == [f"Item {number}" for number in expected]
 
@@ -71,7 +89,7 @@ def test_results_are_ordered_as_asked(filled: Any) -> None:
 
 
 @pytest.mark.parametrize("restricted", [True, False])
-def test_pages_cover_everything_once_and_say_where_they_end(filled: Any, restricted: bool) -> None:
+def test_pages_cover_everything_once_and_say_where_they_end(filled: Any, *, restricted: bool) -> None:
     restriction = f"<t:Exists>{SUBJECT}</t:Exists>" if restricted else ""
     found, offset, last = [], 0, "false"
     while last == "false":

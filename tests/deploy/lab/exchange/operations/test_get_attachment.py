@@ -1,12 +1,11 @@
+import base64
 from typing import Any
+
+import pytest
 
 T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
 MIME = b"From: jane@example.org\r\nTo: a@example.com\r\nSubject: x\r\nMessage-ID: <1@example.org>\r\n\r\nbody\r\n"
-
-import base64
-
-import pytest
 
 
 def attach(exchange: Any, ident: str, inner: str) -> str:
@@ -16,7 +15,7 @@ def attach(exchange: Any, ident: str, inner: str) -> str:
     return str(next(answer.iter(f"{T}AttachmentId")).get("Id"))
 
 
-def get(ident: str, mime: bool = False) -> str:
+def get(ident: str, *, mime: bool = False) -> str:
     shape = "<m:AttachmentShape><t:IncludeMimeContent>true</t:IncludeMimeContent></m:AttachmentShape>" if mime else ""
     return (
         f'<m:GetAttachment>{shape}<m:AttachmentIds><t:AttachmentId Id="{ident}"/></m:AttachmentIds></m:GetAttachment>'

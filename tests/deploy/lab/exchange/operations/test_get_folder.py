@@ -1,10 +1,11 @@
 from typing import Any
 
+import pytest
+
 T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
 MIME = b"From: jane@example.org\r\nTo: a@example.com\r\nSubject: x\r\nMessage-ID: <1@example.org>\r\n\r\nbody\r\n"
 
-import pytest
 
 PROBE = "".join(
     f'<t:ExtendedFieldURI PropertyTag="{tag}" PropertyType="{kind}"/>'
@@ -56,7 +57,7 @@ def test_the_probes_of_an_untouched_folder_stay(exchange: Any) -> None:
 
 
 @pytest.mark.parametrize(("version", "shown"), [("2010_SP1", False), ("2013", True), ("2019", True)])
-def test_the_distinguished_id_is_answered_from_2013_on(build: Any, version: str, shown: bool) -> None:
+def test_the_distinguished_id_is_answered_from_2013_on(build: Any, version: str, *, shown: bool) -> None:
     exchange = build(version)
     answer = exchange.post(get(["inbox"], "AllProperties"))
     assert (exchange.text(answer, "DistinguishedFolderId") == "inbox") is shown

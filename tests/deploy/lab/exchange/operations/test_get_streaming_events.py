@@ -1,15 +1,14 @@
-from typing import Any
-
-T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
-M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
-MIME = b"From: jane@example.org\r\nTo: a@example.com\r\nSubject: x\r\nMessage-ID: <1@example.org>\r\n\r\nbody\r\n"
-
 import base64
 import http.client
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from lxml import etree
+
+T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
+M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
+MIME = b"From: jane@example.org\r\nTo: a@example.com\r\nSubject: x\r\nMessage-ID: <1@example.org>\r\n\r\nbody\r\n"
 
 
 def subscribe(exchange: Any) -> str:
@@ -81,7 +80,7 @@ def test_a_document_carries_at_most_fifty_events(exchange: Any) -> None:
     next(stream)
     inner = "<t:Message><t:Subject>x</t:Subject></t:Message>" * 60
     exchange.post(exchange.create_request(inner))
-    counts = []
+    counts: list[int] = []
     while sum(counts) < 120:
         document = next(stream)
         counts.append(sum(1 for node in document.iter() if str(node.tag).endswith(("CreatedEvent", "ModifiedEvent"))))

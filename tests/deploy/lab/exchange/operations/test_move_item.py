@@ -1,10 +1,10 @@
 from typing import Any
 
+import pytest
+
 T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
 MIME = b"From: jane@example.org\r\nTo: a@example.com\r\nSubject: x\r\nMessage-ID: <1@example.org>\r\n\r\nbody\r\n"
-
-import pytest
 
 
 def move(idents: list[str], target: str, extra: str = "") -> str:
@@ -19,7 +19,7 @@ KEY = '<t:ExtendedFieldURI PropertyTag="0x300B" PropertyType="Binary"/>'
 
 
 @pytest.mark.parametrize("atomic", [True, False])
-def test_a_moved_item_has_a_new_id_the_old_search_key_and_lives_in_one_place(build: Any, atomic: bool) -> None:
+def test_a_moved_item_has_a_new_id_the_old_search_key_and_lives_in_one_place(build: Any, *, atomic: bool) -> None:
     exchange = build(move_atomic=atomic)
     ident = exchange.message(MIME)
     key = exchange.text(exchange.get(ident, extended=KEY), "Value")
@@ -46,7 +46,7 @@ def test_moving_again_by_the_dead_id_moves_nothing(exchange: Any) -> None:
 
 
 @pytest.mark.parametrize("keeps", [True, False])
-def test_a_move_keeps_the_modified_time_by_switch(build: Any, keeps: bool) -> None:
+def test_a_move_keeps_the_modified_time_by_switch(build: Any, *, keeps: bool) -> None:
     exchange = build(move_keeps_modified_time=keeps)
     ident = exchange.message(MIME)
     item = exchange.server.items.find(exchange.server.identity.item_reference(ident).number)

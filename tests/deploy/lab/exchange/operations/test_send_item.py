@@ -12,7 +12,8 @@ def test_a_sent_draft_becomes_a_new_item_and_reaches_its_recipient(exchange: Any
     )
     draft = exchange.create(inner, "drafts")
     answer = exchange.post(
-        f'<m:SendItem SaveItemToFolder="true"><m:ItemIds><t:ItemId Id="{draft}" ChangeKey="{exchange.change_key(draft)}"/>'
+        '<m:SendItem SaveItemToFolder="true"><m:ItemIds>'
+        f'<t:ItemId Id="{draft}" ChangeKey="{exchange.change_key(draft)}"/>'
         "</m:ItemIds></m:SendItem>"
     )
     assert exchange.text(answer, "ResponseCode") == "NoError"

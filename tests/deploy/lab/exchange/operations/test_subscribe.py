@@ -1,13 +1,13 @@
 from typing import Any
 
+import pytest
+
 T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
 MIME = b"From: jane@example.org\r\nTo: a@example.com\r\nSubject: x\r\nMessage-ID: <1@example.org>\r\n\r\nbody\r\n"
 
-import pytest
 
-
-def subscribe(inner: str, kind: str = "Streaming", everything: bool = True) -> str:
+def subscribe(inner: str, kind: str = "Streaming", *, everything: bool = True) -> str:
     flag = ' SubscribeToAllFolders="true"' if everything else ""
     return f"<m:Subscribe><m:{kind}SubscriptionRequest{flag}>{inner}</m:{kind}SubscriptionRequest></m:Subscribe>"
 

@@ -41,7 +41,10 @@ def test_renames_moves_and_deletions_are_changes_and_counts_are_not(exchange: An
     state = sync(exchange)[1]
     exchange.message(MIME)
     assert sync(exchange, state)[0] == []
-    update = '<t:SetFolderField><t:FieldURI FieldURI="folder:DisplayName"/><t:Folder><t:DisplayName>z</t:DisplayName></t:Folder></t:SetFolderField>'
+    update = (
+        '<t:SetFolderField><t:FieldURI FieldURI="folder:DisplayName"/><t:Folder><t:DisplayName>z</t:DisplayName>'
+        "</t:Folder></t:SetFolderField>"
+    )
     exchange.post(
         f'<m:UpdateFolder><m:FolderChanges><t:FolderChange><t:FolderId Id="{renamed}"/><t:Updates>{update}</t:Updates>'
         "</t:FolderChange></m:FolderChanges></m:UpdateFolder>"
@@ -51,7 +54,8 @@ def test_renames_moves_and_deletions_are_changes_and_counts_are_not(exchange: An
         f'<m:FolderIds><t:FolderId Id="{moved}"/></m:FolderIds></m:MoveFolder>'
     )
     exchange.post(
-        f'<m:DeleteFolder DeleteType="HardDelete"><m:FolderIds><t:FolderId Id="{deleted}"/></m:FolderIds></m:DeleteFolder>'
+        '<m:DeleteFolder DeleteType="HardDelete"><m:FolderIds>'
+        f'<t:FolderId Id="{deleted}"/></m:FolderIds></m:DeleteFolder>'
     )
     assert sorted(sync(exchange, state)[0]) == sorted([("Update", renamed), ("Delete", moved), ("Delete", deleted)])
 

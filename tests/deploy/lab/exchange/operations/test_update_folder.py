@@ -28,7 +28,8 @@ def test_a_name_that_exists_beside_it_is_refused(exchange: Any) -> None:
 
 def test_extended_properties_of_folders_are_kept(exchange: Any) -> None:
     uri = '<t:ExtendedFieldURI PropertyTag="0x3010" PropertyType="String"/>'
-    change = f"<t:SetFolderField>{uri}<t:Folder><t:ExtendedProperty>{uri}<t:Value>v</t:Value></t:ExtendedProperty></t:Folder></t:SetFolderField>"
+    held = f"<t:ExtendedProperty>{uri}<t:Value>v</t:Value></t:ExtendedProperty>"
+    change = f"<t:SetFolderField>{uri}<t:Folder>{held}</t:Folder></t:SetFolderField>"
     exchange.post(
         '<m:UpdateFolder><m:FolderChanges><t:FolderChange><t:DistinguishedFolderId Id="inbox"/>'
         f"<t:Updates>{change}</t:Updates></t:FolderChange></m:FolderChanges></m:UpdateFolder>"

@@ -1,10 +1,12 @@
+import base64
 from typing import Any
+
+import pytest
 
 T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
 MIME = b"From: jane@example.org\r\nTo: a@example.com\r\nSubject: x\r\nMessage-ID: <1@example.org>\r\n\r\nbody\r\n"
 
-import pytest
 
 READ = (
     '<t:SetItemField><t:FieldURI FieldURI="message:IsRead"/><t:Message><t:IsRead>{}</t:IsRead></t:Message>'
@@ -19,7 +21,8 @@ SUBJECT = (
 def update(ident: str, key: str, changes: str, resolution: str = "NeverOverwrite", suppress: str = "true") -> str:
     held = f' ChangeKey="{key}"' if key else ""
     return (
-        f'<m:UpdateItem ConflictResolution="{resolution}" MessageDisposition="SaveOnly" SuppressReadReceipts="{suppress}">'
+        f'<m:UpdateItem ConflictResolution="{resolution}" MessageDisposition="SaveOnly"'
+        f' SuppressReadReceipts="{suppress}">'
         f'<m:ItemChanges><t:ItemChange><t:ItemId Id="{ident}"{held}/><t:Updates>{changes}</t:Updates></t:ItemChange>'
         "</m:ItemChanges></m:UpdateItem>"
     )
@@ -44,7 +47,7 @@ def test_a_server_that_does_not_enforce_change_keys_takes_a_stale_one(build: Any
 
 
 @pytest.mark.parametrize("changes", [True, False])
-def test_the_read_flag_alone_gives_a_new_change_key_by_switch(build: Any, changes: bool) -> None:
+def test_the_read_flag_alone_gives_a_new_change_key_by_switch(build: Any, *, changes: bool) -> None:
     exchange = build(read_flag_changes_change_key=changes)
     ident = exchange.message(MIME)
     old = exchange.change_key(ident)
@@ -138,8 +141,6 @@ def test_entries_of_a_contact_are_set_and_deleted_one_by_one(exchange: Any) -> N
 
 
 def test_the_mime_of_a_message_can_be_replaced(exchange: Any) -> None:
-    import base64
-
     ident = exchange.message(MIME)
     mime = base64.b64encode(b"Subject: other\r\n\r\nnew").decode()
     change = (

@@ -1,12 +1,12 @@
+import base64
 from typing import Any
+
+import pytest
 
 T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
 MIME = b"From: jane@example.org\r\nTo: a@example.com\r\nSubject: x\r\nMessage-ID: <1@example.org>\r\n\r\nbody\r\n"
 
-import base64
-
-import pytest
 
 STAMP = (
     '<t:ExtendedFieldURI PropertySetId="c0ffee00-1111-2222-3333-444455556666" PropertyName="s" PropertyType="String"/>'
@@ -76,7 +76,7 @@ def test_a_truncated_stream_is_refused(exchange: Any) -> None:
 
 
 @pytest.mark.parametrize("keeps", [True, False])
-def test_an_upload_keeps_the_search_key_by_switch(build: Any, keeps: bool) -> None:
+def test_an_upload_keeps_the_search_key_by_switch(build: Any, *, keeps: bool) -> None:
     exchange = build(upload_keeps_search_key=keeps)
     ident = exchange.message(MIME)
     new = uploaded(exchange, upload(exchange, exported(exchange, ident)))
@@ -85,7 +85,7 @@ def test_an_upload_keeps_the_search_key_by_switch(build: Any, keeps: bool) -> No
 
 
 @pytest.mark.parametrize("keeps", [True, False])
-def test_named_properties_travel_in_streams_by_switch(build: Any, keeps: bool) -> None:
+def test_named_properties_travel_in_streams_by_switch(build: Any, *, keeps: bool) -> None:
     exchange = build(export_keeps_named_properties=keeps)
     ident = exchange.message(MIME, extra=stamped("abc"))
     new = uploaded(exchange, upload(exchange, exported(exchange, ident)))
@@ -93,7 +93,7 @@ def test_named_properties_travel_in_streams_by_switch(build: Any, keeps: bool) -
 
 
 @pytest.mark.parametrize("keeps", [True, False])
-def test_an_update_replaces_the_item_and_its_named_properties_by_switch(build: Any, keeps: bool) -> None:
+def test_an_update_replaces_the_item_and_its_named_properties_by_switch(build: Any, *, keeps: bool) -> None:
     exchange = build(upload_update_keeps_named_properties=keeps)
     data = exported(exchange, exchange.message(MIME.replace(b"Subject: x", b"Subject: other")))
     held = exchange.message(MIME, "junkemail", stamped("mine"))
