@@ -119,7 +119,7 @@ def feed_service(settings: Settings, mailboxes: Registry) -> Service:
     )
 
     def work(owned: Owned) -> None:
-        spool = Spool(spool_root / f"{topics.feed_group}-{owned.number}")
+        spool = Spool(spool_root)
         orders_topic = topics.orders(topics.source)
         with (
             closing(Session(server, back_off, session_metrics)) as session,

@@ -1,13 +1,16 @@
 """The local copy of a partition's state topics in SQLite: a cache that may vanish at any time.
 
 Written only after a transaction is committed, together with the offset it leads to. One that is ahead of the
-topic, belongs to another topic of the same name, or is older than the tombstones' life is thrown away.
+topic, belongs to another topic of the same name, or is older than the tombstones' life is thrown away. One owner
+uses a file at a time: while somebody else holds it (a stopped process that may wake up), state is kept in memory.
 """
 
+import fcntl
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS state (topic TEXT, key TEXT, value BLOB, PRIMARY KEY (topic, key)) WITHOUT ROWID;
@@ -28,8 +31,8 @@ class StateCache:
     """One partition's state, for one thread."""
 
     def __init__(self, path: Path | None) -> None:
-        if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(path) if path else None
+        path = path if self._lock else None
         self._database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
         try:
             self._open()
@@ -89,5 +92,19 @@ class StateCache:
         ).fetchall()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and let others have it."""
         self._database.close()
+        if self._lock:
+            self._lock.close()
+
+
+def _lock(path: Path) -> IO[bytes] | None:
+    """Take the file for this owner alone, or return None if another one has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_suffix(".lock").open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return None
+    return lock
