@@ -120,6 +120,8 @@ def _compile(node: etree._Element, reader: PathReader, depth: int) -> tuple[Test
     if kind in {"And", "Or", "Not"}:
         parts = [_compile(child, reader, depth + 1) for child in node if isinstance(child.tag, str)]
         return _combined(kind, parts)
+    if len(node) == 0:
+        raise EwsError("ErrorInvalidRestriction", f"The condition '{kind}' names no property.")
     if kind in _COMPARISONS:
         return _comparison(kind, node, reader)
     path = node[0]

@@ -14,10 +14,30 @@ from deploy.lab.exchange.content import Content, Part
 from deploy.lab.exchange.mime import parse_mime
 from deploy.lab.exchange.rendering import render
 
-ALTERNATIVE = (
-    b'Content-Type: multipart/mixed; boundary="m"\r\n\r\n--m\r\nContent-Type: multipart/alternative; boundary="a"\r\n\r\n'
-    b"--a\r\nContent-Type: text/plain\r\n\r\nplain\r\n--a\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>h\xc3\xa9</p>\r\n"
-    b'--a--\r\n--m\r\nContent-Type: application/pdf; name="f.pdf"\r\nContent-Transfer-Encoding: base64\r\n\r\nAAEC\r\n--m--\r\n'
+ALTERNATIVE = b"\r\n".join(
+    [
+        b'Content-Type: multipart/mixed; boundary="m"',
+        b"",
+        b"--m",
+        b'Content-Type: multipart/alternative; boundary="a"',
+        b"",
+        b"--a",
+        b"Content-Type: text/plain",
+        b"",
+        b"plain",
+        b"--a",
+        b"Content-Type: text/html; charset=utf-8",
+        b"",
+        b"<p>h\xc3\xa9</p>",
+        b"--a--",
+        b"--m",
+        b'Content-Type: application/pdf; name="f.pdf"',
+        b"Content-Transfer-Encoding: base64",
+        b"",
+        b"AAEC",
+        b"--m--",
+        b"",
+    ]
 )
 
 
@@ -49,7 +69,9 @@ def test_attachments_are_described_with_name_type_and_size() -> None:
 
 
 def test_a_message_that_is_an_attachment_alone_has_one() -> None:
-    content = parse_mime(b'Content-Type: application/pdf; name="f"\r\nContent-Transfer-Encoding: base64\r\n\r\nAAEC\r\n')
+    content = parse_mime(
+        b'Content-Type: application/pdf; name="f"\r\nContent-Transfer-Encoding: base64\r\n\r\nAAEC\r\n'
+    )
     assert [decoded(part) for part in attachments_of(content)] == [b"\x00\x01\x02"]
     assert body_branch(content) is None
 

@@ -33,7 +33,7 @@ def test_a_clean_stop_ends_with_code_0_and_keeps_port_and_data(tmp_path: Path) -
 
 
 def test_everything_acknowledged_outlives_a_kill(tmp_path: Path) -> None:
-    chance = random.Random(20261122)  # noqa: S311 - a repeatable moment, no secret
+    chance = random.Random(20261122)
     server = ExchangeProcess(tmp_path / "data", mailboxes=["a@example.com"], switches={"upload_keeps_search_key": "on"})
     with server:
         acknowledged: list[str] = []

@@ -28,7 +28,11 @@ def test_one_property_has_one_key_however_it_is_written() -> None:
     guid = "00020329-0000-0000-C000-000000000046"
     named = {
         path(f'{place} PropertyName="Keywords" PropertyType="StringArray"')
-        for place in (f'PropertySetId="{guid}"', f'PropertySetId="{guid.lower()}"', 'DistinguishedPropertySetId="PublicStrings"')
+        for place in (
+            f'PropertySetId="{guid}"',
+            f'PropertySetId="{guid.lower()}"',
+            'DistinguishedPropertySetId="PublicStrings"',
+        )
     }
     assert named == {CATEGORIES_KEY}
     assert path('DistinguishedPropertySetId="Common" PropertyId="0x8503" PropertyType="Boolean"') == path(
@@ -72,7 +76,9 @@ def test_values_have_one_form(kind: str, text: str, expected: str) -> None:
     assert canonical(kind, text) == expected
 
 
-@pytest.mark.parametrize(("kind", "text"), [("Binary", "?"), ("Boolean", "maybe"), ("Integer", "x"), ("SystemTime", "now")])
+@pytest.mark.parametrize(
+    ("kind", "text"), [("Binary", "?"), ("Boolean", "maybe"), ("Integer", "x"), ("SystemTime", "now")]
+)
 def test_values_of_another_type_are_refused(kind: str, text: str) -> None:
     with pytest.raises(EwsError, match="ErrorInvalidExtendedPropertyValue"):
         canonical(kind, text)

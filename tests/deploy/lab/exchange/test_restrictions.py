@@ -16,7 +16,9 @@ def equal(path: str, value: str) -> str:
     return f'<IsEqualTo>{path}<FieldURIOrConstant><Constant Value="{value}"/></FieldURIOrConstant></IsEqualTo>'
 
 
-NAMED = '<ExtendedFieldURI PropertySetId="c0ffee00-1111-2222-3333-444455556666" PropertyName="n" PropertyType="String"/>'
+NAMED = (
+    '<ExtendedFieldURI PropertySetId="c0ffee00-1111-2222-3333-444455556666" PropertyName="n" PropertyType="String"/>'
+)
 KEY = "{c0ffee00-1111-2222-3333-444455556666}/name:n:String"
 SUBJECT = '<FieldURI FieldURI="item:Subject"/>'
 
@@ -27,7 +29,9 @@ def item(**extended: str) -> Item:
 
 def test_an_equality_on_an_indexed_property_gives_its_keyword() -> None:
     assert compile_(equal(NAMED, "AbC")).keywords == [f"{KEY}:abc"]
-    assert compile_(equal('<ExtendedFieldURI PropertyTag="0x300B" PropertyType="Binary"/>', "AAEC")).keywords == ["k:000102"]
+    assert compile_(equal('<ExtendedFieldURI PropertyTag="0x300B" PropertyType="Binary"/>', "AAEC")).keywords == [
+        "k:000102"
+    ]
     assert compile_(equal(SUBJECT, "x")).keywords is None
 
 

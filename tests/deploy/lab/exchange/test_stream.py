@@ -12,7 +12,12 @@ ITEM = Item(
 
 def test_a_stream_holds_the_whole_item() -> None:
     found = read_stream(write_stream(ITEM, b"content", (14, 1), named_properties=True), (15, 2))
-    assert (found.item_class, found.is_read, found.fields, found.extended) == ("IPM.Note", 1, ITEM.fields, ITEM.extended)
+    assert (found.item_class, found.is_read, found.fields, found.extended) == (
+        "IPM.Note",
+        1,
+        ITEM.fields,
+        ITEM.extended,
+    )
     assert (found.search_key, found.content, found.modified) == (ITEM.search_key, b"content", ITEM.modified)
 
 

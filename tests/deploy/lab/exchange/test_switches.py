@@ -1,6 +1,6 @@
 import pytest
 
-from deploy.lab.exchange.switches import Switches, SwitchError
+from deploy.lab.exchange.switches import SwitchError, Switches
 
 
 @pytest.mark.parametrize(("value", "expected"), [("on", True), ("Off", False), (True, True), ("0", False), (1, True)])
@@ -19,7 +19,13 @@ def test_limits_are_numbers() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("nonsense", 1), ("move_atomic", "perhaps"), ("find_count_limit", "many"), ("find_count_limit", -1), ("find_count_limit", "inf")],
+    [
+        ("nonsense", 1),
+        ("move_atomic", "perhaps"),
+        ("find_count_limit", "many"),
+        ("find_count_limit", -1),
+        ("find_count_limit", "inf"),
+    ],
 )
 def test_what_cannot_be_is_refused(name: str, value: object) -> None:
     with pytest.raises(SwitchError, match=name):
