@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from producers import round as decisions
 from producers.contents import ContentReader, Fetched
+from producers.fingerprint import REST_SECONDS
 from producers.index import MailboxIndex
 from producers.source import CursorLostError, Described, Failed, ItemPage, Source
 from producers.spool import SpooledBody
@@ -26,6 +27,7 @@ PART_DRAFTS_MAX = 2_000
 DESCRIBE_ITEMS_MAX = 128
 PASSES_MAX = 4
 CANDIDATES_MAX = 8
+LEARN_AFTER_MS = 1000 * (REST_SECONDS + 1)
 SEED_REASON = "seed"
 
 
@@ -67,6 +69,7 @@ class Capture:
         self._read_ticks: dict[str, int] = {}
         self._pending_since: dict[str, int] = {}
         self._listed: dict[str, set[str]] = {}
+        self._restless = {e.item: clock() for e in index.entries.values() if _is_restless(e)}
         self._part = Part()
 
     def parts(self, dirt: Dirt) -> Iterator[Part]:
@@ -92,6 +95,7 @@ class Capture:
                 break
             self._read_hierarchy()
         yield from self._retry_owed()
+        self._learn_rest()
         self._close_round()
         self._close_seed()
         self.index.record = replace(self.index.record, certain_up_to=begun_at)
@@ -254,6 +258,8 @@ class Capture:
             entry, change_key=found.change_key, search_key=found.search_key, fingerprint=found.fingerprint,
             digest=fetched.digest, marks=found.marks, owed=None, pending=False,
         )  # fmt: skip
+        if not known.fingerprint:
+            self._restless[known.item] = self._clock()
         if not fetched.contents:
             self.index.put(known)
             if found.marks != entry.marks:
@@ -282,6 +288,21 @@ class Capture:
         due = [e.item_id for e in entries if e.owed and e.owed.retry_at <= now and not e.pending]
         for start in range(0, len(due), DESCRIBE_ITEMS_MAX):
             yield from self._look("", due[start : start + DESCRIBE_ITEMS_MAX])
+
+    def _learn_rest(self) -> None:
+        """Look again at items read right after a write: only at rest is a fingerprint to be believed."""
+        now = self._clock()
+        due = [i for i, seen_at in self._restless.items() if now - seen_at >= LEARN_AFTER_MS][:DESCRIBE_ITEMS_MAX]
+        entries = [self.index.entries[i] for i in due if i in self.index.entries]
+        for item in due:
+            del self._restless[item]
+        asked = [e for e in entries if _is_restless(e)]
+        if not asked:
+            return
+        for entry, found in zip(asked, self._source.describe(self.address, [e.item_id for e in asked]), strict=True):
+            # one that was written meanwhile is named by Sync: what was fetched is not what is described here
+            if isinstance(found, Described) and found.change_key == entry.change_key and found.fingerprint:
+                self.index.put(replace(entry, fingerprint=found.fingerprint))
 
     # -- ends ----------------------------------------------------------------------------------------------
 
@@ -317,10 +338,12 @@ class Capture:
             self._part.operations.append(SeedEnd(begun=record.seed_begun, items=items))
             self.index.record = replace(record, seed_begun=0)
 
-    def next_owed_at(self) -> int | None:
-        """Return when the next owed item is due (milliseconds), or None."""
+    def next_due_at(self) -> int | None:
+        """Return when the next owed or restless item is to be looked at (milliseconds), or None."""
         owed = (self.index.entries[i].owed for i in self.index.owed)
-        return min((o.retry_at for o in owed if o), default=None)
+        times = [o.retry_at for o in owed if o]
+        times += [seen_at + LEARN_AFTER_MS for seen_at in self._restless.values()]
+        return min(times, default=None)
 
     def _next_tick(self) -> int:
         self._tick += 1
@@ -334,3 +357,8 @@ class Capture:
         """Hand out what was drafted and not handed out yet."""
         part, self._part = self._part, Part()
         return part
+
+
+def _is_restless(entry: IndexEntry) -> bool:
+    """Tell whether an entry's content was read and its fingerprint is still unknown."""
+    return bool(entry.change_key) and not entry.fingerprint and entry.owed is None and not entry.pending

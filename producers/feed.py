@@ -150,7 +150,7 @@ class Feed:
             if dirt := self._doorbell.rung(name):
                 mailbox.turn.ring(set(dirt.folders), hierarchy=dirt.is_hierarchy_dirty)
             is_free = mailbox.parts is None and not mailbox.capture.index.record.paused
-            if is_free and mailbox.turn.is_due(now, mailbox.capture.next_owed_at()):
+            if is_free and mailbox.turn.is_due(now, mailbox.capture.next_due_at()):
                 mailbox.parts = mailbox.capture.parts(mailbox.turn.begin(now, self._settings.poll_interval_seconds))
 
     def _gather(self) -> list[tuple[Capture, Part]]:

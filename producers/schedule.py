@@ -24,11 +24,11 @@ class Turn:
         self.rung_folders |= folder_ids
         self.is_hierarchy_rung |= hierarchy
 
-    def is_due(self, now: int, owed_at: int | None) -> bool:
+    def is_due(self, now: int, due_at: int | None) -> bool:
         """Tell whether a round should begin now."""
         if now < self.not_before:
             return False
-        return self.is_rung or now >= self.next_poll_at or (owed_at is not None and now >= owed_at)
+        return self.is_rung or now >= self.next_poll_at or (due_at is not None and now >= due_at)
 
     def begin(self, now: int, poll_interval_seconds: float) -> Dirt:
         """Return what the round starts from, and set the timer for the next one."""

@@ -49,7 +49,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=die_with_parent(),  # noqa: PLW1509 - the lab starts its children before any thread
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - one prctl call, which takes no lock
             )
 
     def require_running(self) -> None:

@@ -5,7 +5,7 @@ Read `run` from top to bottom: it is the whole story.
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from deploy.lab import report
@@ -13,6 +13,7 @@ from deploy.lab.broker.jars import KAFKA_VERSION
 from deploy.lab.comparison.comparison import compare
 from deploy.lab.comparison.folders import staging_of
 from deploy.lab.display import Display
+from deploy.lab.exchange.process import ExchangeProcess
 from deploy.lab.lag import lags_seconds, percentile
 from deploy.lab.session import UserSession
 from deploy.lab.standing import StalledError, Standing, standing
@@ -28,6 +29,10 @@ GENERATED_ENTRIES = 10
 """Appointments, contacts, tasks and notes a mailbox; none on the portable path, which carries mail only."""
 STALL_SECONDS_MAX = 180.0
 LOOK_INTERVAL_SECONDS = 0.5
+LIVE_LOOK_SECONDS = 1.0
+LIVE_WINDOW_ENTRIES = 200
+TARGET_ENTRIES_A_CHANGE = 4
+"""At most: created and stamped in staging, moved to its place, the replaced one deleted."""
 STAGING_SECONDS_MAX = 20.0
 
 
@@ -40,12 +45,22 @@ class Script:
     mails: Iterable[NewMail] | None = None
 
 
-@dataclass(slots=True)
 class _Journal:
-    """The part of a server's journal that was read so far."""
+    """A server's journal of item writes, as far as it was read."""
 
-    entries: list[dict[str, Any]] = field(default_factory=list)
-    position: int = 0
+    def __init__(self, server: ExchangeProcess) -> None:
+        self._server = server
+        self.entries: list[dict[str, Any]] = []
+        self.position = 0
+        self.moved = 0
+
+    def read(self) -> None:
+        """Read what is new; `moved` counts the items that were moved to their place."""
+        fresh = self._server.history(self.position)
+        if fresh:
+            self.entries += fresh
+            self.position = fresh[-1]["seq"]
+            self.moved += sum(entry["kind"] == "move" for entry in fresh)
 
 
 class Demonstration:
@@ -58,7 +73,8 @@ class Demonstration:
         self._generator = Generator(script.seed, tuple(source for source, _ in world.mailboxes))
         self._source = UserSession(world.source_address)
         self._target = UserSession(world.target_address)
-        self._target_journal = _Journal()
+        self._source_journal = _Journal(world.source)
+        self._target_journal = _Journal(world.target)
 
     def run(self) -> report.RunResult:
         """Run it all; raises SessionError, ChildError, StalledError, ExchangeProcessError, MailPathError."""
@@ -127,23 +143,39 @@ class Demonstration:
 
     def _live(self) -> tuple[int, list[float]]:
         """Play and wait for the last change; return how many changes there were, and their lags in seconds."""
-        before = self._last_position()
-        first_arrival = len(self._target_journal.entries)
+        self._source_journal.read()
+        first = len(self._source_journal.entries), len(self._target_journal.entries)
+        staging = self._staging_folders()
         sources = [source for source, _ in self._world.mailboxes]
-        with self._display.phase("Live activity") as phase:
-            pace = Pace(seconds=self._script.seconds)
-            done = play(self._source, sources, self._generator, pace, lambda n: phase.report(n, "changes"))
+        with self._display.phase("Live activity", unit="changes") as phase:
+            began = said_at = time.monotonic()
+
+            def show(count: int) -> None:
+                nonlocal said_at
+                now = time.monotonic()
+                if now - said_at >= LIVE_LOOK_SECONDS:
+                    said_at = now
+                    lag = percentile(self._lags(*first, staging, newest=LIVE_WINDOW_ENTRIES), 0.5)
+                    phase.report(count, f"{count / (now - began):.0f}/s, lag {lag:.1f} s")
+
+            done = play(self._source, sources, self._generator, Pace(seconds=self._script.seconds), show)
+            phase.report(done.total())
         stopped = time.time()
-        with self._display.phase("Waiting for the last change") as phase:
+        mailboxes = len(self._world.mailboxes)
+        with self._display.phase("Waiting for the last change", mailboxes, unit="mailboxes level") as phase:
             self._await_level(stopped, phase.report)
-        lags = lags_seconds(
-            self._world.source.history(before),
-            self._target_journal.entries[first_arrival:],
-            dict(self._world.mailboxes),
-            self._staging_folders(),
-        )
-        self._display.say(f"  lag of {len(lags)} changes: half within {percentile(lags, 0.5):.1f} s")
-        return done.total(), lags
+        return done.total(), self._lags(*first, staging)
+
+    def _lags(
+        self, first_source: int, first_target: int, staging: frozenset[str], newest: int | None = None
+    ) -> list[float]:
+        """Return the lags since these places in the journals, of the newest entries only where a number is given."""
+        self._source_journal.read()
+        self._target_journal.read()
+        source, target = self._source_journal.entries[first_source:], self._target_journal.entries[first_target:]
+        if newest is not None:
+            source, target = source[-newest:], target[-newest * TARGET_ENTRIES_A_CHANGE :]
+        return lags_seconds(source, target, dict(self._world.mailboxes), staging)
 
     # -- waiting -------------------------------------------------------------------------------------------
 
@@ -152,7 +184,8 @@ class Demonstration:
         moved_at, seen = time.monotonic(), (-1, -1)
         while True:
             self._world.require_services()
-            arrived = self._read_target_journal()
+            self._target_journal.read()
+            arrived = self._target_journal.moved
             if (
                 items_total is not None
                 and arrived < items_total
@@ -195,19 +228,6 @@ class Demonstration:
         return frozenset(f.folder_id for _, target in self._world.mailboxes for f in staging_of(self._target, target))
 
     # -- journals and counters -----------------------------------------------------------------------------
-
-    def _read_target_journal(self) -> int:
-        """Read what is new in the target's journal; return how many items were moved to their place so far."""
-        journal = self._target_journal
-        fresh = self._world.target.history(journal.position)
-        if fresh:
-            journal.entries += fresh
-            journal.position = fresh[-1]["seq"]
-        return sum(entry["kind"] == "move" for entry in journal.entries)
-
-    def _last_position(self) -> int:
-        entries = self._world.source.history()
-        return int(entries[-1]["seq"]) if entries else 0
 
     def _forget_calls(self) -> None:
         self._world.source.reset_calls()

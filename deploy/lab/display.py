@@ -13,9 +13,9 @@ LINE_INTERVAL_SECONDS = 5.0
 class Phase:
     """One phase under way; what it reports is shown at once, or now and then as a line."""
 
-    def __init__(self, display: "Display", name: str, total: int | None, progress: Progress | None) -> None:
+    def __init__(self, display: "Display", name: str, total: int | None, unit: str, progress: Progress | None) -> None:
         self._display = display
-        self._name = name
+        self._unit = unit
         self._total = total
         self._progress = progress
         self._task = progress.add_task(name, total=total, detail="") if progress else None
@@ -25,9 +25,10 @@ class Phase:
     def report(self, done: int, detail: str = "") -> None:
         """Show how much is done (of the total, if there is one), with a word about rates or lag."""
         of = f" of {self._total}" if self._total is not None else ""
-        self.detail = ", ".join(part for part in (f"{done}{of}", detail) if part)
+        self.detail = ", ".join(part for part in (f"{done}{of} {self._unit}", detail) if part)
         if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=done, detail=detail)
+            shown = detail if self._total is not None else self.detail
+            self._progress.update(self._task, completed=done, detail=shown)
         elif self._display.monotonic() - self._said_at >= LINE_INTERVAL_SECONDS:
             self._said_at = self._display.monotonic()
             self._display.say(f"  {self.detail}")
@@ -49,7 +50,7 @@ class Display:
             self.console.print(line, highlight=False, markup=False)
 
     @contextmanager
-    def phase(self, name: str, total: int | None = None) -> Iterator[Phase]:
+    def phase(self, name: str, total: int | None = None, *, unit: str = "items") -> Iterator[Phase]:
         """Show a phase while the block runs, and how long it took when it ends well."""
         started = self.monotonic()
         progress = self._bar(total) if self.console.is_terminal and not self._is_quiet else None
@@ -57,7 +58,7 @@ class Display:
             self.say(f"{name} ...")
         else:
             progress.start()
-        phase = Phase(self, name, total, progress)
+        phase = Phase(self, name, total, unit, progress)
         try:
             yield phase
         finally:

@@ -7,14 +7,15 @@ one from another, are left out, and so are those that a later change overtook be
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
+_PLACED = "placed"
 _ARRIVES_AS: Final[Mapping[str, frozenset[str]]] = {
-    "create": frozenset({"create", "move"}),
-    "update": frozenset({"move", "update", "mark"}),
-    "mark": frozenset({"update", "mark"}),
+    "create": frozenset({_PLACED}),
+    "update": frozenset({_PLACED, "update", "mark"}),
+    "mark": frozenset({_PLACED, "update", "mark"}),
     "move": frozenset({"move"}),
     "delete": frozenset({"delete"}),
 }
@@ -29,21 +30,36 @@ def lags_seconds(
     staging_folder_ids: Collection[str],
 ) -> list[float]:
     """Return the lag of every change that can be paired; `mailboxes` maps source to target addresses."""
-    arrivals: defaultdict[tuple[str, str], list[Entry]] = defaultdict(list)
-    for entry in target:
-        if entry["message_id"] and entry["folder_id"] not in staging_folder_ids:
-            arrivals[entry["mailbox"], entry["message_id"]].append(entry)
-    places: dict[tuple[str, str], int] = {}
+    arrivals = _arrivals(target, staging_folder_ids)
     found: list[float] = []
     for entry in source:
-        key = mailboxes[entry["mailbox"]], entry["message_id"]
-        candidates, wanted = arrivals.get(key, []), _ARRIVES_AS.get(entry["kind"], frozenset())
-        for place in range(places.get(key, 0), len(candidates)):
-            arrival = candidates[place]
-            if arrival["kind"] in wanted and arrival["time"] >= entry["time"]:
-                found.append(arrival["time"] - entry["time"])
-                places[key] = place + 1
+        waiting = arrivals.get((mailboxes[entry["mailbox"]], entry["message_id"]), [])
+        wanted = _ARRIVES_AS.get(entry["kind"], frozenset())
+        for place, (kind, moment) in enumerate(waiting):
+            if kind in wanted and moment >= entry["time"]:
+                found.append(moment - entry["time"])
+                del waiting[place]
                 break
+    return found
+
+
+def _arrivals(
+    target: Iterable[Entry], staging_folder_ids: Collection[str]
+) -> dict[tuple[str, str], list[tuple[str, float]]]:
+    """Return kind and time of what users could see, by mailbox and message: placed is moved out of staging."""
+    staged: Counter[tuple[str, str]] = Counter()
+    found: defaultdict[tuple[str, str], list[tuple[str, float]]] = defaultdict(list)
+    for entry in target:
+        key, kind = (entry["mailbox"], entry["message_id"]), entry["kind"]
+        if not entry["message_id"]:
+            continue
+        if entry["folder_id"] in staging_folder_ids:
+            staged[key] += (kind == "create") - (kind == "delete")
+        elif kind == "move" and staged[key] > 0:
+            staged[key] -= 1
+            found[key].append((_PLACED, entry["time"]))
+        else:
+            found[key].append((kind, entry["time"]))
     return found
 
 

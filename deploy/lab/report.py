@@ -51,8 +51,8 @@ class RunResult:
 
     @property
     def is_clean(self) -> bool:
-        """Whether the target holds exactly what the source holds, and nothing is parked."""
-        return self.comparison.is_clean and self.parked == 0
+        """Whether the target, empty before the run, holds exactly what the source holds, and nothing is parked."""
+        return self.comparison.is_clean and self.comparison.folders_extra == 0 and self.parked == 0
 
     def as_json(self) -> dict[str, Any]:
         """Return the report's keys and values."""

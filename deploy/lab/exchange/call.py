@@ -76,7 +76,10 @@ class Call:
         """Return the living item of an ItemId element; raises `EwsError`."""
         if local_name(node) != "ItemId":
             raise EwsError("ErrorInvalidIdMalformed", "Only ItemId elements name items here (see SKIPPED.md).")
-        item = self.server.item(node)
+        return self.permitted(self.server.item(node))
+
+    def permitted(self, item: Item) -> Item:
+        """Hand an item back to a caller who may touch its mailbox; raises `EwsError` (ErrorAccessDenied)."""
         self._permit(item.mailbox)
         return item
 

@@ -29,10 +29,12 @@ def parse_mime(data: bytes) -> Content:
     return Content(_part(data, "text/plain", 0))
 
 
-def parse_headers(data: bytes) -> tuple[Headers, int]:
-    """Return the header fields at the start of `data`, unfolded, and where the body begins."""
+def parse_headers(data: bytes) -> tuple[Headers, bytes]:
+    """Return the header fields at the start of `data`, unfolded, and the body."""
     block = _HEADER_BLOCK.match(data)
     end = block.end() if block is not None else 0
+    separator = _BREAK_BYTES.match(data, end)
+    start = separator.end() if separator is not None else end
     fields: Headers = []
     at = 0
     while at < end:
@@ -47,10 +49,10 @@ def parse_headers(data: bytes) -> tuple[Headers, int]:
         line = _NEXT_LINE.match(data, at, end)
         stop = line.end() if line is not None else end
         if data.startswith(b"From ", at) and at > 0 and stop == end:
-            return fields, at
+            # Such a line at the end of the headers is read as the first one of the body.
+            return fields, data[at:end] + data[start:]
         at = stop
-    separator = _BREAK_BYTES.match(data, end)
-    return fields, separator.end() if separator is not None else end
+    return fields, data[start:]
 
 
 def media_type(value: str, default: str) -> str:
@@ -84,7 +86,7 @@ def _boundary(value: str) -> str | None:
 
 
 def _part(data: bytes, default: str, depth: int) -> Part:
-    headers, start = parse_headers(data)
+    headers, body = parse_headers(data)
     kind, transfer = default, ""
     seen_type = seen_transfer = False
     content_type = ""
@@ -94,7 +96,6 @@ def _part(data: bytes, default: str, depth: int) -> Part:
             seen_type, content_type, kind = True, value, media_type(value, default)
         elif lowered == "content-transfer-encoding" and not seen_transfer:
             seen_transfer, transfer = True, value.lower()
-    body = data[start:]
     if kind.startswith("multipart/") and kind not in WHOLE and depth < _DEPTH_MAX:
         boundary = _boundary(content_type)
         pieces = _split(body, boundary) if boundary is not None else None

@@ -3,17 +3,19 @@
 import base64
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final, Self
 
 _ROOT: Final = Path(__file__).resolve().parents[3]
+_START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 10.0
 _CONTROL_SECONDS: Final = 30.0
 
@@ -31,6 +33,13 @@ class ExchangeConnection:
     user: str
     password: str
     version: str
+
+
+def _first_line(process: subprocess.Popen[str]) -> str:
+    """Wait for the line that says a server is ready; an empty text where it ended or took too long."""
+    if process.stdout is None or not select.select([process.stdout], [], [], _START_SECONDS)[0]:
+        return ""
+    return process.stdout.readline()
 
 
 class ExchangeProcess:
@@ -80,47 +89,39 @@ class ExchangeProcess:
         """Start the server and wait until it answers; the port of the first start is kept for every later one."""
         if self.running:
             return self.connection
-        command = [
-            sys.executable,
-            "-m",
-            "deploy.lab.exchange",
-            "--port",
-            str(self._port),
-            "--version",
-            self.version,
-        ]
+        self.directory.mkdir(parents=True, exist_ok=True)
+        log = self.directory / "server.log"
+        with log.open("a", encoding="utf-8") as errors:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                self._command(),
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                env=self._environment(),
+            )
+        line = _first_line(self._process)
+        if not line:
+            code = self._end(None)
+            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise ExchangeProcessError(f"the simulated Exchange server ended with code {code}: {' '.join(said[-3:])}")
+        values = json.loads(line)
+        self._connection = ExchangeConnection(*(values[field.name] for field in fields(ExchangeConnection)))
+        self._port = int(self._connection.url.split(":")[2].split("/")[0])
+        return self._connection
+
+    def _command(self) -> list[str]:
+        command = [sys.executable, "-m", "deploy.lab.exchange", "--port", str(self._port), "--version", self.version]
         command += ["--data", str(self.directory), "--user", self.user]
         for address in self.mailboxes:
             command += ["--mailbox", address]
         for name, value in self._switches.items():
             command += ["--switch", f"{name}={value}"]
+        return command
+
+    def _environment(self) -> dict[str, str]:
         paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(paths),
-            "MAILSHADOW_LAB_PASSWORD": self._password,
-        }
-        self.directory.mkdir(parents=True, exist_ok=True)
-        log = self.directory / "server.log"
-        with log.open("a", encoding="utf-8") as errors:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                command,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                stdin=subprocess.DEVNULL,
-                text=True,
-                env=environment,
-            )
-        line = self._process.stdout.readline() if self._process.stdout is not None else ""
-        if not line:
-            code = self._process.wait()
-            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            raise ExchangeProcessError(f"the simulated Exchange server ended with code {code}: {' '.join(said[-3:])}")
-        values = json.loads(line)
-        names = ("url", "control", "user", "password", "version")
-        self._connection = ExchangeConnection(*(values[name] for name in names))
-        self._port = int(self._connection.url.split(":")[2].split("/")[0])
-        return self._connection
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "MAILSHADOW_LAB_PASSWORD": self._password}
 
     def stop(self) -> int:
         """Stop the server cleanly; answers its exit code. One that does not stop in time is killed."""
@@ -130,11 +131,12 @@ class ExchangeProcess:
         """Kill the server in the middle of whatever it does."""
         self._end(signal.SIGKILL)
 
-    def _end(self, number: signal.Signals) -> int:
+    def _end(self, number: signal.Signals | None) -> int:
+        """Wait for the end, after a signal if one is given; answers the exit code."""
         process, self._process = self._process, None
         if process is None:
             return 0
-        if process.poll() is None:
+        if number is not None and process.poll() is None:
             process.send_signal(number)
         try:
             code = process.wait(_STOP_SECONDS)

@@ -220,16 +220,12 @@ READERS: Final[dict[str, Callable[[Item], Value | None]]] = {
 }
 # What no client may write, each refused with ErrorInvalidPropertySet.
 READ_ONLY_KEYS: Final = frozenset(
-    f"{tag}"
-    for tag in (
-        "0x300b:Binary",
-        "0x65e0:Binary",
-        "0x65e2:Binary",
-        "0x65e3:Binary",
-        "0x0fff:Binary",
-        "0x0e08:Integer",
-    )
-)
+    {
+        "0x300b:Binary", "0x65e0:Binary", "0x65e2:Binary", "0x65e3:Binary", "0x0fff:Binary", "0x0e08:Integer",
+        "0x0e1b:Boolean", "0x0c1a:String", "0x0c1f:String", "0x0042:String", "0x0e02:String", "0x0e03:String",
+        "0x0e04:String",
+    }
+)  # fmt: skip
 
 
 def read_value(item: Item, key: str) -> Value | None:
@@ -253,6 +249,8 @@ def write_value(item: Item, key: str, value: Value | None, *, creating: bool) ->
             item.is_read = int(text or "0") & READ
     elif key == "0x0e06:SystemTime":
         item.received = text or item.received
+    elif key == "0x3007:SystemTime":
+        item.created = (text or item.created) if creating else item.created
     elif key == "0x001a:String":
         item.item_class = text or item.item_class
     elif key == "0x1090:Integer":
@@ -285,5 +283,6 @@ def _write_field(item: Item, key: str, value: Value | None) -> None:
     target, place = (item.fields, name) if name is not None else (item.extended, key)
     if value is None:
         target.pop(place, None)
-    elif key not in READERS or name is not None:
+    elif key != "0x3008:SystemTime":
+        # The store writes the modification time itself at every save.
         target[place] = value

@@ -48,21 +48,24 @@ def render(content: Content, generation: tuple[int, int], date: str = "") -> byt
     return b"".join(pieces)
 
 
-def _write(part: Part, habit: Habit, pieces: list[bytes]) -> None:
+def _write(part: Part, habit: Habit, pieces: list[bytes]) -> bool:
+    """Write a part; answers whether it is cut short, so that no boundary can follow it."""
     if part.children is None:
         pieces.append(_header_block(part.headers, habit))
         pieces.append(_encoded(part, habit))
-        return
+        # A composite leaf keeps the line break before the boundary in its own bytes; only a cut one has none.
+        return bool(part.data) and _is_composite(part) and not part.data.endswith((b"\n", b"\r"))
     boundary = habit.boundary.format(secrets.token_hex(16))
     pieces.append(_header_block(_with_boundary(part, boundary), habit))
     mark = b"--" + boundary.encode()
     for child in part.children:
         pieces += (mark, b"\r\n")
-        _write(child, habit, pieces)
-        # A composite leaf keeps the line break before the boundary in its own bytes.
-        if child.children is not None or not _is_composite(child) or not child.data.endswith((b"\n", b"\r")):
+        if _write(child, habit, pieces):
+            return True
+        if child.children is not None or not _is_composite(child):
             pieces.append(b"\r\n")
     pieces += (mark, b"--\r\n")
+    return False
 
 
 def _is_composite(part: Part) -> bool:

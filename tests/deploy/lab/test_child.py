@@ -6,13 +6,17 @@ import pytest
 from deploy.lab.child import Child, ChildError
 
 
+def watch(child: Child) -> None:
+    while True:
+        child.require_running()
+
+
 @pytest.mark.slow
 def test_a_child_that_ends_by_itself_is_told_with_its_last_words(tmp_path: Path) -> None:
     child = Child("feed", ["feed", "--config", str(tmp_path / "none.toml")], tmp_path / "feed.log")
     child.start()
     with pytest.raises(ChildError, match="no such file"):
-        while True:
-            child.require_running()
+        watch(child)
     child.stop()
 
 

@@ -1,6 +1,5 @@
 import io
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -57,7 +56,9 @@ def test_one_flag_altered_at_the_target_afterwards_is_found(finished: Finished) 
     world, result = finished
     session, address = UserSession(world.target_address), world.mailboxes[0][1]
     item = first_message(session, address)
-    UserMailbox(session, address).update(item.item_id, "message:IsRead", f"<t:IsRead>{str(not item.is_read).lower()}</t:IsRead>")
+    UserMailbox(session, address).update(
+        item.item_id, "message:IsRead", f"<t:IsRead>{str(not item.is_read).lower()}</t:IsRead>"
+    )
     found = compare(world.source_address, world.target_address, world.mailboxes)
     assert (found.differing, found.identical) == (1, result.comparison.identical - 1)
     assert found.problems[0].fields == ("is_read",)

@@ -20,10 +20,10 @@ def test_without_a_terminal_a_phase_is_plain_lines_with_its_time() -> None:
     with display.phase("Copying", 10) as phase:
         phase.report(1)
         clock.now = 6.0
-        phase.report(7, "2 items/s")
+        phase.report(7, "2/s")
         clock.now = 8.0
         phase.report(10)
-    assert out.getvalue().splitlines() == ["Copying ...", "  7 of 10, 2 items/s", "Copying: 10 of 10 (8.0 s)"]
+    assert out.getvalue().splitlines() == ["Copying ...", "  7 of 10 items, 2/s", "Copying: 10 of 10 items (8.0 s)"]
 
 
 def test_at_a_terminal_a_bar_is_shown_and_one_line_stays() -> None:
@@ -31,7 +31,7 @@ def test_at_a_terminal_a_bar_is_shown_and_one_line_stays() -> None:
     display = Display(Console(file=out, force_terminal=True, width=100))
     with display.phase("Copying", 10) as phase:
         phase.report(10, "done")
-    assert "Copying: 10 of 10, done" in out.getvalue()
+    assert "Copying: 10 of 10 items, done" in out.getvalue()
 
 
 def test_quiet_says_nothing() -> None:

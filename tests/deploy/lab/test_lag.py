@@ -9,7 +9,9 @@ from deploy.lab.lag import lags_seconds, percentile
 MAILBOXES = {"a@source": "a@target"}
 
 
-def entry(time: float, kind: str, message_id: str = "<1>", *, at: str = "a@source", folder: str = "inbox") -> dict[str, Any]:
+def entry(
+    time: float, kind: str, message_id: str = "<1>", *, at: str = "a@source", folder: str = "inbox"
+) -> dict[str, Any]:
     return {"time": time, "kind": kind, "message_id": message_id, "mailbox": at, "folder_id": folder}
 
 
@@ -29,8 +31,14 @@ def test_marks_moves_and_deletions_arrive_as_such(kind: str, arrives: str) -> No
 
 def test_changes_of_one_message_are_paired_in_order() -> None:
     source = [entry(1, "create"), entry(2, "mark"), entry(3, "mark")]
-    target = [there(1.5, "move"), there(2.25, "mark"), there(3.125, "mark")]
-    assert lags_seconds(source, target, MAILBOXES, ()) == [0.5, 0.25, 0.125]
+    target = [there(1.25, "create", folder="staging"), there(1.5, "move"), there(2.25, "mark"), there(3.125, "mark")]
+    assert lags_seconds(source, target, MAILBOXES, {"staging"}) == [0.5, 0.25, 0.125]
+
+
+def test_an_edit_arrives_by_a_new_copy_and_is_not_taken_for_a_move() -> None:
+    source = [entry(1, "mark"), entry(1.25, "move")]
+    target = [there(1.5, "move"), there(1.625, "create", folder="staging"), there(2, "move")]
+    assert lags_seconds(source, target, MAILBOXES, {"staging"}) == [1.0, 0.25]
 
 
 def test_what_arrived_before_it_was_written_is_no_arrival() -> None:

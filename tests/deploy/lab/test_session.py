@@ -20,7 +20,7 @@ def test_markup_is_always_content_of_an_xml_element(value: str) -> None:
 
 def test_a_server_that_does_not_answer_is_an_error_with_its_address() -> None:
     session = UserSession(ServerAddress(url="http://127.0.0.1:9/EWS", user="u", password="p", version="2013"))
-    with pytest.raises(SessionError, match="127.0.0.1:9") as raised:
+    with pytest.raises(SessionError, match=r"127\.0\.0\.1:9") as raised:
         session.answers("GetFolder", "a@x.test", GET_INBOX)
     assert raised.value.code == "NoAnswer"
 

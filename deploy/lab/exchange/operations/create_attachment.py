@@ -65,7 +65,7 @@ def answer(call: Call) -> str:
     def one(node: etree._Element) -> str:
         if parent is None:
             raise EwsError("ErrorInvalidRequest", "The request names no parent item.")
-        item = call.server.item(parent)
+        item = call.permitted(call.server.item(parent))
         content, number = attach(item, unpack(call.server.items.content(item)), node)
         packed = content.pack()
         call.server.admit(call.server.folders.by_number[item.mailbox], len(packed))

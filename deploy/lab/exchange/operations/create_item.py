@@ -34,6 +34,11 @@ _HOMES: Final = {
     "DistributionList": "contacts",
     "Task": "tasks",
 }
+_SECURE_CLASSES: Final = {
+    "multipart/signed": "IPM.Note.SMIME.MultipartSigned",
+    "application/pkcs7-mime": "IPM.Note.SMIME",
+    "application/x-pkcs7-mime": "IPM.Note.SMIME",
+}
 _MAIL: Final = frozenset({"Message", "MeetingMessage", "MeetingRequest", "MeetingResponse", "MeetingCancellation"})
 
 
@@ -59,7 +64,7 @@ def _suppress_receipt(call: Call, node: etree._Element) -> str:
     reference = node.find(f"{T}ReferenceItemId")
     if reference is None:
         raise EwsError("ErrorMissingInformationReferenceItemId", "The response object names no item.")
-    item = call.server.item(reference)
+    item = call.permitted(call.server.item(reference))
     item.fields["ReceiptSuppressed"] = "true"
     call.server.items.update(item, None, read_flag_only=True, new_change=False)
     return "<m:Items/>"
@@ -72,7 +77,6 @@ def _create(call: Call, node: etree._Element, disposition: str) -> str:
     refuse_wrong_folder(folder, item.item_class)
     for attachment in incoming.attachments:
         content, _ = attach(item, content, attachment)
-    call.server.admit(call.server.folders.by_number[folder.mailbox], len(content.pack()) if incoming.attachments else 0)
     sends = disposition != "SaveOnly" and incoming.kind in _MAIL
     if sends:
         stamp_message(call.server, item, content, call.mailbox.address)
@@ -116,8 +120,6 @@ def build(call: Call, folder: Folder, incoming: Incoming) -> tuple[Item, Content
     else:
         item.fields.update(incoming.fields)
         content = _from_elements(call, item, incoming, mail=mail)
-    if incoming.is_read is not None:
-        item.is_read = int(incoming.is_read)
     for key, value in incoming.extended:
         write_value(item, key, value, creating=True)
     if incoming.is_read is not None:
@@ -127,6 +129,7 @@ def build(call: Call, folder: Folder, incoming: Incoming) -> tuple[Item, Content
 
 def _from_mime(item: Item, incoming: Incoming) -> Content:
     content = parse_mime(incoming.mime or b"")
+    item.item_class = _signed_class(content, item.item_class)
     item.fields.update(fields_of(content.root.headers))
     described = describe_all(content)
     if described:
@@ -137,6 +140,13 @@ def _from_mime(item: Item, incoming: Incoming) -> Content:
     if incoming.body is not None:
         content = replace_body(content, *incoming.body)
     return content
+
+
+def _signed_class(content: Content, item_class: str) -> str:
+    """Return what a plain message becomes when its MIME is signed or encrypted (MS-OXOSMIME)."""
+    if item_class != "IPM.Note":
+        return item_class
+    return _SECURE_CLASSES.get(content.root.media_type, item_class)
 
 
 def _from_elements(call: Call, item: Item, incoming: Incoming, *, mail: bool) -> Content:

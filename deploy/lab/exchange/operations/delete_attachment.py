@@ -18,7 +18,7 @@ def answer(call: Call) -> str:
 
     def one(node: etree._Element) -> str:
         reference = server.identity.attachment_reference(node.get("Id") or "")
-        item = server.items.find(reference.number)
+        item = call.permitted(server.items.find(reference.number))
         content = remove_attachment(item, unpack(server.items.content(item)), reference.attachment)
         if content is None:
             raise EwsError("ErrorItemNotFound", "The item has no such attachment.")

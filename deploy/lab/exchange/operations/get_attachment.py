@@ -26,7 +26,7 @@ def answer(call: Call) -> str:
 
     def one(node: etree._Element) -> str:
         reference = call.server.identity.attachment_reference(node.get("Id") or "")
-        item = call.server.items.find(reference.number)
+        item = call.permitted(call.server.items.find(reference.number))
         found = find_attachment(item, unpack(call.server.items.content(item)), reference.attachment)
         if found is None:
             raise EwsError("ErrorItemNotFound", "The item has no such attachment.")

@@ -1,5 +1,6 @@
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -32,14 +33,12 @@ def mail(number: int, **altered: Any) -> NewMail:
     if old:
         assert old in mime
         mime = mime.replace(old, new)
-    return NewMail(**{"owner": 0, "folder": INBOX, "mime": mime, "received": UNDATED} | altered)
+    return replace(NewMail(owner=0, folder=INBOX, mime=mime, received=UNDATED), **altered)
 
 
 def stamp_all(session: UserSession, address: str) -> None:
     """Put the replay's stamp on every item, as if the replay had made them."""
-    uri = (
-        f'<t:ExtendedFieldURI PropertySetId="{STAMP.set_id}" PropertyName="{STAMP.name}" PropertyType="String"/>'
-    )
+    uri = f'<t:ExtendedFieldURI PropertySetId="{STAMP.set_id}" PropertyName="{STAMP.name}" PropertyType="String"/>'
     numbers = count(1)
     for folder in folders_of(session, address).values():
         for item in listed(session, address, folder.folder_id):
@@ -99,9 +98,7 @@ def test_equal_mailboxes_are_identical(sides: Sides) -> None:
         ({"importance": "High"}, "importance"),
     ],
 )
-def test_one_altered_thing_at_the_target_is_told_by_its_name(
-    sides: Sides, altered: dict[str, Any], field: str
-) -> None:
+def test_one_altered_thing_at_the_target_is_told_by_its_name(sides: Sides, altered: dict[str, Any], field: str) -> None:
     sides.fill_target(mail(1), mail(2, **altered))
     found = sides.compare()
     assert (found.identical, found.differing, found.missing, found.extra) == (1, 1, 0, 0)

@@ -26,7 +26,9 @@ def test_every_message_lies_in_its_folder_with_its_marks(exchange_pair: Any) -> 
         forms = [
             form.canonical
             for folder in folders.values()
-            for form in read(exchange_pair.source, address, list(listed(exchange_pair.source, address, folder.folder_id)))
+            for form in read(
+                exchange_pair.source, address, list(listed(exchange_pair.source, address, folder.folder_id))
+            )
         ]
         assert sum(form.is_draft for form in forms) == sum(mail.is_draft for mail in own)
         assert sum(form.is_read for form in forms) == sum(mail.is_read for mail in own)

@@ -100,3 +100,9 @@ def test_an_unknown_child_of_the_tree_of_a_recurring_series_is_kept_whole(exchan
     )
     item = exchange.get(ident, "calendar:Recurrence")
     assert exchange.text(item, "NumberOfOccurrences") == "3"
+
+
+def test_a_signed_message_has_the_class_of_signed_messages(exchange: Any) -> None:
+    mime = b'Content-Type: multipart/signed; boundary="s"\r\n\r\n--s\r\n\r\nt\r\n--s\r\n\r\nx\r\n--s--\r\n'
+    item = exchange.get(exchange.message(mime), "item:ItemClass")
+    assert exchange.text(item, "ItemClass") == "IPM.Note.SMIME.MultipartSigned"

@@ -1,0 +1,282 @@
+"""A target in memory that behaves as the facts say of Exchange.
+
+Order: every call asks `hook` before it, between two of its items and after it; what the hook raises leaves the call
+undone, done in part, or done.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TypeVar
+
+import pytest
+
+from consumers.target import Done, Held, HeldFolder, Outcome, PortableItem, Refused, Update
+from schemas.change import Marks
+from schemas.ports import CallRefused
+
+READ = Marks(is_read=True)
+Hook = Callable[[str, str], None]
+V = TypeVar("V")
+
+
+def _nothing(_name: str, _when: str) -> None:
+    pass
+
+
+@dataclass(slots=True)
+class MemoryFolder:
+    """A folder of the target."""
+
+    parent_id: str
+    name: str
+    is_root: bool = False
+    is_hidden: bool = False
+
+
+@dataclass(slots=True)
+class MemoryItem:
+    """An item of the target."""
+
+    folder_id: str
+    content: bytes
+    marks: Marks
+    stamp: str
+    change_key: str
+
+
+@dataclass(slots=True)
+class MemoryTarget:
+    """`consumers.target.Target` in memory: ids die at a move, writes move the ChangeKey, stamps stay.
+
+    `seen` is the story of each stamped item outside staging: (folder, content, marks), or None once it is gone.
+    """
+
+    hook: Hook = _nothing
+    folders: dict[str, MemoryFolder] = field(default_factory=dict)
+    items: dict[str, MemoryItem] = field(default_factory=dict)
+    recoverable: list[MemoryItem] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    seen: defaultdict[str, list[tuple[str, bytes, Marks] | None]] = field(default_factory=lambda: defaultdict(list))
+    refuse_content: dict[bytes, str] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def root(self, address: str, name: str) -> str:
+        with self._call("root"):
+            return self._root(address, name)
+
+    def find_child(self, address: str, parent_id: str, name: str) -> HeldFolder | None:  # noqa: ARG002 - the port's
+        with self._call("find_child"):
+            found = (i for i, f in self.folders.items() if f.parent_id == parent_id and _same(f.name, name))
+            return next((self._held_folder(i) for i in found), None)
+
+    def folder(self, address: str, folder_id: str) -> HeldFolder | None:  # noqa: ARG002 - the port's
+        with self._call("folder"):
+            return self._held_folder(folder_id) if folder_id in self.folders else None
+
+    def create_folder(self, address: str, parent_id: str, name: str, folder_class: str, *, hidden: bool) -> Outcome:  # noqa: ARG002 - the port's
+        with self._call("create_folder"):
+            if parent_id not in self.folders:
+                return Refused("ErrorParentFolderNotFound")
+            if self._is_taken(parent_id, name):
+                return Refused("ErrorFolderExists")
+            return Done(self.add_folder(parent_id, name, is_hidden=hidden), "")
+
+    def rename_folder(self, address: str, folder_id: str, name: str) -> Outcome:  # noqa: ARG002 - the port's
+        with self._call("rename_folder"):
+            return self._put_folder(folder_id, self.folders[folder_id].parent_id if self._has(folder_id) else "", name)
+
+    def move_folder(self, address: str, folder_id: str, parent_id: str) -> Outcome:  # noqa: ARG002 - the port's
+        with self._call("move_folder"):
+            return self._put_folder(folder_id, parent_id, self.folders[folder_id].name if self._has(folder_id) else "")
+
+    def delete_folder(self, address: str, folder_id: str) -> Outcome:  # noqa: ARG002 - the port's
+        with self._call("delete_folder"):
+            if folder_id not in self.folders:
+                return Refused("ErrorFolderNotFound")
+            for item_id in [i for i, item in self.items.items() if item.folder_id == folder_id]:
+                self.recoverable.append(self.items.pop(item_id))
+            del self.folders[folder_id]
+            return Done(folder_id, "")
+
+    def upload(self, address: str, folder_id: str, streams: list[bytes]) -> list[Outcome]:  # noqa: ARG002 - the port's
+        return self._each("upload", streams, lambda s: self._make(folder_id, s, READ, ""))
+
+    def create(self, address: str, folder_id: str, items: list[PortableItem]) -> list[Outcome]:  # noqa: ARG002 - the port's
+        return self._each("create", items, lambda i: self._make(folder_id, i.mime, i.marks, i.stamp))
+
+    def update(self, address: str, updates: list[Update]) -> list[Outcome]:  # noqa: ARG002 - the port's
+        return self._each("update", updates, self._update)
+
+    def move(self, address: str, item_ids: list[str], folder_id: str) -> list[Outcome]:  # noqa: ARG002 - the port's
+        return self._each("move", item_ids, lambda i: self._move(i, folder_id))
+
+    def delete(self, address: str, item_ids: list[str], *, hard: bool) -> list[Outcome]:  # noqa: ARG002 - the port's
+        return self._each("delete", item_ids, lambda i: self._delete(i, hard=hard))
+
+    def find(self, address: str, folder_ids: list[str], stamps: list[str]) -> list[Held]:  # noqa: ARG002 - the port's
+        with self._call("find"):
+            wanted = {s.lower() for s in stamps}
+            return [h for f in folder_ids for h in self._held_in(f) if h.stamp.lower() in wanted]
+
+    def look(self, address: str, item_ids: list[str]) -> list[Held | Refused]:  # noqa: ARG002 - the port's
+        with self._call("look"):
+            return [self._held(i) if i in self.items else Refused("ErrorItemNotFound") for i in item_ids]
+
+    def listed(self, address: str, folder_id: str) -> list[Held]:  # noqa: ARG002 - the port's
+        with self._call("listed"):
+            return self._held_in(folder_id)[:1000]
+
+    # -- what users at the target do and see
+
+    def add_folder(self, parent_id: str, name: str, *, is_hidden: bool = False) -> str:
+        folder_id = f"folder-{next(self._numbers)}"
+        self.folders[folder_id] = MemoryFolder(parent_id, name, is_hidden=is_hidden)
+        return folder_id
+
+    def add_item(self, folder_id: str, content: bytes, stamp: str = "") -> str:
+        item_id = f"id-{next(self._numbers)}"
+        self.items[item_id] = MemoryItem(folder_id, content, READ, stamp, f"key-{next(self._numbers)}")
+        return item_id
+
+    def path(self, folder_id: str) -> str:
+        folder = self.folders[folder_id]
+        return folder.name if folder.is_root else f"{self.path(folder.parent_id)}/{folder.name}"
+
+    def is_staging(self, folder_id: str) -> bool:
+        return self.folders[folder_id].is_hidden
+
+    def visible(self) -> dict[str, list[tuple[str, bytes, Marks]]]:
+        """Map the item key of each stamp (or `foreign`) to where and what is seen of it."""
+        found: defaultdict[str, list[tuple[str, bytes, Marks]]] = defaultdict(list)
+        for item in self.items.values():
+            if not self.is_staging(item.folder_id):
+                found[_key_of(item.stamp)].append((self.path(item.folder_id), item.content, item.marks))
+        return dict(found)
+
+    def staged(self) -> list[MemoryItem]:
+        return [i for i in self.items.values() if self.is_staging(i.folder_id)]
+
+    def tree(self) -> set[str]:
+        return {self.path(i) for i, f in self.folders.items() if not f.is_hidden and not f.is_root}
+
+    # -- inside
+
+    @contextmanager
+    def _call(self, name: str) -> Iterator[None]:
+        self.calls.append(name)
+        self.hook(name, "before")
+        yield
+        self.hook(name, "after")
+
+    def _each(self, name: str, inputs: Sequence[V], do: Callable[[V], Outcome]) -> list[Outcome]:
+        with self._call(name):
+            outcomes: list[Outcome] = []
+            for value in inputs:
+                if outcomes:
+                    self.hook(name, "between")
+                outcomes.append(do(value))
+            return outcomes
+
+    def _has(self, folder_id: str) -> bool:
+        return folder_id in self.folders
+
+    def _root(self, address: str, name: str) -> str:
+        if name == "nowhere":
+            raise CallRefused("ErrorFolderNotFound", "no such folder")
+        root_id = f"{address}:{name}"
+        if root_id not in self.folders:
+            parent_id = "" if name == "root" else self._root(address, "root")
+            self.folders[root_id] = MemoryFolder(parent_id, name, is_root=True)
+        return root_id
+
+    def _is_taken(self, parent_id: str, name: str, by_other_than: str = "") -> bool:
+        among = ((i, f) for i, f in self.folders.items() if f.parent_id == parent_id and i != by_other_than)
+        return any(_same(f.name, name) for _, f in among)
+
+    def _put_folder(self, folder_id: str, parent_id: str, name: str) -> Outcome:
+        if folder_id not in self.folders:
+            return Refused("ErrorFolderNotFound")
+        if self._is_taken(parent_id, name, folder_id):
+            return Refused("ErrorFolderExists")
+        self.folders[folder_id].parent_id, self.folders[folder_id].name = parent_id, name
+        return Done(folder_id, "")
+
+    def _held_folder(self, folder_id: str) -> HeldFolder:
+        folder = self.folders[folder_id]
+        total = sum(i.folder_id == folder_id for i in self.items.values())
+        children = sum(f.parent_id == folder_id for f in self.folders.values())
+        return HeldFolder(folder_id, folder.parent_id, folder.name, total, children)
+
+    def _held(self, item_id: str) -> Held:
+        item = self.items[item_id]
+        return Held(item_id, item.change_key, item.stamp, item.marks)
+
+    def _held_in(self, folder_id: str) -> list[Held]:
+        return [self._held(i) for i, item in self.items.items() if item.folder_id == folder_id]
+
+    def _make(self, folder_id: str, content: bytes, marks: Marks, stamp: str) -> Outcome:
+        if folder_id not in self.folders:
+            return Refused("ErrorSavedItemFolderNotFound")
+        if content in self.refuse_content:
+            return Refused(self.refuse_content[content])
+        item_id = self.add_item(folder_id, content, stamp)
+        self.items[item_id].marks = marks
+        return Done(item_id, self.items[item_id].change_key)
+
+    def _update(self, update: Update) -> Outcome:
+        if update.item_id not in self.items:
+            return Refused("ErrorItemNotFound")
+        item = self.items[update.item_id]
+        if item.change_key != update.change_key:
+            return Refused("ErrorIrresolvableConflict")
+        item.stamp, item.marks, item.change_key = update.stamp, update.marks, f"key-{next(self._numbers)}"
+        self._note(item)
+        return Done(update.item_id, item.change_key)
+
+    def _move(self, item_id: str, folder_id: str) -> Outcome:
+        if folder_id not in self.folders:
+            return Refused("ErrorToFolderNotFound")
+        if item_id not in self.items:
+            return Refused("ErrorItemNotFound")
+        item = self.items.pop(item_id)
+        item.folder_id = folder_id
+        new_id = f"id-{next(self._numbers)}"
+        self.items[new_id] = item
+        self._note(item)
+        return Done(new_id, item.change_key)
+
+    def _delete(self, item_id: str, *, hard: bool) -> Outcome:
+        if item_id not in self.items:
+            return Refused("ErrorItemNotFound")
+        item = self.items.pop(item_id)
+        if not hard:
+            self.recoverable.append(item)
+        key = _key_of(item.stamp)
+        if not self.is_staging(item.folder_id) and key not in self.visible():
+            self.seen[key].append(None)
+        return Done(item_id, "")
+
+    def _note(self, item: MemoryItem) -> None:
+        if not self.is_staging(item.folder_id):
+            self.seen[_key_of(item.stamp)].append((self.path(item.folder_id), item.content, item.marks))
+
+
+def _same(one: str, other: str) -> bool:
+    return one.casefold() == other.casefold()
+
+
+def _key_of(stamp: str) -> str:
+    return stamp.split(":")[1] if stamp.count(":") == 2 else "foreign"
+
+
+@pytest.fixture(scope="session")
+def memory_target() -> type[MemoryTarget]:
+    return MemoryTarget
+
+
+@pytest.fixture
+def target() -> MemoryTarget:
+    return MemoryTarget()

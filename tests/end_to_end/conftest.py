@@ -1,0 +1,117 @@
+"""One living pipeline for the tests of a module: real Kafka, two simulated servers, a feed and a replay process."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.lab.comparison.comparison import Comparison, compare
+from deploy.lab.session import M, T, UserSession
+from deploy.lab.standing import standing
+from deploy.lab.workload.mail import INBOX, NewMail
+from deploy.lab.workload.mailbox import UserMailbox
+from deploy.lab.world import TARGET, World, WorldOptions
+
+LEVEL_SECONDS_MAX = 60.0
+MAILBOXES = 2
+SECRET_WORD = "Zugspitze"
+"""Stands in every subject and body the tests write, and must stand in no log."""
+
+
+class Living:
+    """A world with its users at both sides."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.source_session = UserSession(world.source_address)
+        self.target_session = UserSession(world.target_address)
+        self.users = [UserMailbox(self.source_session, source) for source, _ in world.mailboxes]
+        self.standbys = [UserMailbox(self.target_session, target) for _, target in world.mailboxes]
+        self._number = 0
+
+    def mail(self, owner: int = 0, *, body: str = "hello", attachment: bytes = b"") -> NewMail:
+        """Return a new message to put into somebody's inbox."""
+        self._number += 1
+        number = self._number
+        lines = [
+            "From: Anna <anna@elsewhere.test>",
+            f"To: <user{owner + 1}@source.test>",
+            f"Subject: {SECRET_WORD} {number}",
+            f"Message-ID: <{number}@elsewhere.test>",
+            "Date: Sun, 22 Nov 2026 10:00:00 +0000",
+        ]
+        text = f"{SECRET_WORD} {body}\r\n".encode()
+        if not attachment:
+            mime = "\r\n".join([*lines, "", ""]).encode() + text
+        else:
+            lines += ["MIME-Version: 1.0", 'Content-Type: multipart/mixed; boundary="b0"']
+            parts = b"--b0\r\nContent-Type: text/plain\r\n\r\n" + text
+            parts += (
+                b'--b0\r\nContent-Type: application/octet-stream; name="a.bin"\r\n'
+                b'Content-Disposition: attachment; filename="a.bin"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n'
+            )
+            mime = "\r\n".join([*lines, "", ""]).encode() + parts + attachment + b"\r\n--b0--\r\n"
+        return NewMail(owner=owner, folder=INBOX, mime=mime, received=datetime(2026, 11, 22, tzinfo=UTC), is_read=False)
+
+    def put(self, mail: NewMail) -> str:
+        """Put a message into its owner's inbox; return its id."""
+        user = self.users[mail.owner]
+        return user.create_mail(user.folder(mail.folder), [mail])[0]
+
+    def await_level(self) -> None:
+        """Wait until everything that happened so far has arrived."""
+        since_ms = int(time.time() * 1000)
+        self.await_true(lambda: standing(self.world.status(), TARGET, since_ms).level == len(self.world.mailboxes))
+
+    def await_true(self, condition: Callable[[], bool], seconds_max: float = LEVEL_SECONDS_MAX) -> None:
+        """Wait for a condition, or fail with where the pipeline stands."""
+        deadline = time.monotonic() + seconds_max
+        while time.monotonic() < deadline:
+            self.world.require_services()
+            if condition():
+                return
+            time.sleep(0.2)
+        pytest.fail(f"still not so after {seconds_max:.0f} s: {self.world.status()}")
+
+    def settle(self) -> None:
+        """Wait until everything has arrived and the feed knows its items at rest."""
+        self.await_level()
+        time.sleep(6.0)
+        self.await_level()
+
+    def target_calls(self) -> dict[str, Any]:
+        """Return the calls counted at the target, by operation; only operations that were called."""
+        return {n: o for n, o in self.world.target.calls()["operations"].items() if o["calls"]}
+
+    def compare(self) -> Comparison:
+        """Compare both servers item by item."""
+        return compare(self.world.source_address, self.world.target_address, self.world.mailboxes)
+
+    def ids(self, user: UserMailbox, session: UserSession, folder: str) -> list[str]:
+        """Return the ItemIds of a distinguished folder."""
+        body = (
+            '<m:FindItem Traversal="Shallow"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>'
+            f'<m:ParentFolderIds><t:DistinguishedFolderId Id="{folder}"/></m:ParentFolderIds></m:FindItem>'
+        )
+        answer = session.one("FindItem", user.address, body)
+        return [str(e.get("Id")) for e in answer.iterfind(f"{M}RootFolder/{T}Items/*/{T}ItemId")]
+
+
+@pytest.fixture(scope="module")
+def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
+    directory: Path = tmp_path_factory.mktemp("living")
+    world = World(WorldOptions(directory=directory, mailbox_count=MAILBOXES))
+    try:
+        world.broker.start()
+        world.start_servers()
+        life = Living(world)
+        life.put(life.mail(0))
+        life.put(life.mail(1))
+        world.start_services()
+        life.await_level()
+        yield life
+    finally:
+        world.stop()

@@ -1,0 +1,104 @@
+"""The simplest reader of the log there can be: applies changes in order and refuses what no replay could apply."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from schemas.change import (
+    Change,
+    Chunk,
+    FolderDeleted,
+    FolderSaved,
+    ItemDeleted,
+    ItemMarked,
+    ItemMoved,
+    ItemSaved,
+    Marks,
+    SeedEnd,
+    Version,
+)
+from schemas.codec import decode
+
+if TYPE_CHECKING:
+    from .conftest import Rig
+
+
+NOTHING = Version(generation=0, sequence=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An item as the log told it."""
+
+    item_id: str
+    folder_id: str
+    content: bytes
+    marks: Marks
+    told_at: Version
+
+
+@dataclass(slots=True)
+class Replica:
+    """Folders (id to parent and name) and items (by key)."""
+
+    folders: dict[str, tuple[str, str]] = field(default_factory=dict)
+    items: dict[str, Held] = field(default_factory=dict)
+    bodies: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    applied: Version = NOTHING
+
+    def take(self, record: Change | Chunk) -> None:
+        if isinstance(record, Chunk):
+            self.bodies.setdefault(record.sha256, {})[record.index] = record.body
+            return
+        is_next = record.version == replace(self.applied, sequence=self.applied.sequence + 1)
+        is_new_life = record.generation > self.applied.generation and record.sequence == 1
+        assert is_next or is_new_life, f"{record.version} after {self.applied}"
+        self.applied = record.version
+        self._apply(record)
+
+    def _apply(self, change: Change) -> None:
+        match change.operation:
+            case FolderSaved() as folder:
+                assert not folder.parent_id or folder.parent_id in self.folders, "a folder before its parent"
+                self.folders[folder.folder_id] = (folder.parent_id, folder.name)
+            case FolderDeleted(folder_id=folder_id):
+                assert all(i.folder_id != folder_id for i in self.items.values()), "a folder deleted with content"
+                assert all(parent != folder_id for parent, _ in self.folders.values()), "a parent before its child"
+                del self.folders[folder_id]
+            case ItemSaved(ref=ref) as saved:
+                assert ref.folder_id in self.folders, "an item before its folder"
+                body = self._body(saved)
+                self.items[ref.item] = Held(ref.item_id, ref.folder_id, body, saved.marks, change.version)
+            case ItemMoved(ref=ref) if held := self.items.get(ref.item):
+                assert ref.folder_id in self.folders, "an item before its folder"
+                self.items[ref.item] = replace(held, item_id=ref.item_id, folder_id=ref.folder_id)
+            case ItemMarked(ref=ref, marks=marks) if held := self.items.get(ref.item):
+                self.items[ref.item] = replace(held, marks=marks)
+            case ItemDeleted(ref=ref):
+                self.items.pop(ref.item, None)
+            case SeedEnd(begun=begun):
+                first = Version(generation=change.generation, sequence=begun)
+                self.items = {k: h for k, h in self.items.items() if h.told_at > first}
+
+    def _body(self, saved: ItemSaved) -> bytes:
+        content = saved.contents[0]
+        pieces = self.bodies.get(content.sha256, {})
+        return b"".join(pieces[n] for n in range(content.chunk_count)) if content.chunk_count else content.body
+
+
+def replica_of(rig: Rig) -> Replica:
+    """Read the whole log of a rig."""
+    replica = Replica()
+    for record in rig.owned.log[rig.topics.changes]:
+        replica.take(decode(record.value or b""))
+    return replica
+
+
+def assert_equal(rig: Rig) -> None:
+    """Compare what the log tells with what the source holds: ids, folders, content, marks."""
+    replica = replica_of(rig)
+    held = {h.item_id: (h.folder_id, h.content, h.marks) for h in replica.items.values()}
+    assert held == {i.item_id: (i.folder_id, i.content, i.marks) for i in rig.source.items_by_id.values()}
+    folders = {f: (s.seen.parent_id, s.seen.name) for f, s in rig.source.folders.items()}
+    assert replica.folders == folders
