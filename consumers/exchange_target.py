@@ -129,10 +129,9 @@ class ExchangeTarget:
             f"<t:Updates>{self._fields(u)}</t:Updates></t:ItemChange>"
             for u in updates
         )
-        quiet = ' SuppressReadReceipts="true"' if self._is_2013_or_later() else ""
         body = (
             '<m:UpdateItem MessageDisposition="SaveOnly" ConflictResolution="NeverOverwrite" '
-            f'SendMeetingInvitationsOrCancellations="SendToNone"{quiet}>'
+            f'SendMeetingInvitationsOrCancellations="SendToNone"{self._quiet()}>'
             f"<m:ItemChanges>{changes}</m:ItemChanges></m:UpdateItem>"
         )
         return self._outcomes("UpdateItem", address, body, len(updates), f"{M}Items/*/{T}ItemId")
@@ -151,7 +150,7 @@ class ExchangeTarget:
         refs = "".join(map(ews.item_ref, item_ids))
         body = (
             f'<m:DeleteItem DeleteType="{"HardDelete" if hard else "SoftDelete"}" '
-            'SendMeetingCancellations="SendToNone" AffectedTaskOccurrences="AllOccurrences">'
+            f'SendMeetingCancellations="SendToNone" AffectedTaskOccurrences="AllOccurrences"{self._quiet()}>'
             f"<m:ItemIds>{refs}</m:ItemIds></m:DeleteItem>"
         )
         messages = self._session.call("DeleteItem", address, body, len(item_ids)).messages
@@ -202,6 +201,10 @@ class ExchangeTarget:
     def _is_2013_or_later(self) -> bool:
         major, minor = (int(n) for n in self._session.server_version.split(".")[:2])
         return (major, minor) >= _FLAGS_SINCE
+
+    def _quiet(self) -> str:
+        """Return the attribute that keeps receipts (read, deleted unread) from being sent; 2013 SP1 and later."""
+        return ' SuppressReadReceipts="true"' if self._is_2013_or_later() else ""
 
     def _held_shape(self) -> str:
         fields = ["message:IsRead", "item:Categories", "item:Importance"]

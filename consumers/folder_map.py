@@ -131,6 +131,10 @@ class FolderMap:
             return
         blocking = self._target.find_child(address, parent_id, saved.name)
         if blocking and blocking.folder_id != held.folder_id:
+            if not self._is_ours(mailbox, blocking):
+                # somebody else's folder keeps its name; ours stands beside it until that is gone
+                self._set_aside(address, held)
+                return
             self._set_aside(address, blocking)
         if is_elsewhere and held.name != saved.name:
             # the new parent may hold a folder of the old name: pass through one nobody has
@@ -147,4 +151,10 @@ class FolderMap:
     def _set_aside(self, address: str, held: HeldFolder) -> None:
         """Give a folder a name nobody has: at the source it was renamed, moved or deleted, which follows."""
         suffix = hashlib.sha256(held.folder_id.encode()).hexdigest()[:8]
-        self._target.rename_folder(address, held.folder_id, f"{held.name} ({suffix})")
+        name = held.name if held.name.endswith(f"({suffix})") else f"{held.name} ({suffix})"
+        outcome = self._target.rename_folder(address, held.folder_id, name)
+        if isinstance(outcome, Refused):
+            raise CallRefused(outcome.code, f"a folder can't be set aside: {outcome.text}")
+
+    def _is_ours(self, mailbox: str, held: HeldFolder) -> bool:
+        return any(f.target_id == held.folder_id for f in self._ledger.folders(mailbox))

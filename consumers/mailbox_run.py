@@ -6,7 +6,7 @@ done, refused or unknown, and what is not done is settled by looking before anyt
 """
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -23,12 +23,13 @@ from schemas.change import ItemDeleted, ItemOperation, ItemSaved
 from schemas.faults import Disposition, ReplicationFault, disposition_of
 from schemas.identity import Stamp
 from schemas.metrics import ReplayMetrics
-from schemas.ports import AnswerUnknown, CallRefused
+from schemas.ports import AnswerUnknown, CallRefused, Clock
 from schemas.state import Intent, IntentKind, ItemRecord
 
 log = logging.getLogger(__name__)
 
-ITEM_RETRIES_MAX = 4
+ITEM_RETRY_SECONDS_MAX = 600
+STAGED_AGAIN_MAX = 5
 
 
 @dataclass(slots=True)
@@ -47,14 +48,13 @@ class Step:
 class Run:
     """The steps of a mailbox that share a transaction.
 
-    `wanted` items have to be asked of the feed, `again` staged anew, `open_items` settled once `is_sent`;
-    `last` is the change that is complete with this run, where the run is only the rest of a larger one.
+    `again` has to be staged anew, `open_items` are settled once `is_sent`; `last` is the change that is complete with
+    this run, where the run is only the rest of a larger one.
     """
 
     mailbox: str
     address: str
     steps: list[Step] = field(default_factory=list)
-    wanted: list[str] = field(default_factory=list)
     again: list[Received] = field(default_factory=list)
     open_items: list[str] = field(default_factory=list)
     is_sent: bool = False
@@ -63,7 +63,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What a run works with, all of one target and one partition."""
+    """What a run works with, all of one target and one partition; `want` orders an item's content of the feed."""
 
     target: Target
     ledger: Ledger
@@ -71,12 +71,15 @@ class Tools:
     staging: Staging
     recovery: Recovery
     dead_letters: DeadLetters
+    want: Callable[[str, str], None]
 
 
 class MailboxWorker:
     """Carries out runs at one target."""
 
-    def __init__(self, tools: "Tools", target_name: str, mint: Callable[[], str], metrics: ReplayMetrics) -> None:
+    def __init__(
+        self, tools: "Tools", target_name: str, mint: Callable[[], str], clock: Clock, metrics: ReplayMetrics
+    ) -> None:
         self._target = tools.target
         self._ledger = tools.ledger
         self._folders = tools.folders
@@ -85,6 +88,9 @@ class MailboxWorker:
         self._dead_letters = tools.dead_letters
         self._target_name = target_name
         self._mint = mint
+        self._clock = clock
+        self._want = tools.want
+        self._staged_again: Counter[tuple[str, str]] = Counter()
         self._metrics = metrics
         self._refusals: dict[tuple[str, str], int] = {}
 
@@ -119,8 +125,8 @@ class MailboxWorker:
         disposition = disposition_of(refused.code)
         key = (run.mailbox, step.operation.ref.item)
         if disposition is Disposition.RETRY:
-            self._refusals[key] = self._refusals.get(key, 0) + 1
-            if self._refusals[key] <= ITEM_RETRIES_MAX:
+            first_at = self._refusals.setdefault(key, self._clock())
+            if self._clock() - first_at < ITEM_RETRY_SECONDS_MAX * 1000:
                 raise CallRefused(refused.code, refused.text)
         elif disposition is not Disposition.PARK:
             raise CallRefused(refused.code, refused.text)
@@ -141,7 +147,7 @@ class MailboxWorker:
                 self._park(run, step, reason)
             case Do.WANT:
                 self._ledger.put_item(run.mailbox, intents.wanted(record, change, operation))
-                run.wanted.append(item)
+                self._want(run.mailbox, item)
             case Do.PLACE | Do.MARK | Do.MOVE | Do.DELETE:
                 step.nonce = step.nonce or self._mint()
                 staged = step.staged if isinstance(step.staged, Done) else None
@@ -213,13 +219,13 @@ class MailboxWorker:
                 outcomes[record.item] = outcome
 
     def _drop_replaced(self, run: Run, group: list[tuple[ItemRecord, Intent]], found: list[Outcome]) -> None:
-        """Delete for good what new content stands in for now; its own doubt leaves the intent unsettled."""
+        """Delete for good what new content stands in for now; any doubt of it leaves the intent unsettled."""
         replaced = [
             i.replaced_id for (_, i), o in zip(group, found, strict=True) if i.replaced_id and isinstance(o, Done)
         ]
         if replaced:
             for outcome in self._target.delete(run.address, replaced, hard=True):
-                if isinstance(outcome, Refused) and outcome.code != "ErrorItemNotFound":
+                if isinstance(outcome, Refused):
                     raise AnswerUnknown(outcome.code, outcome.text)
 
     def _update(self, record: ItemRecord, intent: Intent) -> Update:
@@ -249,10 +255,20 @@ class MailboxWorker:
                 self._ledger.put_item(
                     run.mailbox, replace(lost, generation=version.generation, sequence=version.sequence)
                 )
-                run.wanted.append(record.item)
+                self._want(run.mailbox, record.item)
             case _:
-                self._put_back(run, step, record)
+                self._stage_again(run, step, record)
         return settled
+
+    def _stage_again(self, run: Run, step: Step | None, record: ItemRecord) -> None:
+        """Put a change back, a few times: one whose staged item can never be moved is parked."""
+        key = (run.mailbox, record.item)
+        self._staged_again[key] += 1
+        if step and self._staged_again[key] > STAGED_AGAIN_MAX:
+            del self._staged_again[key]
+            self._park_settled(run, step, record, ReplicationFault.NEVER_PLACED)
+        else:
+            self._put_back(run, step, record)
 
     def _put_back(self, run: Run, step: Step | None, record: ItemRecord) -> None:
         """Forget the intent: its change is planned again, by us or when the log is read again."""
@@ -272,6 +288,8 @@ class MailboxWorker:
             self._put_back(run, step, record)
 
     def _finish(self, mailbox: str, record: ItemRecord, done: Done) -> None:
+        self._dead_letters.applied()
+        self._staged_again.pop((mailbox, record.item), None)
         finished = intents.after(record, done)
         if finished is None:
             self._ledger.drop_item(mailbox, record.item)

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from schemas.faults import Disposition, disposition_of
+from schemas.faults import Disposition, TransportFault, disposition_of
 from schemas.metrics import ReplayMetrics
 from schemas.ports import CallFailed, PartitionLost
 
@@ -12,6 +12,7 @@ log = logging.getLogger(__name__)
 
 WAIT_SECONDS_FIRST = 0.1
 WAIT_SECONDS_MAX = 30.0
+RETRY_SECONDS_MAX = 120.0
 SLICE_SECONDS = 0.1
 
 
@@ -45,11 +46,14 @@ class Patience:
     def endure(self, work: Callable[[], None]) -> None:
         """Do work until it succeeds; FellBehind, TargetHaltError or PartitionLost if waiting does not help."""
         wait_seconds = WAIT_SECONDS_FIRST
+        started = self._monotonic()
         while True:
             try:
                 return work()
             except CallFailed as failure:
                 self._judge(failure)
+                if self._is_hopeless(failure, self._monotonic() - started):
+                    raise FellBehind(failure.code) from failure
                 self._wait(max(failure.back_off_seconds, wait_seconds))
                 wait_seconds = min(2 * wait_seconds, WAIT_SECONDS_MAX)
 
@@ -61,6 +65,13 @@ class Patience:
             raise TargetHaltError(f"target: {failure}") from failure
         if disposition in {Disposition.PAUSE, Disposition.PARK}:
             raise FellBehind(failure.code) from failure
+
+    @staticmethod
+    def _is_hopeless(failure: CallFailed, waited_seconds: float) -> bool:
+        """Tell a fault that may be one mailbox's alone from a server that is away: the others must go on."""
+        is_server_away = failure.code == TransportFault.CONNECTION_REFUSED
+        is_throttled = disposition_of(failure.code) is Disposition.THROTTLE
+        return waited_seconds > RETRY_SECONDS_MAX and not is_server_away and not is_throttled
 
     def _wait(self, seconds: float) -> None:
         until = self._monotonic() + seconds

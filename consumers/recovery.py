@@ -17,6 +17,7 @@ from schemas.ports import CallRefused
 from schemas.state import Intent, IntentKind, ItemRecord
 
 MARK_ATTEMPTS_MAX = 5
+ABSENT = "ErrorItemNotFound"
 
 
 class Finding(Enum):
@@ -74,7 +75,7 @@ class Recovery:
         stamp = self._stamp(record, intent.nonce)
         settled = self._reach(address, mailbox, intent, stamp)
         if settled.finding is Finding.DONE and intent.replaced_id:
-            self._delete(address, intent.replaced_id, hard=True)
+            self._delete_wherever(address, mailbox, intent.replaced_id, self._stamp(record, record.nonce), hard=True)
         return settled
 
     def _settle_move(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> Settled:
@@ -140,17 +141,23 @@ class Recovery:
         return Settled(Finding.PARKED, reason="ErrorIrresolvableConflict")
 
     def _settle_delete(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> Settled:
-        outcome = self._delete(address, intent.target_id, hard=False)
-        stamp = self._stamp(record, record.nonce)
-        if isinstance(outcome, Refused) and (held := self._find_anywhere(address, mailbox, stamp)):
-            self._delete(address, held.item_id, hard=False)
+        self._delete_wherever(address, mailbox, intent.target_id, self._stamp(record, record.nonce), hard=False)
         return Settled(Finding.DONE, Done(intent.target_id, ""))
 
-    def _delete(self, address: str, item_id: str, *, hard: bool) -> Done | Refused:
+    def _delete_wherever(self, address: str, mailbox: str, item_id: str, stamp: str, *, hard: bool) -> None:
+        """Delete an item by its id, or by its stamp where somebody moved it; CallRefused while it is still there."""
+        if self._delete(address, item_id, hard=hard) and (held := self._find_anywhere(address, mailbox, stamp)):
+            self._delete(address, held.item_id, hard=hard)
+
+    def _delete(self, address: str, item_id: str, *, hard: bool) -> bool:
+        """Delete an item; True if there was none of this id. Only looking proves that, whatever the refusal says."""
         outcome = self._target.delete(address, [item_id], hard=hard)[0]
-        if isinstance(outcome, Refused) and outcome.code not in GONE:
-            raise CallRefused(outcome.code, outcome.text)
-        return outcome
+        if isinstance(outcome, Done):
+            return False
+        held = self._target.look(address, [item_id])[0]
+        if isinstance(held, Refused) and held.code == ABSENT:
+            return True
+        raise CallRefused(outcome.code, outcome.text)
 
     def _find_anywhere(self, address: str, mailbox: str, stamp: str) -> Held | None:
         """Return the one item with this stamp in any mapped folder; two are never adopted blindly."""

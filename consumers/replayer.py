@@ -17,7 +17,7 @@ from consumers.folder_map import FolderMap
 from consumers.intake import Intake, Verdict
 from consumers.ledger import Ledger
 from consumers.mailbox_run import MailboxWorker, Run, Step, Tools
-from consumers.patience import FellBehind, Patience
+from consumers.patience import FellBehind, Patience, TargetHaltError
 from consumers.plan import Action, Do
 from consumers.recovery import Recovery
 from consumers.seeds import stale_folders, stale_items
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 RUN_STEPS_MAX = 200
 RUN_SIZE_BYTES_MAX = 16_000_000
 BEHIND_RETRY_SECONDS = 60
+REMIND_SECONDS = 300
 READ_TIMEOUT_SECONDS = 0.1
 _ITEM_OPERATIONS = ("ItemSaved", "ItemMarked", "ItemMoved", "ItemDeleted", "ItemUnreadable")
 
@@ -84,8 +85,9 @@ class Replayer:
             staging=staging,
             recovery=recovery,
             dead_letters=self._dead_letters,
+            want=lambda mailbox, item: self._order(mailbox, "WANT", (item,), "content needed"),
         )
-        self._worker = MailboxWorker(tools, name, mint, metrics)
+        self._worker = MailboxWorker(tools, name, mint, clock, metrics)
         self._tidying = Tidying(staging, self._ledger, clock, metrics)
         self._patience = Patience(owned.still_owned, metrics)
         self._intake = Intake(self._ledger)
@@ -93,22 +95,28 @@ class Replayer:
         self._retry_at: dict[str, int] = {}
         self._orders: list[Outgoing] = []
         self._complete = 0
-        self._committed = 0
+        self._committed: int | None = None
+        self._reminded_at = 0
 
     def start_offset(self, committed: int | None) -> int | None:
         """Return where reading begins: the group's offset, or that of the mailbox furthest behind."""
         own = [m.own_offset for m in self._ledger.mailboxes() if m.own_offset >= 0]
         return min([committed, *own]) if committed is not None else None
 
-    def run(self, registered: Callable[[], Mapping[str, str]], reader: LogReader) -> None:
-        """Work until the partition is to be given up; `registered` is mailbox id to target address."""
+    def run(self, registered: Callable[[], Mapping[str, str]], reader: LogReader, committed: int | None = None) -> None:
+        """Work until the partition is to be given up.
+
+        `registered` is mailbox id to target address, `committed` the offset the group committed.
+        """
+        self._refuse_lost_ledger(committed)
         subscription = Subscription(reader)
-        self._complete = self._committed = reader.position
+        self._complete, self._committed = reader.position, committed
         self._addresses = registered()
         self._resume([m.mailbox for m in self._ledger.mailboxes()])
         while self._owned.still_owned():
             self._addresses = registered()
-            self._retry_behind(reader)
+            self._retry_behind(subscription)
+            self._remind_feed()
             batch = subscription.next_batch(READ_TIMEOUT_SECONDS)
             if batch.changes:
                 self._replay(batch)
@@ -116,6 +124,25 @@ class Replayer:
             if not batch.changes:
                 self._rest()
             self._metrics.records_behind.labels(partition=self._owned.number).set(reader.lag_records())
+
+    def _refuse_lost_ledger(self, committed: int | None) -> None:
+        """Raise TargetHaltError if the group has read the log and left no record: all mail would come twice."""
+        if committed and next(self._ledger.mailboxes(), None) is None:
+            raise TargetHaltError(
+                f"{self._topics.target_state(self._settings.target)} partition {self._owned.number} is empty although "
+                f"the log was applied up to offset {committed}: its ledger is lost, and starting again would copy "
+                "every item a second time. See the runbook"
+            )
+
+    def _remind_feed(self) -> None:
+        """Order seeds again for mailboxes that wait: an order may find its owner unable to obey."""
+        now = self._clock()
+        if now - self._reminded_at < REMIND_SECONDS * 1000:
+            return
+        self._reminded_at = now
+        for record in self._ledger.mailboxes():
+            if record.waiting:
+                self._order(record.mailbox, "SEED", (), record.waiting)
 
     # -- a batch -------------------------------------------------------------------------------------------
 
@@ -234,9 +261,6 @@ class Replayer:
             self._worker.settle_open(run)
         else:
             self._worker.perform(run)
-        for item in run.wanted:
-            self._order(run.mailbox, "WANT", (item,), "content needed")
-        run.wanted.clear()
 
     def _rerun(self, run: Run) -> Run:
         again = {r.offset for r in run.again}
@@ -253,7 +277,6 @@ class Replayer:
         self._ledger.put_mailbox(replace(record, unsettled=()))
         if not isinstance(last.change.operation, SeedEnd):
             self._advance(run.mailbox, last)
-        self._dead_letters.applied()
         self._tidying.touched(run.mailbox)
 
     def _advance(self, mailbox: str, received: Received) -> None:
@@ -283,27 +306,32 @@ class Replayer:
     def _fall_behind(self, mailbox: str, offset: int, code: str) -> None:
         log.warning("mailbox falls behind", extra={"mailbox": mailbox, "code": code})
         record = self._ledger.mailbox(mailbox)
+        self._intake.forget(mailbox)
         own_offset = record.own_offset if record.own_offset >= 0 else offset
         self._ledger.put_mailbox(replace(record, behind=code, own_offset=own_offset))
         self._retry_at[mailbox] = self._clock() + BEHIND_RETRY_SECONDS * 1000
 
-    def _retry_behind(self, reader: LogReader) -> None:
-        """Let mailboxes that fell behind try again: the log is read again from where they stopped."""
+    def _retry_behind(self, subscription: Subscription) -> None:
+        """Let mailboxes that fell behind try again: the log is read again from where they stopped.
+
+        The position goes back in the transaction that forgets their offsets, or a crash would skip what they lack.
+        """
         now = self._clock()
         due = [m for m, at in self._retry_at.items() if at <= now]
         offsets = [self._ledger.mailbox(m).own_offset for m in due]
         for mailbox in due:
             del self._retry_at[mailbox]
         if due:
-            self._resume(due)
-            reader.seek(min(offsets))
+            subscription.rewind(min(offsets))
             self._complete = min(offsets)
+            self._resume(due)
 
     def _resume(self, mailboxes: Iterable[str]) -> None:
         """Settle the open intents of mailboxes, before anything else of them."""
         for mailbox in mailboxes:
             record = self._ledger.mailbox(mailbox)
             self._tidying.touched(mailbox)
+            self._intake.forget(mailbox)
             if not record.unsettled:
                 self._ledger.put_mailbox(replace(record, behind="", own_offset=-1))
                 continue

@@ -12,7 +12,7 @@ from consumers.folder_map import FolderMap
 from consumers.ledger import Ledger
 from consumers.target import Done, Held, Outcome, PortableItem, Refused, Target, Update
 from schemas.change import Content, Form, ItemSaved
-from schemas.faults import ReplicationFault
+from schemas.faults import Disposition, ReplicationFault, disposition_of
 from schemas.identity import Stamp
 from schemas.ports import CallRefused
 
@@ -72,7 +72,7 @@ class Staging:
         for (kind, form), numbers in groups.items():
             folder_id = self.folder(address, mailbox, kind)
             for batch in _batches(numbers, lambda n, form=form: len(items[n].bodies[form])):  # type: ignore[misc]
-                found = self._stage_batch(address, folder_id, form, [items[n] for n in batch])
+                found = self._stage_within_limits(address, folder_id, form, [items[n] for n in batch])
                 for number, outcome in zip(batch, found, strict=True):
                     outcomes[number] = outcome
         return [o if o is not None else Refused(ReplicationFault.NO_USABLE_FORM) for o in outcomes]
@@ -108,6 +108,19 @@ class Staging:
     def _form(self, item: ToStage) -> Form | None:
         usable = (Form.PORTABLE,) if self._portable_only else (Form.STREAM, Form.PORTABLE)
         return next((f for f in usable if f in item.bodies), None)
+
+    def _stage_within_limits(self, address: str, folder_id: str, form: Form, items: list[ToStage]) -> list[Outcome]:
+        """Stage a batch; one that is refused as too large is halved until the item at fault stands alone."""
+        try:
+            return self._stage_batch(address, folder_id, form, items)
+        except CallRefused as refused:
+            if disposition_of(refused.code) is not Disposition.PARK:
+                raise
+            if len(items) == 1:
+                return [Refused(refused.code, refused.detail)]
+        middle = len(items) // 2
+        halves = (items[:middle], items[middle:])
+        return [o for half in halves for o in self._stage_within_limits(address, folder_id, form, half)]
 
     def _stage_batch(self, address: str, folder_id: str, form: Form, items: list[ToStage]) -> list[Outcome]:
         if form is Form.PORTABLE:

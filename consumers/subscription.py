@@ -56,6 +56,14 @@ class Subscription:
         self._open: dict[str, IO[bytes]] = {}
         self._open_since: int | None = None
 
+    def rewind(self, offset: int) -> None:
+        """Read on from an earlier offset; what was open is read again with it."""
+        for file in self._open.values():
+            file.close()
+        self._open.clear()
+        self._open_since = None
+        self._reader.seek(offset)
+
     def next_batch(self, timeout_seconds: float) -> Batch:
         """Return what the log holds next, perhaps nothing, bounded by count and bytes."""
         batch = Batch()

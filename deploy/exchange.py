@@ -7,6 +7,7 @@ A back-off that a server asks for is shared by all sessions to it: until it ends
 
 import email.utils
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from lxml import etree
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
-from schemas.ews import MESSAGES, TYPES, M, T, text
+from schemas.ews import MESSAGES, TYPES, M, T, is_xml_character, text
 from schemas.faults import OUTCOME_UNKNOWN, Disposition, TransportFault, disposition_of, fault_of_status
 from schemas.metrics import SessionMetrics
 from schemas.ports import Answers, AnswerUnknown, CallFailed, CallRefused, Element, ServerAnswer
@@ -34,6 +35,7 @@ BACK_OFF_SECONDS_DEFAULT = 5.0
 BACK_OFF_SECONDS_MAX = 600.0
 THROTTLED = "ErrorServerBusy"
 _PARSER = etree.XMLParser(huge_tree=True, resolve_entities=False, no_network=True)
+_FORBIDDEN = re.compile(rb"&#([xX][0-9a-fA-F]{1,8}|[0-9]{1,10});")
 _VERSIONS = {
     "2010_SP1": "Exchange2010_SP1",
     "2013": "Exchange2013_SP1",
@@ -183,7 +185,7 @@ class Session:
         if response.status_code not in {HTTPStatus.OK, HTTPStatus.INTERNAL_SERVER_ERROR}:
             raise self._refusal(operation, response)
         try:
-            root = etree.fromstring(response.content, _PARSER)
+            root = _parse(response.content)
         except etree.XMLSyntaxError as error:
             if response.status_code != HTTPStatus.OK:
                 raise self._refusal(operation, response) from error
@@ -202,8 +204,10 @@ class Session:
             raise AnswerUnknown(
                 TransportFault.SHORT_ANSWER, f"{operation}: {len(messages)} answers for {expected} inputs"
             )
-        if len(messages) == 1 and disposition_of(messages[0].code) is Disposition.THROTTLE:
-            raise CallRefused(THROTTLED, messages[0].text, _back_off_seconds(messages[0].element))
+        throttled = [m for m in messages if disposition_of(m.code) is Disposition.THROTTLE]
+        if throttled:
+            failure = CallRefused if len(throttled) == len(messages) else AnswerUnknown
+            raise failure(THROTTLED, throttled[0].text, _back_off_seconds(throttled[0].element))
         return Answers(messages, _server_time(response))
 
     def _refusal(self, operation: str, response: requests.Response) -> CallFailed:
@@ -244,6 +248,20 @@ def _authentication(settings: ServerSettings) -> Any:
     is_address = kind == NTLM and credentials.type == Credentials.EMAIL
     user = f"\\{settings.user}" if is_address else settings.user
     return get_auth_instance(kind, username=user, password=settings.password)
+
+
+def _parse(content: bytes) -> Element:
+    """Parse an answer strictly; characters that XML can't hold, which Exchange may write, become U+FFFD."""
+    try:
+        return etree.fromstring(content, _PARSER)
+    except etree.XMLSyntaxError:
+        return etree.fromstring(_FORBIDDEN.sub(_replaced, content), _PARSER)
+
+
+def _replaced(reference: re.Match[bytes]) -> bytes:
+    digits = reference.group(1)
+    code = int(digits[1:], 16) if digits[:1] in b"xX" else int(digits)
+    return reference.group() if is_xml_character(code) else b"&#xFFFD;"
 
 
 def _was_never_sent(error: requests.ConnectionError) -> bool:

@@ -219,6 +219,10 @@ def _check(settings: Settings) -> None:
     }.items():
         _one_of(f"{path}.version", server.version, VERSIONS)
         _one_of(f"{path}.auth", server.auth, AUTHENTICATIONS)
+        if path != "source" and server.version == "2010_SP1":
+            raise SettingsError(
+                f"{path}.version: 2010_SP1 can be a source only: it can't suppress read receipts in time"
+            )
         if not server.url.startswith(("http://", "https://")):
             raise SettingsError(f"{path}.url: must be an http or https address (got {server.url})")
     for number, form in enumerate(settings.feed.forms):

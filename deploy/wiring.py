@@ -154,9 +154,10 @@ def replay_service(settings: Settings, mailboxes: Registry, target: str) -> Serv
             replayer = Replayer(
                 owned, ExchangeTarget(session), topics, replay_settings, now_ms, mint_nonce, replay_metrics
             )
-            start = replayer.start_offset(owned.committed(topics.changes))
+            committed = owned.committed(topics.changes)
+            start = replayer.start_offset(committed)
             with closing(PartitionReader(connection, topics.changes, owned.number, start)) as reader:
-                replayer.run(lambda: mailboxes.of_target(owned.number, target), reader)
+                replayer.run(lambda: mailboxes.of_target(owned.number, target), reader, committed)
 
     role = Role(
         group=topics.replay_group(target),

@@ -17,6 +17,7 @@ from producers.index import MailboxIndex
 from producers.source import CursorLostError, Described, Failed, ItemPage, Source
 from producers.spool import SpooledBody
 from schemas.change import ItemSaved, Operation, SeedBegin, SeedEnd, Version
+from schemas.faults import Disposition, disposition_of
 from schemas.ports import CallFailed, CallRefused, Clock
 from schemas.state import IndexEntry, SourceFolder
 
@@ -29,6 +30,8 @@ PASSES_MAX = 4
 CANDIDATES_MAX = 8
 LEARN_AFTER_MS = 1000 * (REST_SECONDS + 1)
 SEED_REASON = "seed"
+FOLDER_GONE = frozenset({"ErrorFolderNotFound", "ErrorItemNotFound", "ErrorSyncFolderNotFound"})
+MAILBOX_WIDE = frozenset({"ErrorNonExistentMailbox", "ErrorImpersonateUserDenied", "ErrorMailboxMoveInProgress"})
 
 
 @dataclass(slots=True)
@@ -70,6 +73,7 @@ class Capture:
         self._pending_since: dict[str, int] = {}
         self._listed: dict[str, set[str]] = {}
         self._restless = {e.item: clock() for e in index.entries.values() if _is_restless(e)}
+        self._unread: set[str] = set()
         self._part = Part()
 
     def parts(self, dirt: Dirt) -> Iterator[Part]:
@@ -83,6 +87,7 @@ class Capture:
 
     def _round(self, dirt: Dirt) -> Iterator[Part]:
         begun_at = self._clock()
+        self._unread.clear()
         forced = set(dirt.folders)
         if dirt.is_hierarchy_dirty or not self.index.record.hierarchy_cursor or forced - self.index.folders.keys():
             self._read_hierarchy()
@@ -98,24 +103,31 @@ class Capture:
         self._learn_rest()
         self._close_round()
         self._close_seed()
-        self.index.record = replace(self.index.record, certain_up_to=begun_at)
+        if not self._unread:
+            self.index.record = replace(self.index.record, certain_up_to=begun_at)
 
     # -- folders -------------------------------------------------------------------------------------------
 
     def _read_hierarchy(self) -> None:
         tick = self._next_tick()
         cursor, is_last = self.index.record.hierarchy_cursor, False
+        seen: set[str] | None = None if cursor else set()
         while not is_last:
             try:
                 page = self._source.hierarchy(self.address, cursor)
             except CursorLostError:
                 log.warning("hierarchy cursor lost", extra={"mailbox": self.index.record.mailbox})
-                cursor = ""
+                cursor, seen = "", set()
                 continue
             self._part.operations += decisions.see_hierarchy(self.index, page)
+            if seen is not None:
+                seen |= {f.folder_id for f in page.seen}
+                if page.is_last:
+                    decisions.see_folders_gone(self.index, self.index.folders.keys() - seen)
             self._note_pending(tick)
             cursor, is_last = page.cursor, page.is_last
-            self.index.record = replace(self.index.record, hierarchy_cursor=cursor)
+        # a reading from the start is committed only when it is complete: what it did not name is gone
+        self.index.record = replace(self.index.record, hierarchy_cursor=cursor)
         self._hierarchy_tick = tick
 
     def _probe(self) -> dict[str, str]:
@@ -140,7 +152,7 @@ class Capture:
     def _read_folder(self, folder: SourceFolder, probe: str) -> Iterator[Part]:
         tick = self._next_tick()
         is_last, cursor = False, folder.cursor
-        if not cursor:
+        if not cursor and next(self.index.in_folder(folder.folder_id), None):
             self._listed[folder.folder_id] = set()
         while not is_last:
             try:
@@ -148,20 +160,34 @@ class Capture:
             except CursorLostError:
                 log.warning("folder cursor lost", extra={"mailbox": self.index.record.mailbox})
                 cursor, self._listed[folder.folder_id] = "", set()
+                self.index.put_folder(replace(self.index.folders[folder.folder_id], cursor="", probe=""))
                 continue
             except CallRefused as refused:
-                if refused.code not in {"ErrorFolderNotFound", "ErrorItemNotFound"}:
-                    raise
-                self._hierarchy_tick = -1
+                self._refuse_folder(folder, refused, tick)
                 return
             yield from self._read_page(folder.folder_id, page, tick)
             is_last, cursor = page.is_last, page.cursor
             known = self.index.folders.get(folder.folder_id, folder)
-            self.index.put_folder(
-                replace(known, cursor=cursor, complete=known.complete or is_last, probe=probe if is_last else "")
-            )
+            if is_last or folder.folder_id not in self._listed:
+                # a listing that has to be compared begins anew after a crash, so its cursor waits for the end
+                probe_read = probe if is_last else ""
+                self.index.put_folder(
+                    replace(known, cursor=cursor, complete=known.complete or is_last, probe=probe_read)
+                )
         self._compare_listing(folder.folder_id, tick)
         self._read_ticks[folder.folder_id] = tick
+
+    def _refuse_folder(self, folder: SourceFolder, refused: CallRefused, tick: int) -> None:
+        """Go on without a folder that is gone or can't be read; CallRefused for what is wider than a folder."""
+        if refused.code in FOLDER_GONE:
+            decisions.see_folders_gone(self.index, {folder.folder_id})
+            self._note_pending(tick)
+        elif disposition_of(refused.code) in {Disposition.PARK, Disposition.PAUSE} and refused.code not in MAILBOX_WIDE:
+            # unread, it keeps every deletion of the mailbox pending and the loss statement where it was
+            self._unread.add(folder.folder_id)
+            log.warning("folder can't be read", extra={"mailbox": self.index.record.mailbox, "code": refused.code})
+        else:
+            raise refused
 
     def _compare_listing(self, folder_id: str, tick: int) -> None:
         """After a complete reading from an empty cursor, what it did not name is gone from the folder."""

@@ -100,7 +100,9 @@ class ContentReader:
         return Fetched(entry, found, tuple(contents), known, spooled=spooled)
 
     def _content(self, form: Form, body: bytes, properties: dict[str, str]) -> tuple[Content, SpooledBody | None]:
-        on_disk = self._spool.keep(body) if len(body) > INLINE_SIZE_BYTES_MAX else None
+        # all forms of a change share one record
+        inline_max = INLINE_SIZE_BYTES_MAX // len(self._forms)
+        on_disk = self._spool.keep(body) if len(body) > inline_max else None
         content = Content(
             form=form,
             size_bytes=len(body),

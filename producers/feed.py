@@ -119,7 +119,8 @@ class Feed:
             index = MailboxIndex.restore(mailbox, self._topics, self._owned)
             capture = Capture(self._source, address, index, self._contents, self._clock)
             self._mailboxes[mailbox] = _Mailbox(capture, Turn())
-            if index.record.generation == 0:
+            is_index_lost = bool(index.record.hierarchy_cursor) and not index.folders
+            if index.record.generation == 0 or is_index_lost:
                 self._begin_generation(capture)
         self._doorbell.watch(registered)
 
@@ -128,11 +129,11 @@ class Feed:
             self._lineage = last_versions(self._owned, self._topics, self._settings.targets)
         record = capture.index.record
         in_log, in_ledgers = self._lineage[0].get(record.mailbox), self._lineage[1].get(record.mailbox)
-        highest = max(in_log.generation if in_log else 0, in_ledgers or 0)
+        highest = max(in_log.generation if in_log else 0, in_ledgers or 0, record.generation)
         previous = in_log if in_log and in_log.generation == highest else None
         reason = "first copy" if highest == 0 else "new generation"
         log.info("begin generation", extra={"mailbox": record.mailbox, "generation": highest + 1})
-        capture.index.record = replace(record, generation=highest + 1, next_sequence=1)
+        capture.index.record = replace(record, generation=highest + 1, next_sequence=1, hierarchy_cursor="")
         capture.begin_seed(previous, reason)
 
     def _obey(self, incoming: list[Incoming]) -> bool:

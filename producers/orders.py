@@ -22,8 +22,8 @@ def apply_order(capture: Capture, order: Order, now: int) -> None:
                     decisions.want(index, entry, now, order.target, order.reason)
         case "SEED":
             last = index.record.next_sequence - 1
-            if not index.record.seed_begun:
-                capture.begin_seed(Version(generation=index.record.generation, sequence=last), order.reason)
+            # also while a seed runs: who orders now is past its beginning, and waits for a new one
+            capture.begin_seed(Version(generation=index.record.generation, sequence=last), order.reason)
         case "PAUSE":
             index.record = replace(index.record, paused=order.reason or "paused by an operator")
         case "RESUME":

@@ -25,7 +25,7 @@ from schemas.identity import item_key
 from schemas.ports import CallRefused
 from schemas.state import IndexEntry, Owed, SourceFolder
 
-UNREADABLE_ATTEMPTS = 5
+UNREADABLE_ATTEMPTS = 8
 RETRY_SECONDS_MAX = 3600
 UNCERTAIN = "?"
 """Ends a probe value that a later change could leave equal: times come in whole seconds."""
@@ -55,12 +55,17 @@ def see_hierarchy(index: MailboxIndex, page: HierarchyPage) -> list[FolderSaved]
         if folder != known:
             index.put_folder(folder)
             saved.append(folder_saved(folder))
-    for folder_id in page.gone:
-        if known := index.folders.get(folder_id):
+    see_folders_gone(index, set(page.gone))
+    return saved
+
+
+def see_folders_gone(index: MailboxIndex, folder_ids: set[str]) -> None:
+    """Take over that folders are gone: their items are pending deletions until everything else was read."""
+    for folder_id in folder_ids:
+        if (known := index.folders.get(folder_id)) and not known.gone:
             index.put_folder(replace(known, gone=True))
             for entry in index.in_folder(folder_id):
                 see_gone(index, entry.item_id)
-    return saved
 
 
 def folder_saved(folder: SourceFolder) -> FolderSaved:

@@ -65,12 +65,12 @@ STAMP = Property("String", set_id="5c1d7a9e-3b0f-4c55-9a53-6f3f6d61696c", name="
 
 def text(value: str) -> str:
     """Return `value` escaped for element content; characters XML can't hold become U+FFFD."""
-    return escape("".join(c if _allowed(c) else "\N{REPLACEMENT CHARACTER}" for c in value))
+    return escape("".join(c if is_xml_character(ord(c)) else "\N{REPLACEMENT CHARACTER}" for c in value))
 
 
-def _allowed(character: str) -> bool:
-    code = ord(character)
-    return code in {9, 10, 13} or 0x20 <= code < 0xD800 or 0xE000 <= code < 0xFFFE or code > 0xFFFF  # noqa: PLR2004 - XML 1.0 §2.2
+def is_xml_character(code: int) -> bool:
+    """Tell whether XML 1.0 can hold a character (§2.2)."""
+    return code in {9, 10, 13} or 0x20 <= code < 0xD800 or 0xE000 <= code < 0xFFFE or 0xFFFF < code <= 0x10FFFF  # noqa: PLR2004 - XML 1.0 §2.2
 
 
 def folder_ref(folder_id: str) -> str:

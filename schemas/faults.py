@@ -49,6 +49,7 @@ class ReplicationFault(StrEnum):
     NO_MIME = "no-mime"  # the source gave no MIME for a message
     NO_PORTABLE_FORM = "no-portable-form"  # only MIME is wanted and does not hold all of this class
     NO_USABLE_FORM = "no-usable-form"  # the log holds no whole body in a form the target takes
+    NEVER_PLACED = "never-placed"  # staged again and again, and never to be moved to its place
     AMBIGUOUS_STAMP = "ambiguous-stamp"  # several items carry one stamp: never adopted blindly
 
 
@@ -61,6 +62,7 @@ _REPLICATION: dict[str, Disposition] = {
     ReplicationFault.NO_MIME: Disposition.PARK,
     ReplicationFault.NO_PORTABLE_FORM: Disposition.PARK,
     ReplicationFault.NO_USABLE_FORM: Disposition.PARK,
+    ReplicationFault.NEVER_PLACED: Disposition.PARK,
     ReplicationFault.AMBIGUOUS_STAMP: Disposition.PARK,
 }
 

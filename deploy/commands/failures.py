@@ -7,6 +7,7 @@ from deploy.commands.preflight import PreflightError
 from deploy.endpoints import PortInUseError
 from deploy.kafka import KafkaUnreachableError, TopicMismatchError
 from deploy.lab.broker.command import EXIT_CODES as BROKER_EXIT_CODES
+from deploy.partition.owned import RecordTooLargeError
 from deploy.settings import SettingsError
 from producers.feed import HaltError
 from producers.spool import SpoolError
@@ -17,6 +18,7 @@ _CODES: dict[type[Exception], int] = {
     TopicMismatchError: exit_codes.TOPIC_MISMATCH,
     SpoolError: exit_codes.DISK,
     PortInUseError: exit_codes.IN_USE,
+    RecordTooLargeError: exit_codes.HALTED,
     HaltError: exit_codes.HALTED,
     TargetHaltError: exit_codes.HALTED,
     DeadLetterLimitError: exit_codes.HALTED,

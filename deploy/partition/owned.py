@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from confluent_kafka import KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from deploy.kafka import KafkaSettings, committed_offset, producer
+from deploy.kafka import RECORD_SIZE_BYTES_MAX, KafkaSettings, committed_offset, producer
 from deploy.partition.cache import CachedPosition, StateCache
 from deploy.partition.reader import read_to_end
 from schemas.metrics import PartitionMetrics
@@ -38,6 +38,10 @@ class Role:
     group: str
     state_topics: Mapping[str, str]
     cache_directory: Path | None
+
+
+class RecordTooLargeError(Exception):
+    """A record can't be written whatever is tried: a person has to look."""
 
 
 class Owned:
@@ -143,6 +147,10 @@ class Owned:
                 transaction.send_offsets_to_transaction(offsets, metadata, COMMIT_TIMEOUT_SECONDS)
             transaction.commit_transaction(COMMIT_TIMEOUT_SECONDS)
         except KafkaException as error:
+            if error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                raise RecordTooLargeError(
+                    f"partition {self.number}: a record does not fit {RECORD_SIZE_BYTES_MAX} bytes; nothing was written"
+                ) from error
             if not error.args[0].txn_requires_abort():
                 raise self._unclear(str(error)) from error
             try:

@@ -44,8 +44,8 @@ DEEDS = st.builds(
     st.integers(0, 20),
     st.integers(0, 20),
 )
+SPINS = st.tuples(st.just("spin"), st.integers(1, 3))
 TROUBLES = st.one_of(
-    st.tuples(st.just("spin"), st.integers(1, 3)),
     st.tuples(st.just("tick"), st.integers(0, 6000)),
     st.tuples(st.just("crash"), st.just(0)),
     st.tuples(st.just("fail_transaction"), st.sampled_from(["lost", "applied"])),
@@ -54,6 +54,8 @@ TROUBLES = st.one_of(
     st.tuples(st.just("unknown"), st.sampled_from(METHODS)),
     st.tuples(st.just("race"), st.tuples(st.sampled_from(METHODS), DEEDS)),
 )
+STEPS = st.integers(0, 9).flatmap(lambda n: DEEDS if n < 5 else SPINS if n < 7 else TROUBLES)
+HISTORIES = st.one_of(st.lists(STEPS, max_size=10), st.lists(STEPS, min_size=20, max_size=60))
 
 
 def do(rig: Rig, deed: Deed) -> None:
@@ -135,7 +137,7 @@ def settle(rig: Rig) -> None:
 @given(
     page_items_max=st.sampled_from([1, 2, 512]),
     moves_touch_time=st.booleans(),
-    steps=st.lists(st.one_of(DEEDS, DEEDS, TROUBLES), max_size=40),
+    steps=HISTORIES,
 )
 def test_the_log_tells_exactly_what_the_source_holds(
     new_rig: Callable[[], Rig],

@@ -15,8 +15,10 @@ import pytest
 
 from consumers.target import Done, Held, HeldFolder, Outcome, PortableItem, Refused, Update
 from schemas.change import Marks
-from schemas.ports import CallRefused
+from schemas.ports import AnswerUnknown, CallRefused
 
+LATE = "still under way"
+"""The detail of an AnswerUnknown whose request arrives later."""
 READ = Marks(is_read=True)
 Hook = Callable[[str, str], None]
 V = TypeVar("V")
@@ -61,6 +63,7 @@ class MemoryTarget:
     calls: list[str] = field(default_factory=list)
     seen: defaultdict[str, list[tuple[str, bytes, Marks] | None]] = field(default_factory=lambda: defaultdict(list))
     refuse_content: dict[bytes, str] = field(default_factory=dict)
+    late: list[Callable[[], object]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def root(self, address: str, name: str) -> str:
@@ -172,13 +175,24 @@ class MemoryTarget:
         self.hook(name, "after")
 
     def _each(self, name: str, inputs: Sequence[V], do: Callable[[V], Outcome]) -> list[Outcome]:
-        with self._call(name):
-            outcomes: list[Outcome] = []
-            for value in inputs:
-                if outcomes:
-                    self.hook(name, "between")
-                outcomes.append(do(value))
-            return outcomes
+        try:
+            with self._call(name):
+                outcomes: list[Outcome] = []
+                for value in inputs:
+                    if outcomes:
+                        self.hook(name, "between")
+                    outcomes.append(do(value))
+                return outcomes
+        except AnswerUnknown as unknown:
+            if unknown.detail == LATE:
+                self.late.append(lambda: [do(value) for value in inputs])
+            raise
+
+    def deliver_late(self) -> None:
+        """Carry out the requests that lay in a buffer somewhere."""
+        waiting, self.late = self.late, []
+        for request in waiting:
+            request()
 
     def _has(self, folder_id: str) -> bool:
         return folder_id in self.folders

@@ -1,0 +1,308 @@
+"""A whole replay in memory: a source that writes its log, a world that replays it through deaths, a single adversity."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import pytest
+
+from consumers.replayer import Replayer, ReplaySettings
+from schemas.change import FolderDeleted, FolderSaved, ItemDeleted, ItemMarked, ItemMoved, Marks, SeedBegin, SeedEnd
+from schemas.codec import decode, encode
+from schemas.faults import TransportFault
+from schemas.metrics import ReplayMetrics
+from schemas.ports import AnswerUnknown, CallRefused, Incoming, PartitionLost
+from schemas.state import ItemRecord, TargetMailbox
+from schemas.topics import Topics
+
+ITEM_WRITES = frozenset({"upload", "create", "update", "move", "delete"})
+State = tuple[str, bytes, Marks]
+
+
+class Died(BaseException):  # noqa: N818 - a state of affairs, not a mistake
+    """The process is gone; no handler of its own runs."""
+
+
+@dataclass(slots=True)
+class Adversity:
+    """Strikes once, at the boundary with number `at` among those its kind can strike; counts them all."""
+
+    kind: str
+    at: int = -1
+    met: int = 0
+    deliver: Callable[[], None] = lambda: None
+
+    def strike(self, name: str, when: str) -> None:
+        is_transaction = name == "transact"
+        can_strike = {
+            "death": True,
+            "partition lost": is_transaction,
+            "answer unknown": not is_transaction,
+            "busy": not is_transaction and when == "before",
+            "late": name in ITEM_WRITES and when == "before",
+            "very late": name in ITEM_WRITES and when == "before",
+        }[self.kind]
+        if self.kind == "late" and self.met > self.at >= 0:
+            self.deliver()
+        if not can_strike:
+            return
+        self.met += 1
+        if self.met - 1 == self.at:
+            self._raise()
+
+    def _raise(self) -> None:
+        match self.kind:
+            case "death":
+                raise Died
+            case "partition lost":
+                raise PartitionLost("struck")
+            case "busy":
+                raise CallRefused("ErrorServerBusy", "struck")
+            case "answer unknown":
+                raise AnswerUnknown(TransportFault.RESET, "struck")
+            case _:
+                raise AnswerUnknown(TransportFault.TIMED_OUT, "still under way")
+
+
+@dataclass(slots=True)
+class Source:
+    """One mailbox: what it holds, its changes appended to the log, the story of every item."""
+
+    making: Any
+    log: list[Incoming]
+    mailbox: str
+    sequence: int = 0
+    generation: int = 1
+    seed_begun: int = 0
+    folders: dict[str, tuple[str, str]] = field(default_factory=dict)
+    items: dict[str, tuple[str, bytes, Marks, str]] = field(default_factory=dict)
+    story: defaultdict[str, list[State | None]] = field(default_factory=lambda: defaultdict(list))
+    change_keys: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def write(self, operation: Any) -> None:
+        self.sequence += 1
+        change = self.making.change(operation, self.sequence, self.generation, self.mailbox)
+        self.log.append(Incoming(len(self.log), 0, self.mailbox, encode(change)))
+
+    def lose(self) -> None:
+        """Number a change that never comes into the log."""
+        self.sequence += 1
+
+    def begin_seed(self) -> None:
+        self.write(SeedBegin(previous=None, reason="test"))
+        self.seed_begun = self.sequence
+
+    def end_seed(self) -> None:
+        self.write(SeedEnd(begun=self.seed_begun, items=len(self.items)))
+
+    def seed(self) -> None:
+        """Name everything there is, as a feed does."""
+        self.begin_seed()
+        for folder_id in self.folders:
+            self._write_folder(folder_id)
+        for name in self.items:
+            self.name(name)
+        self.end_seed()
+
+    def folder(self, folder_id: str, name: str, parent_id: str = "") -> None:
+        self.folders[folder_id] = (parent_id, name)
+        self._write_folder(folder_id)
+
+    def drop_folder(self, folder_id: str, *, silently: bool = False) -> None:
+        del self.folders[folder_id]
+        if not silently:
+            self.write(FolderDeleted(folder_id=folder_id))
+
+    def save(self, name: str, body: bytes, folder_id: str = "inbox-s", marks: Marks | None = None) -> None:
+        self._put(name, folder_id, body, marks or self.making.unread)
+        self.name(name)
+
+    def name(self, name: str, *targets: str) -> None:
+        """Write the complete state of an item once more."""
+        folder_id, body, marks, change_key = self.items[name]
+        ref = self.making.ref(name, folder_id, change_key)
+        self.write(self.making.saved(ref, body, marks, targets=targets))
+
+    def mark(self, name: str, marks: Marks) -> None:
+        folder_id, body, _, _ = self.items[name]
+        self._put(name, folder_id, body, marks)
+        self.write(ItemMarked(ref=self.making.ref(name, folder_id, self.items[name][3]), marks=marks))
+
+    def move(self, name: str, folder_id: str) -> None:
+        old_id, body, marks, _ = self.items[name]
+        self._put(name, folder_id, body, marks)
+        ref = self.making.ref(name, folder_id, self.items[name][3])
+        self.write(ItemMoved(ref=ref, from_folder_id=old_id))
+
+    def delete(self, name: str, *, silently: bool = False) -> None:
+        folder_id, _, _, change_key = self.items.pop(name)
+        self.story[self.making.key(name)].append(None)
+        if not silently:
+            self.write(ItemDeleted(ref=self.making.ref(name, folder_id, change_key)))
+
+    def path(self, folder_id: str) -> str:
+        if folder_id == "inbox-s":
+            return "inbox"
+        parent_id, name = self.folders[folder_id]
+        return f"{self.path(parent_id) if parent_id else 'msgfolderroot'}/{name}"
+
+    def expected(self) -> dict[str, list[State]]:
+        return {self.making.key(n): [(self.path(f), body, marks)] for n, (f, body, marks, _) in self.items.items()}
+
+    def _put(self, name: str, folder_id: str, body: bytes, marks: Marks) -> None:
+        self.items[name] = (folder_id, body, marks, f"ck-{next(self.change_keys)}")
+        self.story[self.making.key(name)].append((self.path(folder_id), body, marks))
+
+    def _write_folder(self, folder_id: str) -> None:
+        parent_id, name = self.folders[folder_id]
+        distinguished = "inbox" if folder_id == "inbox-s" else ""
+        self.write(
+            FolderSaved(
+                folder_id=folder_id,
+                parent_id=parent_id,
+                name=name,
+                folder_class="IPF.Note",
+                distinguished=distinguished,
+            )
+        )
+
+
+@dataclass(slots=True)
+class MemoryLog:
+    """`schemas.ports.LogReader` over a list; returns nothing after every `cut` records, and at the end."""
+
+    world: "World"
+    position: int
+    cut: int
+    idle_reads: int = 0
+    given: int = 0
+
+    def read(self, count_max: int, timeout_seconds: float) -> list[Incoming]:  # noqa: ARG002 - the port's
+        log = self.world.log
+        if self.position >= len(log) or self.given >= self.cut:
+            self.idle_reads += self.position >= len(log)
+            self.given = 0
+            self.world.now_ms += 1000 * self.world.rest_seconds if self.position >= len(log) else 0
+            return []
+        found = log[self.position : self.position + min(count_max, self.cut - self.given)]
+        self.position += len(found)
+        self.given += len(found)
+        return found
+
+    def seek(self, offset: int) -> None:
+        self.position = offset
+
+    def lag_records(self) -> int:
+        return len(self.world.log) - self.position
+
+
+class World:
+    """A log, a committed state and a target, which outlive every replayer that works on them."""
+
+    def __init__(self, make_target: Any, make_owned: Any, making: Any, metrics: ReplayMetrics) -> None:
+        self.log: list[Incoming] = []
+        self.target = make_target()
+        self.owned = make_owned()
+        self.making = making
+        self.topics = Topics("p", "s")
+        self.addresses = {making.mailbox: making.address}
+        self.now_ms = 0
+        self.rest_seconds = 2
+        self.rests = 3
+        self.cut = 1000
+        self.portable_only = False
+        self._metrics = metrics
+        self._nonces = count(1)
+        self.foreign_folder_id = self.target.add_folder(self.target.root(making.address, "msgfolderroot"), "Mine")
+        inbox_id = self.target.root(making.address, "inbox")
+        self.foreign = {i: self.target.add_item(i, b"mine") for i in (inbox_id, self.foreign_folder_id)}
+
+    def source(self, mailbox: str = "") -> Source:
+        """Return a seeded mailbox with an inbox."""
+        source = Source(self.making, self.log, mailbox or self.making.mailbox)
+        source.folders["inbox-s"] = ("", "Inbox")
+        source.seed()
+        return source
+
+    def replay(self, adversity: Adversity | None = None) -> None:
+        """Run one replayer until it has nothing to do; what the adversity raises comes out."""
+        self.target.hook = self.owned.hook = adversity.strike if adversity else lambda _name, _when: None
+        if adversity:
+            adversity.deliver = self.target.deliver_late
+        settings = ReplaySettings(target="t", portable_only=self.portable_only)
+        replayer = Replayer(
+            self.owned, self.target, self.topics, settings, lambda: self.now_ms, self._mint, self._metrics
+        )
+        start = replayer.start_offset(self.owned.positions.get(self.topics.changes))
+        reader = MemoryLog(self, start or 0, self.cut)
+        self.owned.is_wanted = lambda: reader.idle_reads < self.rests
+        replayer.run(lambda: self.addresses, reader)
+
+    def replay_through(self, adversity: Adversity) -> None:
+        """Replay to the end, with a new owner after each death or loss of the partition."""
+        while True:
+            try:
+                self.replay(adversity)
+            except (Died, PartitionLost):
+                continue
+            break
+        self.target.deliver_late()
+        self.replay()
+
+    def mailbox_record(self, mailbox: str = "") -> TargetMailbox:
+        value = self.owned.get(self.topics.target_state("t"), mailbox or self.making.mailbox)
+        found: TargetMailbox = decode(value) if value else TargetMailbox(mailbox=mailbox)
+        return found
+
+    def item_records(self) -> list[ItemRecord]:
+        found = (decode(v) for _, v in self.owned.scan(self.topics.target_state("t"), ""))
+        return [r for r in found if isinstance(r, ItemRecord)]
+
+    def orders(self) -> list[tuple[str, tuple[str, ...]]]:
+        records = [decode(r.value) for r in self.owned.history(self.topics.orders("s"))]
+        return [(r.kind, r.items) for r in records]
+
+    def assert_exact(self, *sources: Source, orders: bool = False) -> None:
+        """Every item once, in its folder, in its newest state; nothing staged, open, foreign or backwards."""
+        seen = self.target.visible()
+        assert {c for _, c, _ in seen.pop("foreign")} == {b"mine"}
+        assert all(self.target.items[item_id].folder_id == folder_id for folder_id, item_id in self.foreign.items())
+        assert seen == {key: states for source in sources for key, states in source.expected().items()}
+        assert self.target.staged() == []
+        folders = {s.path(f) for s in sources for f in s.folders} - {"inbox"}
+        assert self.target.tree() == folders | {"msgfolderroot/Mine"}
+        assert [r for r in self.item_records() if r.intent or r.target_id not in self.target.items] == []
+        assert orders or self.orders() == []
+        for source in sources:
+            for key, story in source.story.items():
+                assert _is_subsequence(self.target.seen[key], story), (self.target.seen[key], story)
+
+    def _mint(self) -> str:
+        return f"{next(self._nonces):08x}"
+
+
+def _is_subsequence(seen: list[State | None], story: list[State | None]) -> bool:
+    """Whether `seen` runs forward through `story`; a state may be written twice, none twice over a later one."""
+    rest, last = iter(story), None
+    for state in seen:
+        if state != last and state not in rest:
+            return False
+        last = state
+    return True
+
+
+@pytest.fixture(scope="session")
+def new_world(memory_target: Any, memory_owned: Any, making: Any, metrics: ReplayMetrics) -> Callable[[], World]:
+    return lambda: World(memory_target, memory_owned, making, metrics)
+
+
+@pytest.fixture(scope="session")
+def adversity() -> type[Adversity]:
+    return Adversity
+
+
+@pytest.fixture
+def world(new_world: Callable[[], World]) -> World:
+    return new_world()
