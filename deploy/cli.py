@@ -13,6 +13,7 @@ from deploy.commands.mailboxes import mailboxes
 from deploy.commands.service import feed, replay, run
 from deploy.commands.status import status
 from deploy.commands.topics import topics
+from deploy.lab.bench import bench
 from deploy.lab.command import lab
 
 
@@ -27,6 +28,7 @@ def mailshadow() -> None:
 
 for command in (lab, run, feed, replay, status, mailboxes, dead_letters, check, topics, config):
     mailshadow.add_command(command)
+lab.add_command(bench)
 
 
 def main() -> None:

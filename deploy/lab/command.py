@@ -4,7 +4,7 @@ import importlib.util
 import itertools
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,25 +123,35 @@ def lab(  # noqa: PLR0913 - one argument an option
         is_quiet=quiet,
     )
     console = Console()
-    try:
+    with named_exit_codes():
         result = demonstrate(options, console)
         report.show(console, result)
         if options.report_path is not None:
-            report.write(options.report_path, result)
+            report.write(options.report_path, result.as_json())
+    if not result.is_clean:
+        raise SystemExit(exit_codes.DIFFERENT)
+
+
+@contextmanager
+def named_exit_codes() -> Iterator[None]:
+    """Turn what can go wrong into one line and an exit code."""
+    try:
+        yield
     except tuple(_EXIT_CODES) as error:
         click.echo(f"mailshadow lab: {error}", err=True)
         raise SystemExit(next(code for kind, code in _EXIT_CODES.items() if isinstance(error, kind))) from error
     except KeyboardInterrupt:
         click.echo("mailshadow lab: interrupted; every process was stopped.", err=True)
         raise SystemExit(exit_codes.INTERRUPTED) from None
-    if not result.is_clean:
-        raise SystemExit(exit_codes.DIFFERENT)
 
 
-def demonstrate(options: LabOptions, console: Console) -> report.RunResult:
+def demonstrate(
+    options: LabOptions, console: Console, on_stage: Callable[[str, World], None] = lambda _stage, _world: None
+) -> report.RunResult:
     """Run the demonstration in a world of its own, which is gone when this returns or raises.
 
-    Raises the errors of the exit codes' table, KeyboardInterrupt on SIGINT or SIGTERM.
+    `on_stage` is called after each stage (filled, copied, quiet). Raises the errors of the exit codes' table,
+    KeyboardInterrupt on SIGINT or SIGTERM.
     """
     if importlib.util.find_spec("faker") is None:
         raise NotInstalledError("the lab needs its extra packages: pip install 'mailshadow[lab,embedded]'")
@@ -166,7 +176,8 @@ def demonstrate(options: LabOptions, console: Console) -> report.RunResult:
         fetch.close()
         with display.phase("Starting two Exchange servers"):
             world.start_servers()
-        demonstration = Demonstration(world, Script(seconds=options.seconds, seed=options.seed, mails=mails), display)
+        script = Script(seconds=options.seconds, seed=options.seed, mails=mails)
+        demonstration = Demonstration(world, script, display, lambda stage: on_stage(stage, world))
         stack.callback(demonstration.close)
         return demonstration.run()
 

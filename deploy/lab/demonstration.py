@@ -66,7 +66,10 @@ class _Journal:
 class Demonstration:
     """One run in a world whose broker and servers are up."""
 
-    def __init__(self, world: World, script: Script, display: Display) -> None:
+    def __init__(
+        self, world: World, script: Script, display: Display, on_stage: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._on_stage = on_stage
         self._world = world
         self._script = script
         self._display = display
@@ -80,9 +83,12 @@ class Demonstration:
         """Run it all; raises SessionError, ChildError, StalledError, ExchangeProcessError, MailPathError."""
         filled = self._fill()
         self._forget_calls()
+        self._on_stage("filled")
         copied = self._first_copy(filled)
+        self._on_stage("copied")
         live_changes, lags = self._live()
         self._await_empty_staging()
+        self._on_stage("quiet")
         parked = self._standing(0).parked
         calls = self._calls()
         self._world.stop_services()

@@ -59,13 +59,9 @@ def read(path: Path, *, on_refused: OnRefused) -> Iterator[MailFile]:
     try:
         is_directory = stat.S_ISDIR(path.stat().st_mode)
         if is_directory and not any(path.iterdir()):
-            raise MailPathError(
-                f"{path}: the folder is empty. Name an mbox, a Maildir or a folder of messages."
-            )
+            raise MailPathError(f"{path}: the folder is empty. Name an mbox, a Maildir or a folder of messages.")
     except OSError as error:
-        raise MailPathError(
-            f"{path}: cannot be read: {_reason(error)}. Name a path that holds mail."
-        ) from error
+        raise MailPathError(f"{path}: cannot be read: {_reason(error)}. Name a path that holds mail.") from error
     return _Reading(path, on_refused).run(is_directory=is_directory)
 
 

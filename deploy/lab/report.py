@@ -90,11 +90,11 @@ def require_writable(path: Path) -> None:
         raise ReportPathError(f"--report {path}: cannot be written: {error.strerror}. Name another file.") from error
 
 
-def write(path: Path, result: RunResult) -> None:
+def write(path: Path, values: dict[str, Any]) -> None:
     """Write the report as JSON, whole or not at all; raises ReportPathError."""
     partial = path.with_name(f"{path.name}.partial")
     try:
-        partial.write_text(json.dumps(result.as_json(), indent=2) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
         os.replace(partial, path)  # noqa: PTH105 - one atomic step
     except OSError as error:
         raise ReportPathError(f"--report {path}: cannot be written: {error.strerror}.") from error

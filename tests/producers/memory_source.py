@@ -154,34 +154,35 @@ class MemorySource:
 
     def hierarchy(self, address: str, cursor: str) -> HierarchyPage:
         self._called("hierarchy", address)
-        start = self._position(cursor)
+        _, start = self._positions(cursor)
         changed = list(dict.fromkeys(self.tree[start:]))
         return HierarchyPage(
             seen=tuple(self.folders[f].seen for f in changed if f in self.folders),
             gone=tuple(f for f in changed if f not in self.folders),
-            cursor=f"{self._epoch}:{len(self.tree)}",
+            cursor=f"{self._epoch}:0:{len(self.tree)}",
             is_last=True,
         )
 
     def items(self, address: str, folder_id: str, cursor: str) -> ItemPage:
         self._called("items", (address, folder_id))
-        start = self._position(cursor)
+        base, start = self._positions(cursor)
         if folder_id not in self.folders:
             raise CallRefused("ErrorItemNotFound", "no such folder")
         journal = self.folders[folder_id].journal
-        existed = self._alive(journal[:start])
+        existed = self._alive(journal[:base]) | self._alive(journal[:start])
         last = {item_id: number for number, (_, item_id) in enumerate(journal) if number >= start}
         told = sorted(last, key=lambda i: last[i])[: self.page_items_max]
+        is_last = len(told) == len(last)
         alive = self._alive(journal)
-        saved_since = {i for kind, i in journal[start:] if kind == "saved"}
+        saved_since = {i for kind, i in journal[base:] if kind == "saved"}
         saved = tuple(i for i in told if i in alive and (i in saved_since or not cursor))
-        position = last[told[-1]] + 1 if told else len(journal)
+        position = len(journal) if is_last else last[told[-1]] + 1
         return ItemPage(
             saved=saved,
             read_flags=tuple((i, self.items_by_id[i].marks.is_read) for i in told if i in alive and i not in saved),
             gone=tuple(i for i in told if i in existed and i not in alive),
-            cursor=f"{self._epoch}:{position}",
-            is_last=len(told) == len(last),
+            cursor=f"{self._epoch}:{position if is_last else base}:{position}",
+            is_last=is_last,
         )
 
     @staticmethod
@@ -191,11 +192,12 @@ class MemorySource:
             (found.discard if kind == "gone" else found.add)(item_id)
         return found
 
-    def _position(self, cursor: str) -> int:
-        epoch, _, position = (cursor or f"{self._epoch}:0").partition(":")
-        if int(epoch) != self._epoch:
+    def _positions(self, cursor: str) -> tuple[int, int]:
+        """Return where the last complete reading ended, and what of the journal was told."""
+        epoch, base, told = (int(p) for p in (cursor or f"{self._epoch}:0:0").split(":"))
+        if epoch != self._epoch:
             raise CursorLostError("the sync state is not known")
-        return int(position)
+        return base, told
 
     def describe(self, address: str, item_ids: list[str]) -> list[Described | Failed]:
         self._called("describe", (address, tuple(item_ids)))

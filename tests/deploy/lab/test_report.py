@@ -51,7 +51,7 @@ def test_the_report_is_written_whole_and_read_back(tmp_path: Path) -> None:
     path = tmp_path / "new" / "demo.json"
     report.require_writable(path)
     assert not path.exists()
-    report.write(path, result())
+    report.write(path, result().as_json())
     assert json.loads(path.read_text()) == result().as_json()
     assert [p.name for p in path.parent.iterdir()] == ["demo.json"]
 
@@ -62,7 +62,7 @@ def test_a_report_that_cannot_be_written_is_refused_before_and_after(tmp_path: P
         with pytest.raises(ReportPathError, match="cannot be written"):
             report.require_writable(path)
     with pytest.raises(ReportPathError):
-        report.write(tmp_path / "file" / "demo.json", result())
+        report.write(tmp_path / "file" / "demo.json", result().as_json())
 
 
 def test_the_table_says_what_is_wrong_by_number_and_field() -> None:

@@ -17,6 +17,7 @@ from schemas.ports import AnswerUnknown, CallRefused, Incoming, PartitionLost
 from schemas.state import ItemRecord, TargetMailbox
 from schemas.topics import Topics
 
+LATE = "still under way"
 ITEM_WRITES = frozenset({"upload", "create", "update", "move", "delete"})
 State = tuple[str, bytes, Marks]
 
@@ -25,45 +26,51 @@ class Died(BaseException):  # noqa: N818 - a state of affairs, not a mistake
     """The process is gone; no handler of its own runs."""
 
 
+def can_strike(kind: str, name: str, when: str) -> bool:
+    is_transaction = name == "transact"
+    is_item_write = name in ITEM_WRITES and when == "before"
+    return {
+        "death": True,
+        "partition lost": is_transaction,
+        "answer unknown": not is_transaction,
+        "busy": not is_transaction and when == "before",
+        "late": is_item_write,
+        "very late": is_item_write,
+    }[kind]
+
+
 @dataclass(slots=True)
 class Adversity:
-    """Strikes once, at the boundary with number `at` among those its kind can strike; counts them all."""
+    """Strikes by number of the boundary (before, inside and after every call and transaction); counts them all."""
 
-    kind: str
-    at: int = -1
-    met: int = 0
+    strikes: dict[int, str] = field(default_factory=dict)
+    boundaries: list[tuple[str, str]] = field(default_factory=list)
     deliver: Callable[[], None] = lambda: None
+    extra: Callable[[str, str], None] = lambda _name, _when: None
 
-    def strike(self, name: str, when: str) -> None:
-        is_transaction = name == "transact"
-        can_strike = {
-            "death": True,
-            "partition lost": is_transaction,
-            "answer unknown": not is_transaction,
-            "busy": not is_transaction and when == "before",
-            "late": name in ITEM_WRITES and when == "before",
-            "very late": name in ITEM_WRITES and when == "before",
-        }[self.kind]
-        if self.kind == "late" and self.met > self.at >= 0:
+    def places(self, kind: str) -> list[int]:
+        """Return the numbers of the boundaries met where this kind can strike."""
+        return [n for n, (name, when) in enumerate(self.boundaries) if can_strike(kind, name, when)]
+
+    def meet(self, name: str, when: str) -> None:
+        kind = self.strikes.get(len(self.boundaries), "")
+        self.boundaries.append((name, when))
+        if "late" in self.strikes.values():
             self.deliver()
-        if not can_strike:
-            return
-        self.met += 1
-        if self.met - 1 == self.at:
-            self._raise()
+        if kind and can_strike(kind, name, when):
+            raise _struck(kind)
+        self.extra(name, when)
 
-    def _raise(self) -> None:
-        match self.kind:
-            case "death":
-                raise Died
-            case "partition lost":
-                raise PartitionLost("struck")
-            case "busy":
-                raise CallRefused("ErrorServerBusy", "struck")
-            case "answer unknown":
-                raise AnswerUnknown(TransportFault.RESET, "struck")
-            case _:
-                raise AnswerUnknown(TransportFault.TIMED_OUT, "still under way")
+
+def _struck(kind: str) -> BaseException:
+    return {
+        "death": Died(),
+        "partition lost": PartitionLost("struck"),
+        "busy": CallRefused("ErrorServerBusy", "struck"),
+        "answer unknown": AnswerUnknown(TransportFault.RESET, "struck"),
+        "late": AnswerUnknown(TransportFault.TIMED_OUT, LATE),
+        "very late": AnswerUnknown(TransportFault.TIMED_OUT, LATE),
+    }[kind]
 
 
 @dataclass(slots=True)
@@ -73,6 +80,7 @@ class Source:
     making: Any
     log: list[Incoming]
     mailbox: str
+    form: str = "STREAM"
     sequence: int = 0
     generation: int = 1
     seed_begun: int = 0
@@ -123,7 +131,7 @@ class Source:
         """Write the complete state of an item once more."""
         folder_id, body, marks, change_key = self.items[name]
         ref = self.making.ref(name, folder_id, change_key)
-        self.write(self.making.saved(ref, body, marks, targets=targets))
+        self.write(self.making.saved(ref, body, marks, targets=targets, form=self.form))
 
     def mark(self, name: str, marks: Marks) -> None:
         folder_id, body, _, _ = self.items[name]
@@ -222,23 +230,31 @@ class World:
     def source(self, mailbox: str = "") -> Source:
         """Return a seeded mailbox with an inbox."""
         source = Source(self.making, self.log, mailbox or self.making.mailbox)
+        source.form = "PORTABLE" if self.portable_only else "STREAM"
         source.folders["inbox-s"] = ("", "Inbox")
         source.seed()
         return source
 
     def replay(self, adversity: Adversity | None = None) -> None:
         """Run one replayer until it has nothing to do; what the adversity raises comes out."""
-        self.target.hook = self.owned.hook = adversity.strike if adversity else lambda _name, _when: None
+        self.target.hook = self.owned.hook = adversity.meet if adversity else lambda _name, _when: None
         if adversity:
             adversity.deliver = self.target.deliver_late
         settings = ReplaySettings(target="t", portable_only=self.portable_only)
         replayer = Replayer(
             self.owned, self.target, self.topics, settings, lambda: self.now_ms, self._mint, self._metrics
         )
-        start = replayer.start_offset(self.owned.positions.get(self.topics.changes))
+        committed = self.owned.positions.get(self.topics.changes)
+        start = replayer.start_offset(committed)
         reader = MemoryLog(self, start or 0, self.cut)
         self.owned.is_wanted = lambda: reader.idle_reads < self.rests
-        replayer.run(lambda: self.addresses, reader)
+        replayer.run(lambda: self.addresses, reader, committed)
+
+    def replay_hooked(self, hook: Callable[[str, str], None]) -> None:
+        """Replay to the end with a hook of the test's own."""
+        adversity = Adversity()
+        adversity.extra = hook
+        self.replay(adversity)
 
     def replay_through(self, adversity: Adversity) -> None:
         """Replay to the end, with a new owner after each death or loss of the partition."""
@@ -294,8 +310,14 @@ def _is_subsequence(seen: list[State | None], story: list[State | None]) -> bool
 
 
 @pytest.fixture(scope="session")
-def new_world(memory_target: Any, memory_owned: Any, making: Any, metrics: ReplayMetrics) -> Callable[[], World]:
-    return lambda: World(memory_target, memory_owned, making, metrics)
+def new_world(memory_target: Any, memory_owned: Any, making: Any, metrics: ReplayMetrics) -> Callable[..., World]:
+    def make(**settings: object) -> World:
+        world = World(memory_target, memory_owned, making, metrics)
+        for name, value in settings.items():
+            setattr(world, name, value)
+        return world
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -304,5 +326,5 @@ def adversity() -> type[Adversity]:
 
 
 @pytest.fixture
-def world(new_world: Callable[[], World]) -> World:
+def world(new_world: Callable[..., World]) -> World:
     return new_world()

@@ -1,0 +1,148 @@
+"""A mailbox that can't go on holds no other, and goes on later without loss, whatever dies meanwhile."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from consumers.patience import TargetHaltError
+from schemas.change import Marks
+from schemas.ports import CallRefused
+
+OTHER, OTHER_ADDRESS = "ffffffffffffffffffff", "second@target.test"
+FLAGGED = Marks(is_read=True, flag_status="Flagged")
+QUOTA = "ErrorQuotaExceeded"
+
+
+def two_mailboxes(new_world: Callable[..., Any]) -> tuple[Any, Any, Any]:
+    world = new_world()
+    world.addresses[OTHER] = OTHER_ADDRESS
+    first, second = world.source(), world.source(OTHER)
+    world.replay()
+    return world, first, second
+
+
+def interleaved(first: Any, second: Any, round_number: int) -> None:
+    for number in range(3):
+        first.save(f"first-{round_number}-{number}", b"%d of the first" % number)
+        second.save(f"second-{round_number}-{number}", b"%d of the second" % number)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 1000])
+def test_a_full_mailbox_holds_no_other_and_goes_on_without_loss(new_world: Callable[..., Any], cut: int) -> None:
+    world, first, second = two_mailboxes(new_world)
+    world.cut = cut
+    world.target.refuse_content[b"1 of the first"] = QUOTA
+    interleaved(first, second, 1)
+    world.replay()
+    assert world.mailbox_record().behind == QUOTA
+    assert world.mailbox_record(OTHER).behind == ""
+    assert second.expected().items() <= world.target.visible().items()
+    world.target.refuse_content.clear()
+    interleaved(first, second, 2)
+    world.replay()
+    world.assert_exact(first, second)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 1000])
+def test_a_mailbox_tries_again_by_itself_after_a_while(new_world: Callable[..., Any], cut: int) -> None:
+    world, first, second = two_mailboxes(new_world)
+    world.cut = cut
+    world.rests = 80
+    interleaved(first, second, 1)
+    began_ms = world.now_ms
+
+    class Healing(dict[bytes, str]):
+        def __contains__(self, body: object) -> bool:
+            return world.now_ms < began_ms + 70_000 and body == b"1 of the first"
+
+        def __getitem__(self, body: bytes) -> str:
+            return QUOTA
+
+    world.target.refuse_content = Healing()
+    world.replay()
+    world.assert_exact(first, second)
+    assert world.mailbox_record().own_offset == -1
+
+
+def test_death_at_any_boundary_around_falling_behind_loses_nothing(
+    new_world: Callable[..., Any], adversity: Any
+) -> None:
+    def play(strikes: dict[int, str]) -> tuple[Any, Any]:
+        world, first, second = two_mailboxes(new_world)
+        world.rests = 45
+        world.cut = 3
+        interleaved(first, second, 1)
+        first.mark("first-1-0", FLAGGED)
+        until_ms = world.now_ms + 20_000
+
+        def be_full(name: str, when: str) -> None:
+            is_first = world.target.writing_at == world.making.address
+            if name == "move" and when == "before" and world.now_ms < until_ms and is_first:
+                raise CallRefused(QUOTA, "full")
+
+        struck = adversity(strikes, extra=be_full)
+        world.replay_through(struck)
+        world.assert_exact(first, second)
+        return world, struck
+
+    _, undisturbed = play({})
+    for number in undisturbed.places("death"):
+        play({number: "death"})
+
+
+def test_an_unregistered_mailbox_waits_for_its_address_and_loses_nothing(new_world: Callable[..., Any]) -> None:
+    world, first, second = two_mailboxes(new_world)
+    del world.addresses[OTHER]
+    interleaved(first, second, 1)
+    world.replay()
+    assert world.mailbox_record(OTHER).behind == "not-registered"
+    assert first.expected().items() <= world.target.visible().items()
+    world.addresses[OTHER] = OTHER_ADDRESS
+    interleaved(first, second, 2)
+    world.replay()
+    world.assert_exact(first, second)
+
+
+def test_a_mailbox_that_is_full_while_its_rest_is_staged_again_loses_nothing(world: Any) -> None:
+    """The rest of a run starts at a later offset than the run: the mailbox has to go back to the run's own."""
+    source = world.source()
+    world.replay()
+    source.save("a", b"first")
+    source.save("b", b"second")
+    is_emptied = False
+
+    def hook(name: str, when: str) -> None:
+        nonlocal is_emptied
+        if name == "move" and when == "between" and not is_emptied:
+            is_emptied = True
+            staged = [i for i, item in world.target.items.items() if world.target.is_staging(item.folder_id)]
+            for item_id in staged:
+                del world.target.items[item_id]
+        elif name == "upload" and when == "before" and is_emptied and world.now_ms < until_ms:
+            raise CallRefused(QUOTA, "full")
+
+    world.rests = 45
+    until_ms = world.now_ms + 20_000
+    world.replay_hooked(hook)
+    world.assert_exact(source)
+
+
+def test_a_halting_fault_stops_everything_and_the_next_start_goes_on(new_world: Callable[..., Any]) -> None:
+    world, first, second = two_mailboxes(new_world)
+    interleaved(first, second, 1)
+    world.target.refuse_content[b"1 of the second"] = "ErrorNoSuchCodeInTheTable"
+    with pytest.raises(TargetHaltError):
+        world.replay()
+    world.target.refuse_content.clear()
+    world.replay()
+    world.assert_exact(first, second)
+
+
+def test_a_lost_ledger_is_refused_rather_than_copied_twice(world: Any) -> None:
+    source = world.source()
+    source.save("a", b"first")
+    world.replay()
+    world.owned.state.clear()
+    with pytest.raises(TargetHaltError, match="ledger is lost"):
+        world.replay()
