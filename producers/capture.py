@@ -8,44 +8,24 @@ index; cursors not advanced are read again. If the process dies, nothing of a pa
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from producers import round as decisions
-from producers.contents import ContentReader, Fetched
-from producers.fingerprint import REST_SECONDS
+from producers.contents import ContentReader
 from producers.index import MailboxIndex
-from producers.source import CursorLostError, Described, Failed, ItemPage, Source
-from producers.spool import SpooledBody
-from schemas.change import ItemSaved, Operation, SeedBegin, SeedEnd, Version
+from producers.item_look import DESCRIBE_ITEMS_MAX, Drafts, ItemLook, Part
+from producers.source import CursorLostError, ItemPage, Source
+from schemas.change import SeedBegin, SeedEnd, Version
 from schemas.faults import Disposition, disposition_of
 from schemas.ports import CallFailed, CallRefused, Clock
 from schemas.state import IndexEntry, SourceFolder
 
 log = logging.getLogger(__name__)
 
-PART_SIZE_BYTES_MAX = 32_000_000
-PART_DRAFTS_MAX = 2_000
-DESCRIBE_ITEMS_MAX = 128
 PASSES_MAX = 4
-CANDIDATES_MAX = 8
-LEARN_AFTER_MS = 1000 * (REST_SECONDS + 1)
 SEED_REASON = "seed"
 FOLDER_GONE = frozenset({"ErrorFolderNotFound", "ErrorItemNotFound", "ErrorSyncFolderNotFound"})
 MAILBOX_WIDE = frozenset({"ErrorNonExistentMailbox", "ErrorImpersonateUserDenied", "ErrorMailboxMoveInProgress"})
-
-
-@dataclass(slots=True)
-class Part:
-    """Drafted operations of one mailbox, their bodies on disk, and how many content bytes they hold."""
-
-    operations: list[Operation] = field(default_factory=list)
-    spooled: dict[str, SpooledBody] = field(default_factory=dict)
-    size_bytes: int = 0
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it should be published before more is drafted."""
-        return self.size_bytes >= PART_SIZE_BYTES_MAX or len(self.operations) >= PART_DRAFTS_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +45,15 @@ class Capture:
         self.index = index
         self.address = address
         self._source = source
-        self._contents = contents
         self._clock = clock
         self._tick = 0
         self._hierarchy_tick = -1
         self._read_ticks: dict[str, int] = {}
         self._pending_since: dict[str, int] = {}
         self._listed: dict[str, set[str]] = {}
-        self._restless = {e.item: clock() for e in index.entries.values() if _is_restless(e)}
         self._unread: set[str] = set()
-        self._part = Part()
+        self._drafts = Drafts()
+        self._items = ItemLook(source, address, index, contents, self._drafts, clock)
 
     def parts(self, dirt: Dirt) -> Iterator[Part]:
         """Run one round; yields parts to publish in order. CallFailed ends it after the drafted part."""
@@ -99,8 +78,8 @@ class Capture:
             if not self.index.pending or self._releasable():
                 break
             self._read_hierarchy()
-        yield from self._retry_owed()
-        self._learn_rest()
+        yield from self._items.retry_owed()
+        self._items.learn_rest()
         self._close_round()
         self._close_seed()
         if not self._unread:
@@ -109,6 +88,7 @@ class Capture:
     # -- folders -------------------------------------------------------------------------------------------
 
     def _read_hierarchy(self) -> None:
+        self._drop_paired()
         tick = self._next_tick()
         cursor, is_last = self.index.record.hierarchy_cursor, False
         seen: set[str] | None = None if cursor else set()
@@ -119,7 +99,7 @@ class Capture:
                 log.warning("hierarchy cursor lost", extra={"mailbox": self.index.record.mailbox})
                 cursor, seen = "", set()
                 continue
-            self._part.operations += decisions.see_hierarchy(self.index, page)
+            self._drafts.part.operations += decisions.see_hierarchy(self.index, page)
             if seen is not None:
                 seen |= {f.folder_id for f in page.seen}
                 if page.is_last:
@@ -151,7 +131,7 @@ class Capture:
 
     def _read_folder(self, folder: SourceFolder, probe: str) -> Iterator[Part]:
         tick = self._next_tick()
-        is_last, cursor = False, folder.cursor
+        is_last, cursor, ahead = False, folder.cursor, folder.ahead
         if not cursor and next(self.index.in_folder(folder.folder_id), None):
             self._listed[folder.folder_id] = set()
         while not is_last:
@@ -165,6 +145,7 @@ class Capture:
             except CallRefused as refused:
                 self._refuse_folder(folder, refused, tick)
                 return
+            self._note_ahead(folder.folder_id, (*ahead, *page.saved, *(i for i, _ in page.read_flags)))
             yield from self._read_page(folder.folder_id, page, tick)
             is_last, cursor = page.is_last, page.cursor
             known = self.index.folders.get(folder.folder_id, folder)
@@ -172,10 +153,26 @@ class Capture:
                 # a listing that has to be compared begins anew after a crash, so its cursor waits for the end
                 probe_read = probe if is_last else ""
                 self.index.put_folder(
-                    replace(known, cursor=cursor, complete=known.complete or is_last, probe=probe_read)
+                    replace(known, cursor=cursor, complete=known.complete or is_last, probe=probe_read, ahead=ahead)
                 )
+        self._check_ahead(folder.folder_id, ahead)
         self._compare_listing(folder.folder_id, tick)
         self._read_ticks[folder.folder_id] = tick
+
+    def _note_ahead(self, folder_id: str, item_ids: tuple[str, ...]) -> None:
+        """Say in the folder's record what a part may hold before the cursor that covers it."""
+        if folder := self.index.folders.get(folder_id):
+            self.index.put_folder(replace(folder, ahead=tuple(dict.fromkeys(item_ids))))
+
+    def _check_ahead(self, folder_id: str, item_ids: tuple[str, ...]) -> None:
+        """Look whether what was captured beyond an earlier cursor is still there: Sync would not say so."""
+        tick = self._next_tick()
+        known = [i for i in item_ids if self.index.by_item_id(i)]
+        for item_id in self._items.gone_among(known):
+            decisions.see_gone(self.index, item_id)
+        self._note_pending(tick)
+        if item_ids and (folder := self.index.folders.get(folder_id)):
+            self.index.put_folder(replace(folder, ahead=()))
 
     def _refuse_folder(self, folder: SourceFolder, refused: CallRefused, tick: int) -> None:
         """Go on without a folder that is gone or can't be read; CallRefused for what is wider than a folder."""
@@ -199,6 +196,7 @@ class Capture:
             self._note_pending(tick)
 
     def _read_page(self, folder_id: str, page: ItemPage, tick: int) -> Iterator[Part]:
+        self._drop_paired()
         if folder_id in self._listed:
             self._listed[folder_id].update(page.saved, (i for i, _ in page.read_flags))
         for item_id in page.gone:
@@ -209,126 +207,9 @@ class Capture:
             if self.index.by_item_id(item_id) is None:
                 named.append(item_id)
             elif operation := decisions.see_read_flag(self.index, item_id, is_read=is_read):
-                self._part.operations.append(operation)
+                self._drafts.add(operation)
         for start in range(0, len(named), DESCRIBE_ITEMS_MAX):
-            yield from self._look(folder_id, named[start : start + DESCRIBE_ITEMS_MAX])
-
-    # -- items ---------------------------------------------------------------------------------------------
-
-    def _look(self, folder_id: str, item_ids: list[str]) -> Iterator[Part]:
-        """Describe named items, decide, and fetch the content of those that need it."""
-        described = self._source.describe(self.address, item_ids)
-        seen = {d.item_id for d in described if isinstance(d, Described)}
-        gone_ids = self._gone_origins(described, seen)
-        needed: list[tuple[IndexEntry, Described]] = []
-        for item_id, found in zip(item_ids, described, strict=True):
-            entry = self.index.by_item_id(item_id)
-            if isinstance(found, Failed):
-                mailbox = self.index.record.mailbox
-                self._owe(entry or decisions.newcomer(mailbox, item_id, folder_id), found.code)
-                continue
-            entry = entry or self._moved_here(found, gone_ids)
-            if self._needs_content(entry, found):
-                needed.append((entry or self._newcomer(found), found))
-        for fetched in self._contents.fetch(self.address, needed):
-            self._take_content(fetched)
-            if self._part.is_full:
-                yield self.take_part()
-
-    def _newcomer(self, found: Described) -> IndexEntry:
-        return decisions.newcomer(self.index.record.mailbox, found.item_id, found.folder_id, found.search_key)
-
-    def _gone_origins(self, described: list[Described | Failed], seen: set[str]) -> set[str]:
-        """Ask which items a new id may be the moved form of are gone (a copy leaves its origin alive)."""
-        unknown = [d for d in described if isinstance(d, Described) and not self.index.by_item_id(d.item_id)]
-        asked = {
-            e.item_id: None
-            for d in unknown
-            for e in decisions.candidates(self.index, d)[:CANDIDATES_MAX]
-            if not e.pending and e.item_id not in seen
-        }
-        if not asked:
-            return set()
-        answers = self._source.describe(self.address, list(asked))
-        pairs = zip(asked, answers, strict=True)
-        return {i for i, a in pairs if isinstance(a, Failed) and a.code == "ErrorItemNotFound"}
-
-    def _moved_here(self, found: Described, gone_ids: set[str]) -> IndexEntry | None:
-        for origin in decisions.candidates(self.index, found)[:CANDIDATES_MAX]:
-            if origin.pending or origin.item_id in gone_ids:
-                gone_ids.discard(origin.item_id)
-                self._part.operations.append(decisions.move(self.index, origin, found))
-                self._pending_since.pop(origin.item, None)
-                return self.index.entries[origin.item]
-        return None
-
-    def _needs_content(self, entry: IndexEntry | None, found: Described) -> bool:
-        if entry is None or decisions.judge(entry, found) is not decisions.Content.SAME:
-            return True
-        refreshed = replace(
-            entry, change_key=found.change_key, fingerprint=found.fingerprint, pending=False,
-            search_key=found.search_key or entry.search_key,
-        )  # fmt: skip
-        if refreshed != entry:
-            self.index.put(refreshed)
-        if found.marks != entry.marks:
-            self._part.operations.append(decisions.mark(self.index, refreshed, found.marks))
-        return False
-
-    def _take_content(self, fetched: Fetched) -> None:
-        entry, found = fetched.entry, fetched.found
-        if fetched.failure:
-            self._owe(entry, fetched.failure)
-            return
-        known = replace(
-            entry, change_key=found.change_key, search_key=found.search_key, fingerprint=found.fingerprint,
-            digest=fetched.digest, marks=found.marks, owed=None, pending=False,
-        )  # fmt: skip
-        if not known.fingerprint:
-            self._restless[known.item] = self._clock()
-        if not fetched.contents:
-            self.index.put(known)
-            if found.marks != entry.marks:
-                self._part.operations.append(decisions.mark(self.index, known, found.marks))
-            return
-        self.index.put(known)
-        self._part.operations.append(
-            ItemSaved(
-                ref=decisions.ref_of(known),
-                summary=found.summary,
-                marks=found.marks,
-                contents=fetched.contents,
-                targets=entry.owed.targets if entry.owed else (),
-            )
-        )
-        self._part.spooled.update(fetched.spooled)
-        self._part.size_bytes += sum(c.size_bytes for c in fetched.contents)
-
-    def _owe(self, entry: IndexEntry, reason: str) -> None:
-        if operation := decisions.owe(self.index, entry, reason, self._clock()):
-            self._part.operations.append(operation)
-
-    def _retry_owed(self) -> Iterator[Part]:
-        now = self._clock()
-        entries = [self.index.entries[i] for i in sorted(self.index.owed)]
-        due = [e.item_id for e in entries if e.owed and e.owed.retry_at <= now and not e.pending]
-        for start in range(0, len(due), DESCRIBE_ITEMS_MAX):
-            yield from self._look("", due[start : start + DESCRIBE_ITEMS_MAX])
-
-    def _learn_rest(self) -> None:
-        """Look again at items read right after a write: only at rest is a fingerprint to be believed."""
-        now = self._clock()
-        due = [i for i, seen_at in self._restless.items() if now - seen_at >= LEARN_AFTER_MS][:DESCRIBE_ITEMS_MAX]
-        entries = [self.index.entries[i] for i in due if i in self.index.entries]
-        for item in due:
-            del self._restless[item]
-        asked = [e for e in entries if _is_restless(e)]
-        if not asked:
-            return
-        for entry, found in zip(asked, self._source.describe(self.address, [e.item_id for e in asked]), strict=True):
-            # one that was written meanwhile is named by Sync: what was fetched is not what is described here
-            if isinstance(found, Described) and found.change_key == entry.change_key and found.fingerprint:
-                self.index.put(replace(entry, fingerprint=found.fingerprint))
+            yield from self._items.look(folder_id, named[start : start + DESCRIBE_ITEMS_MAX])
 
     # -- ends ----------------------------------------------------------------------------------------------
 
@@ -338,18 +219,17 @@ class Capture:
 
     def _close_round(self) -> None:
         for entry in self._releasable():
-            self._part.operations.append(decisions.delete(self.index, entry))
-            self._pending_since.pop(entry.item, None)
-        self._part.operations += decisions.delete_folders(self.index)
+            self._drafts.add(decisions.delete(self.index, entry))
+        self._drafts.part.operations += decisions.delete_folders(self.index)
 
     def begin_seed(self, previous: Version | None, reason: str) -> None:
         """Begin to say the whole content once: every known item is owed, every known folder said again."""
         record = self.index.record
-        self._part.operations.append(SeedBegin(previous=previous, reason=reason))
-        self.index.record = replace(record, seed_begun=record.next_sequence + len(self._part.operations) - 1)
+        self._drafts.add(SeedBegin(previous=previous, reason=reason))
+        self.index.record = replace(record, seed_begun=record.next_sequence + len(self._drafts.part.operations) - 1)
         for folder in self.index.folders.values():
             if not folder.gone:
-                self._part.operations.append(decisions.folder_saved(folder))
+                self._drafts.add(decisions.folder_saved(folder))
         for entry in list(self.index.entries.values()):
             decisions.want(self.index, entry, self._clock(), "", SEED_REASON)
 
@@ -361,19 +241,20 @@ class Capture:
         is_unnamed = any(o and o.attempts < decisions.UNREADABLE_ATTEMPTS for o in owed) or self.index.pending
         if record.seed_begun and live and all(f.complete for f in live) and not is_unnamed:
             items = len(self.index.entries)
-            self._part.operations.append(SeedEnd(begun=record.seed_begun, items=items))
+            self._drafts.add(SeedEnd(begun=record.seed_begun, items=items))
             self.index.record = replace(record, seed_begun=0)
 
     def next_due_at(self) -> int | None:
         """Return when the next owed or restless item is to be looked at (milliseconds), or None."""
-        owed = (self.index.entries[i].owed for i in self.index.owed)
-        times = [o.retry_at for o in owed if o]
-        times += [seen_at + LEARN_AFTER_MS for seen_at in self._restless.values()]
-        return min(times, default=None)
+        return self._items.next_due_at()
 
     def _next_tick(self) -> int:
         self._tick += 1
         return self._tick
+
+    def _drop_paired(self) -> None:
+        """Forget since when items were pending that were found again: they may go pending anew, later."""
+        self._pending_since = {i: t for i, t in self._pending_since.items() if i in self.index.pending}
 
     def _note_pending(self, tick: int) -> None:
         for item in self.index.pending:
@@ -381,10 +262,4 @@ class Capture:
 
     def take_part(self) -> Part:
         """Hand out what was drafted and not handed out yet."""
-        part, self._part = self._part, Part()
-        return part
-
-
-def _is_restless(entry: IndexEntry) -> bool:
-    """Tell whether an entry's content was read and its fingerprint is still unknown."""
-    return bool(entry.change_key) and not entry.fingerprint and entry.owed is None and not entry.pending
+        return self._drafts.take()

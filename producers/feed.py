@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from producers.capture import Capture, Dirt, Part
+from producers.capture import Capture, Dirt
 from producers.contents import ContentReader
 from producers.index import MailboxIndex
+from producers.item_look import Part
 from producers.lineage import last_versions
 from producers.orders import apply_order
 from producers.publisher import Publisher

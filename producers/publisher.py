@@ -7,7 +7,8 @@ after it all of it does. An unclear commit raises PartitionLost and the state is
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from producers.capture import Capture, Part
+from producers.capture import Capture
+from producers.item_look import Part
 from producers.spool import Spool
 from schemas.change import Change, Chunk, ItemSaved, Operation, subject_of
 from schemas.codec import encode

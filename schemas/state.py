@@ -24,7 +24,8 @@ class MailboxRecord:
 class SourceFolder:
     """A folder of the source and how far it was read; an empty `probe` means unknown.
 
-    `gone`: deleted at the source, published once its last item is.
+    `gone`: deleted at the source, published once its last item is. `ahead`: ItemIds captured beyond the cursor; if
+    one is deleted before the cursor covers it, Sync names it never again.
     """
 
     folder_id: str
@@ -36,6 +37,7 @@ class SourceFolder:
     complete: bool = False
     probe: str = ""
     gone: bool = False
+    ahead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

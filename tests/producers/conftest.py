@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from producers.capture import Capture, Dirt, Part
+from producers.capture import Capture, Dirt
 from producers.contents import ContentReader
 from producers.feed import Feed, FeedSettings
 from producers.index import MailboxIndex
@@ -118,7 +118,7 @@ class Rig:
         """Run one round, publish it, and return what it said."""
         publisher = Publisher(self.owned, self.topics, self.source.version, lambda: self.now)
         said: list[Operation] = []
-        parts: Iterator[Part] = capture.parts(dirt or Dirt())
+        parts = capture.parts(dirt or Dirt())
         for part in parts:
             said += part.operations
             publisher.publish([(capture, part)], {})

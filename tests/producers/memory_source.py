@@ -62,6 +62,7 @@ class MemorySource:
         self.hooks: defaultdict[str, list[Callable[[], object]]] = defaultdict(list)
         self.page_items_max = 512
         self.moves_touch_time = False
+        self.tells_unseen_deletions = False
         self.inbox = self.add_folder("Inbox", distinguished="inbox")
 
     # -- what users do ---------------------------------------------------------------------------------------
@@ -170,6 +171,8 @@ class MemorySource:
             raise CallRefused("ErrorItemNotFound", "no such folder")
         journal = self.folders[folder_id].journal
         existed = self._alive(journal[:base]) | self._alive(journal[:start])
+        if self.tells_unseen_deletions:
+            existed |= {i for _, i in journal}
         last = {item_id: number for number, (_, item_id) in enumerate(journal) if number >= start}
         told = sorted(last, key=lambda i: last[i])[: self.page_items_max]
         is_last = len(told) == len(last)

@@ -1,0 +1,208 @@
+"""A look at named items: describe, decide, pair moves, fetch the content of those that need it.
+
+State: drafts and index (shared with the capture), which items were read right after a write.
+Order: what a new id may be the moved form of is asked before its content is; see `producers.round` for the rules.
+Failure: a failed call leaves index and drafts consistent; what was not looked at is named again by its cursor.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from producers import round as decisions
+from producers.contents import ContentReader, Fetched
+from producers.fingerprint import REST_SECONDS
+from producers.index import MailboxIndex
+from producers.source import Described, Failed, Source
+from producers.spool import SpooledBody
+from schemas.change import ItemSaved, Operation
+from schemas.ports import Clock
+from schemas.state import IndexEntry
+
+PART_SIZE_BYTES_MAX = 32_000_000
+PART_DRAFTS_MAX = 2_000
+DESCRIBE_ITEMS_MAX = 128
+CANDIDATES_MAX = 8
+LEARN_AFTER_MS = 1000 * (REST_SECONDS + 1)
+
+
+@dataclass(slots=True)
+class Part:
+    """Drafted operations of one mailbox, their bodies on disk, and how many content bytes they hold."""
+
+    operations: list[Operation] = field(default_factory=list)
+    spooled: dict[str, SpooledBody] = field(default_factory=dict)
+    size_bytes: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it should be published before more is drafted."""
+        return self.size_bytes >= PART_SIZE_BYTES_MAX or len(self.operations) >= PART_DRAFTS_MAX
+
+
+class Drafts:
+    """What was drafted and not handed out yet."""
+
+    def __init__(self) -> None:
+        self.part = Part()
+
+    def add(self, *operations: Operation) -> None:
+        """Draft operations."""
+        self.part.operations += operations
+
+    def take(self) -> Part:
+        """Hand out what was drafted."""
+        part, self.part = self.part, Part()
+        return part
+
+
+class ItemLook:
+    """Looks at items of one mailbox."""
+
+    def __init__(
+        self,
+        source: Source,
+        address: str,
+        index: MailboxIndex,
+        contents: ContentReader,
+        drafts: Drafts,
+        clock: Clock,
+    ) -> None:
+        self._source = source
+        self._address = address
+        self._index = index
+        self._contents = contents
+        self._drafts = drafts
+        self._clock = clock
+        self._restless = {e.item: clock() for e in index.entries.values() if _is_restless(e)}
+
+    def look(self, folder_id: str, item_ids: list[str]) -> Iterator[Part]:
+        """Describe named items, decide, and fetch the content of those that need it."""
+        described = self._source.describe(self._address, item_ids)
+        seen = {d.item_id for d in described if isinstance(d, Described)}
+        gone_ids = self._gone_origins(described, seen)
+        needed: list[tuple[IndexEntry, Described]] = []
+        for item_id, found in zip(item_ids, described, strict=True):
+            entry = self._index.by_item_id(item_id)
+            if isinstance(found, Failed):
+                mailbox = self._index.record.mailbox
+                self._owe(entry or decisions.newcomer(mailbox, item_id, folder_id), found.code)
+                continue
+            entry = entry or self._moved_here(found, gone_ids)
+            if self._needs_content(entry, found):
+                needed.append((entry or self._newcomer(found), found))
+        for fetched in self._contents.fetch(self._address, needed):
+            self._take_content(fetched)
+            if self._drafts.part.is_full:
+                yield self._drafts.take()
+
+    def _newcomer(self, found: Described) -> IndexEntry:
+        return decisions.newcomer(self._index.record.mailbox, found.item_id, found.folder_id, found.search_key)
+
+    def _gone_origins(self, described: list[Described | Failed], seen: set[str]) -> set[str]:
+        """Ask which items a new id may be the moved form of are gone (a copy leaves its origin alive)."""
+        unknown = [d for d in described if isinstance(d, Described) and not self._index.by_item_id(d.item_id)]
+        asked = {
+            e.item_id: None
+            for d in unknown
+            for e in decisions.candidates(self._index, d)[:CANDIDATES_MAX]
+            if not e.pending and e.item_id not in seen
+        }
+        return self.gone_among(list(asked))
+
+    def gone_among(self, item_ids: list[str]) -> set[str]:
+        """Ask which of these ids the server does not hold any more."""
+        gone: set[str] = set()
+        for start in range(0, len(item_ids), DESCRIBE_ITEMS_MAX):
+            batch = item_ids[start : start + DESCRIBE_ITEMS_MAX]
+            pairs = zip(batch, self._source.describe(self._address, batch), strict=True)
+            gone |= {i for i, a in pairs if isinstance(a, Failed) and a.code == "ErrorItemNotFound"}
+        return gone
+
+    def _moved_here(self, found: Described, gone_ids: set[str]) -> IndexEntry | None:
+        for origin in decisions.candidates(self._index, found)[:CANDIDATES_MAX]:
+            if origin.pending or origin.item_id in gone_ids:
+                gone_ids.discard(origin.item_id)
+                self._drafts.add(decisions.move(self._index, origin, found))
+                return self._index.entries[origin.item]
+        return None
+
+    def _needs_content(self, entry: IndexEntry | None, found: Described) -> bool:
+        if entry is None or decisions.judge(entry, found) is not decisions.Content.SAME:
+            return True
+        refreshed = replace(
+            entry, change_key=found.change_key, fingerprint=found.fingerprint, pending=False,
+            search_key=found.search_key or entry.search_key,
+        )  # fmt: skip
+        if refreshed != entry:
+            self._index.put(refreshed)
+        if found.marks != entry.marks:
+            self._drafts.add(decisions.mark(self._index, refreshed, found.marks))
+        return False
+
+    def _take_content(self, fetched: Fetched) -> None:
+        entry, found = fetched.entry, fetched.found
+        if fetched.failure:
+            self._owe(entry, fetched.failure)
+            return
+        known = replace(
+            entry, change_key=found.change_key, search_key=found.search_key, fingerprint=found.fingerprint,
+            digest=fetched.digest, marks=found.marks, owed=None, pending=False,
+        )  # fmt: skip
+        if not known.fingerprint:
+            self._restless[known.item] = self._clock()
+        if not fetched.contents:
+            self._index.put(known)
+            if found.marks != entry.marks:
+                self._drafts.add(decisions.mark(self._index, known, found.marks))
+            return
+        self._index.put(known)
+        self._drafts.add(
+            ItemSaved(
+                ref=decisions.ref_of(known),
+                summary=found.summary,
+                marks=found.marks,
+                contents=fetched.contents,
+                targets=entry.owed.targets if entry.owed else (),
+            )
+        )
+        self._drafts.part.spooled.update(fetched.spooled)
+        self._drafts.part.size_bytes += sum(c.size_bytes for c in fetched.contents)
+
+    def _owe(self, entry: IndexEntry, reason: str) -> None:
+        if operation := decisions.owe(self._index, entry, reason, self._clock()):
+            self._drafts.add(operation)
+
+    def retry_owed(self) -> Iterator[Part]:
+        """Look again at what is owed and due."""
+        now = self._clock()
+        entries = [self._index.entries[i] for i in sorted(self._index.owed)]
+        due = [e.item_id for e in entries if e.owed and e.owed.retry_at <= now and not e.pending]
+        for start in range(0, len(due), DESCRIBE_ITEMS_MAX):
+            yield from self.look("", due[start : start + DESCRIBE_ITEMS_MAX])
+
+    def learn_rest(self) -> None:
+        """Look again at items read right after a write: only at rest is a fingerprint to be believed."""
+        now = self._clock()
+        due = [i for i, seen_at in self._restless.items() if now - seen_at >= LEARN_AFTER_MS][:DESCRIBE_ITEMS_MAX]
+        entries = [self._index.entries[i] for i in due if i in self._index.entries]
+        for item in due:
+            del self._restless[item]
+        asked = [e for e in entries if _is_restless(e)]
+        if not asked:
+            return
+        for entry, found in zip(asked, self._source.describe(self._address, [e.item_id for e in asked]), strict=True):
+            # one that was written meanwhile is named by Sync: what was fetched is not what is described here
+            if isinstance(found, Described) and found.change_key == entry.change_key and found.fingerprint:
+                self._index.put(replace(entry, fingerprint=found.fingerprint))
+
+    def next_due_at(self) -> int | None:
+        """Return when the next owed or restless item is to be looked at (milliseconds), or None."""
+        owed = (self._index.entries[i].owed for i in self._index.owed)
+        times = [o.retry_at for o in owed if o]
+        times += [seen_at + LEARN_AFTER_MS for seen_at in self._restless.values()]
+        return min(times, default=None)
+
+
+def _is_restless(entry: IndexEntry) -> bool:
+    """Tell whether an entry's content was read and its fingerprint is still unknown."""
+    return bool(entry.change_key) and not entry.fingerprint and entry.owed is None and not entry.pending
