@@ -52,7 +52,8 @@ class ContentReader:
         streams: list[bytes | Failed] = []
         if Form.STREAM in self._forms:
             changed = [i for i, (need, p) in enumerate(zip(batch, portable, strict=True)) if not _is_same(need, p)]
-            answers = dict(zip(changed, self._source.export(address, [ids[i] for i in changed]), strict=True))
+            exported = self._source.export(address, [ids[i] for i in changed]) if changed else []
+            answers = dict(zip(changed, exported, strict=True))
             streams = [answers.get(i, Failed("unchanged")) for i in range(len(batch))]
         for number, (entry, found) in enumerate(batch):
             yield self._one(entry, found, portable[number], streams[number] if streams else None)
