@@ -1,13 +1,15 @@
 """Folders of the target that stand for folders of the source (design §5).
 
 By distinguished id where there is one, else by FolderId after a first match by name under the mapped parent.
-Nothing here needs an intent: every step is idempotent by name or value, and read back after doubt.
+Every step is idempotent by name or value and read back after doubt. Only making a folder is recorded before: else
+one whose answer was lost would pass for somebody else's, and never be deleted.
 """
 
 import hashlib
+from collections.abc import Callable
 
 from consumers.ledger import Ledger
-from consumers.target import Done, HeldFolder, Refused, Target
+from consumers.target import Done, HeldFolder, Outcome, Refused, Target
 from schemas.change import Change, FolderDeleted, FolderSaved
 from schemas.faults import GONE, ReplicationFault
 from schemas.ports import CallRefused
@@ -20,8 +22,9 @@ TOP = "msgfolderroot"
 class FolderMap:
     """Keeps the folders of one target in step."""
 
-    def __init__(self, target: Target, ledger: Ledger) -> None:
+    def __init__(self, target: Target, ledger: Ledger, commit: Callable[[], None]) -> None:
         self._target = target
+        self._commit = commit
         self._ledger = ledger
         self._roots: dict[tuple[str, str], str] = {}
 
@@ -56,7 +59,8 @@ class FolderMap:
         known = self._ledger.folder(mailbox, deleted.folder_id)
         if known is None:
             return
-        held = self._target.folder(address, known.target_id) if known.created and not known.distinguished else None
+        is_ours = known.created and known.target_id and not known.distinguished
+        held = self._target.folder(address, known.target_id) if is_ours else None
         if held and held.total_count == 0 and held.child_count == 0:
             outcome = self._target.delete_folder(address, known.target_id)
             if isinstance(outcome, Refused) and outcome.code not in GONE:
@@ -66,7 +70,7 @@ class FolderMap:
     def restore(self, address: str, mailbox: str, folder_id: str) -> None:
         """Make a mapped folder anew that somebody deleted at the target."""
         known = self._ledger.folder(mailbox, folder_id)
-        if known is None or self._target.folder(address, known.target_id) is not None:
+        if known is None or not known.target_id or self._target.folder(address, known.target_id) is not None:
             return
         if known.parent_id:
             self.restore(address, mailbox, known.parent_id)
@@ -90,7 +94,7 @@ class FolderMap:
     def target_id(self, mailbox: str, folder_id: str) -> str:
         """Return the target folder for a source folder; CallRefused if the log never named it."""
         known = self._ledger.folder(mailbox, folder_id)
-        if known is None:
+        if known is None or not known.target_id:
             raise CallRefused(
                 ReplicationFault.FOLDER_UNKNOWN, f"mailbox {mailbox}: a change names a folder the log did not"
             )
@@ -113,16 +117,28 @@ class FolderMap:
         parent_id = self._parent(address, mailbox, saved.parent_id)
         taken = {f.target_id: f.folder_id for f in self._ledger.folders(mailbox)}
         found = self._target.find_child(address, parent_id, saved.name)
+        known = self._ledger.folder(mailbox, saved.folder_id)
         if found and taken.get(found.folder_id, saved.folder_id) == saved.folder_id:
-            return found.folder_id, False
+            return found.folder_id, bool(known and known.created)
         if found:
             self._set_aside(address, found)
+        if known is None:
+            self._announce(mailbox, saved)
         outcome = self._target.create_folder(address, parent_id, saved.name, saved.folder_class, hidden=False)
         if isinstance(outcome, Done):
             return outcome.item_id, True
         if outcome.code == FOLDER_EXISTS and (again := self._target.find_child(address, parent_id, saved.name)):
             return again.folder_id, True
         raise CallRefused(outcome.code, f"mailbox {mailbox}: a folder can't be made: {outcome.text}")
+
+    def _announce(self, mailbox: str, saved: FolderSaved) -> None:
+        """Commit that a folder is about to be made: what is found under its name afterwards is ours."""
+        announced = TargetFolder(
+            folder_id=saved.folder_id, target_id="", parent_id=saved.parent_id, name=saved.name,
+            folder_class=saved.folder_class, distinguished="", created=True, generation=0, sequence=0,
+        )  # fmt: skip
+        self._ledger.put_folder(mailbox, announced)
+        self._commit()
 
     def _put_in_place(self, address: str, mailbox: str, saved: FolderSaved, held: HeldFolder) -> None:
         parent_id = self._parent(address, mailbox, saved.parent_id)
@@ -132,8 +148,10 @@ class FolderMap:
         blocking = self._target.find_child(address, parent_id, saved.name)
         if blocking and blocking.folder_id != held.folder_id:
             if not self._is_ours(mailbox, blocking):
-                # somebody else's folder keeps its name; ours stands beside it until that is gone
+                # somebody else's folder keeps its name; ours stands beside it
                 self._set_aside(address, held)
+                if is_elsewhere:
+                    self._check(mailbox, self._target.move_folder(address, held.folder_id, parent_id))
                 return
             self._set_aside(address, blocking)
         if is_elsewhere and held.name != saved.name:
@@ -145,8 +163,12 @@ class FolderMap:
         if held.name != saved.name:
             outcomes.append(self._target.rename_folder(address, held.folder_id, saved.name))
         for outcome in outcomes:
-            if isinstance(outcome, Refused):
-                raise CallRefused(outcome.code, f"mailbox {mailbox}: a folder can't be put in place: {outcome.text}")
+            self._check(mailbox, outcome)
+
+    @staticmethod
+    def _check(mailbox: str, outcome: Outcome) -> None:
+        if isinstance(outcome, Refused):
+            raise CallRefused(outcome.code, f"mailbox {mailbox}: a folder can't be put in place: {outcome.text}")
 
     def _set_aside(self, address: str, held: HeldFolder) -> None:
         """Give a folder a name nobody has: at the source it was renamed, moved or deleted, which follows."""

@@ -1,4 +1,7 @@
-"""Is a record of the log the next change of its mailbox? Decided before any filter, by sequence alone (design §3)."""
+"""Is a record of the log the next change of its mailbox? Decided before any filter, by sequence alone (design §3).
+
+State: what was let through and the ledger does not show yet; mailboxes with a gap that no seed has filled since.
+"""
 
 from enum import Enum
 
@@ -16,28 +19,44 @@ class Verdict(Enum):
 
 
 class Intake:
-    """Checks records in the order of the log; remembers what it let through and the ledger does not show yet."""
+    """Checks the records of a partition in the order of the log."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._taken: dict[str, Version] = {}
+        self._seeded: set[str] = set()
+        self._lost: set[str] = set()
 
     def judge(self, received: Received) -> Verdict:
         """Return what is to become of a record."""
-        change = received.change
-        record = self._ledger.mailbox(change.mailbox)
+        change, mailbox = received.change, received.change.mailbox
+        record = self._ledger.mailbox(mailbox)
         if record.behind:
-            self._taken.pop(change.mailbox, None)
+            self.forget(mailbox)
             return Verdict.SKIP
-        last = max(record.applied, self._taken.get(change.mailbox, record.applied))
+        last = max(record.applied, self._taken.get(mailbox, record.applied))
         if change.version <= last:
             return Verdict.SKIP
-        is_next = change.generation == last.generation and change.sequence == last.sequence + 1
-        if isinstance(change.operation, SeedBegin) or (is_next and not record.waiting):
-            self._taken[change.mailbox] = change.version
-            return Verdict.TAKE
-        return Verdict.SKIP if record.waiting else Verdict.LOST
+        if isinstance(change.operation, SeedBegin):
+            self._lost.discard(mailbox)
+            self._seeded.add(mailbox)
+        elif mailbox in self._lost or (record.waiting and mailbox not in self._seeded):
+            return Verdict.SKIP
+        elif change.generation != last.generation or change.sequence != last.sequence + 1:
+            self._lost.add(mailbox)
+            return Verdict.LOST
+        self._taken[mailbox] = change.version
+        return Verdict.TAKE
+
+    def lost(self) -> set[str]:
+        """Return and forget the mailboxes with a gap that no seed filled: once the rest is applied, they wait."""
+        lost, self._lost = self._lost, set()
+        for mailbox in lost:
+            self.forget(mailbox)
+        return lost
 
     def forget(self, mailbox: str) -> None:
         """Believe the ledger alone again: what was let through was not applied."""
         self._taken.pop(mailbox, None)
+        self._seeded.discard(mailbox)
+        self._lost.discard(mailbox)

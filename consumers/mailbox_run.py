@@ -49,7 +49,7 @@ class Run:
     """The steps of a mailbox that share a transaction.
 
     `again` has to be staged anew, `open_items` are settled once `is_sent`; `last` is the change that is complete with
-    this run, where the run is only the rest of a larger one.
+    this run, where the run is only the rest of a larger one; `first_offset` is where the whole of it begins.
     """
 
     mailbox: str
@@ -58,6 +58,7 @@ class Run:
     again: list[Received] = field(default_factory=list)
     open_items: list[str] = field(default_factory=list)
     is_sent: bool = False
+    first_offset: int = -1
     last: Received | None = None
 
 

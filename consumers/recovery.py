@@ -161,7 +161,7 @@ class Recovery:
 
     def _find_anywhere(self, address: str, mailbox: str, stamp: str) -> Held | None:
         """Return the one item with this stamp in any mapped folder; two are never adopted blindly."""
-        folder_ids = [f.target_id for f in self._ledger.folders(mailbox)]
+        folder_ids = [f.target_id for f in self._ledger.folders(mailbox) if f.target_id]
         found = self._target.find(address, folder_ids, [stamp]) if folder_ids else []
         return found[0] if len(found) == 1 else None
 

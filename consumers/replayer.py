@@ -9,10 +9,11 @@ can't go on falls behind with an offset of its own and holds nobody; PartitionLo
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from consumers.dead_letters import DeadLetterLimit, DeadLetters
+from consumers.feed_orders import FeedOrders
 from consumers.folder_map import FolderMap
 from consumers.intake import Intake, Verdict
 from consumers.ledger import Ledger
@@ -22,24 +23,21 @@ from consumers.plan import Action, Do
 from consumers.recovery import Recovery
 from consumers.seeds import stale_folders, stale_items
 from consumers.staging import Staging
+from consumers.stragglers import Stragglers
 from consumers.subscription import Batch, Received, Subscription
 from consumers.target import Target
 from consumers.tidying import Tidying
 from schemas.change import FolderDeleted, FolderSaved, SeedBegin, SeedEnd
-from schemas.codec import encode
 from schemas.faults import ReplicationFault
 from schemas.identity import target_id
 from schemas.metrics import ReplayMetrics
-from schemas.ports import CallFailed, Clock, LogReader, Outgoing, OwnedPartition
-from schemas.state import Order
-from schemas.topics import Topics, mailbox_key
+from schemas.ports import CallFailed, Clock, LogReader, OwnedPartition
+from schemas.topics import Topics
 
 log = logging.getLogger(__name__)
 
 RUN_STEPS_MAX = 200
 RUN_SIZE_BYTES_MAX = 16_000_000
-BEHIND_RETRY_SECONDS = 60
-REMIND_SECONDS = 300
 READ_TIMEOUT_SECONDS = 0.1
 _ITEM_OPERATIONS = ("ItemSaved", "ItemMarked", "ItemMoved", "ItemDeleted", "ItemUnreadable")
 
@@ -73,11 +71,12 @@ class Replayer:
         self._metrics = metrics
         name = target_id(topics.pipeline, settings.target)
         self._ledger = Ledger(owned, topics.target_state(settings.target))
-        self._folders = FolderMap(target, self._ledger)
+        self._folders = FolderMap(target, self._ledger, self._commit)
         staging = Staging(target, self._ledger, self._folders, name, portable_only=settings.portable_only)
         recovery = Recovery(target, self._ledger, self._folders, name, self._commit)
         letters = topics.dead_letters(settings.target)
         self._dead_letters = DeadLetters(letters, settings.target, settings.dead_letter_limit, clock, metrics)
+        self._orders = FeedOrders(topics, settings.target, self._ledger, clock)
         tools = Tools(
             target=target,
             ledger=self._ledger,
@@ -85,23 +84,22 @@ class Replayer:
             staging=staging,
             recovery=recovery,
             dead_letters=self._dead_letters,
-            want=lambda mailbox, item: self._order(mailbox, "WANT", (item,), "content needed"),
+            want=self._orders.want,
         )
         self._worker = MailboxWorker(tools, name, mint, clock, metrics)
         self._tidying = Tidying(staging, self._ledger, clock, metrics)
         self._patience = Patience(owned.still_owned, metrics)
         self._intake = Intake(self._ledger)
+        self._stragglers = Stragglers(
+            self._ledger, self._intake, self._patience, self._tidying, self._worker.settle_open, clock
+        )
         self._addresses: Mapping[str, str] = {}
-        self._retry_at: dict[str, int] = {}
-        self._orders: list[Outgoing] = []
         self._complete = 0
         self._committed: int | None = None
-        self._reminded_at = 0
 
     def start_offset(self, committed: int | None) -> int | None:
         """Return where reading begins: the group's offset, or that of the mailbox furthest behind."""
-        own = [m.own_offset for m in self._ledger.mailboxes() if m.own_offset >= 0]
-        return min([committed, *own]) if committed is not None else None
+        return self._stragglers.start_offset(committed)
 
     def run(self, registered: Callable[[], Mapping[str, str]], reader: LogReader, committed: int | None = None) -> None:
         """Work until the partition is to be given up.
@@ -112,11 +110,12 @@ class Replayer:
         subscription = Subscription(reader)
         self._complete, self._committed = reader.position, committed
         self._addresses = registered()
-        self._resume([m.mailbox for m in self._ledger.mailboxes()])
+        self._stragglers.resume([m.mailbox for m in self._ledger.mailboxes()], self._addresses, self._complete)
+        self._commit()
         while self._owned.still_owned():
             self._addresses = registered()
             self._retry_behind(subscription)
-            self._remind_feed()
+            self._orders.remind()
             batch = subscription.next_batch(READ_TIMEOUT_SECONDS)
             if batch.changes:
                 self._replay(batch)
@@ -134,37 +133,27 @@ class Replayer:
                 "every item a second time. See the runbook"
             )
 
-    def _remind_feed(self) -> None:
-        """Order seeds again for mailboxes that wait: an order may find its owner unable to obey."""
-        now = self._clock()
-        if now - self._reminded_at < REMIND_SECONDS * 1000:
-            return
-        self._reminded_at = now
-        for record in self._ledger.mailboxes():
-            if record.waiting:
-                self._order(record.mailbox, "SEED", (), record.waiting)
-
     # -- a batch -------------------------------------------------------------------------------------------
 
     def _replay(self, batch: Batch) -> None:
         queues: dict[str, deque[Received]] = {}
-        for received in batch.changes:
-            if self._take_in(received):
-                queues.setdefault(received.change.mailbox, deque()).append(received)
+        taken = [received for received in batch.changes if self._take_in(received)]
+        for received in taken:
+            queues.setdefault(received.change.mailbox, deque()).append(received)
         while queues:
             runs = [run for m, queue in queues.items() if (run := self._next_run(m, queue))]
             self._carry_out(runs)
             queues = {m: q for m, q in queues.items() if q and not self._ledger.mailbox(m).behind}
-        for received in batch.changes:
+        for mailbox in self._intake.lost():
+            self._wait_for_seed(mailbox)
+        for received in taken:
             self._observe(received)
 
     def _take_in(self, received: Received) -> bool:
         mailbox = received.change.mailbox
         verdict = self._intake.judge(received)
-        if verdict is Verdict.LOST:
-            self._wait_for_seed(mailbox)
         if verdict is Verdict.TAKE and mailbox not in self._addresses:
-            self._fall_behind(mailbox, received.offset, ReplicationFault.NOT_REGISTERED)
+            self._stragglers.fall_behind(mailbox, received.offset, ReplicationFault.NOT_REGISTERED)
             return False
         return verdict is Verdict.TAKE
 
@@ -172,7 +161,7 @@ class Replayer:
         log.error("changes lost, ordering a seed", extra={"mailbox": mailbox})
         self._ledger.put_mailbox(replace(self._ledger.mailbox(mailbox), waiting="lost sequence"))
         self._metrics.waiting.labels(mailbox=mailbox).set(1)
-        self._order(mailbox, "SEED", (), "lost sequence")
+        self._orders.seed(mailbox, "lost sequence")
 
     def _next_run(self, mailbox: str, queue: deque[Received]) -> Run | None:
         """Take the next changes that may share a transaction; folders and seeds are done at once."""
@@ -192,6 +181,7 @@ class Replayer:
             run.steps.append(Step(received, operation, Action(Do.SKIP), None))  # type: ignore[arg-type] # as above
             size_bytes += received.size_bytes
             queue.popleft()
+        run.first_offset = run.steps[0].received.offset if run.steps else -1
         return run if run.steps else None
 
     def _whole(self, run: Run, received: Received, queue: deque[Received]) -> bool:
@@ -200,7 +190,7 @@ class Replayer:
         try:
             self._patience.endure(lambda: self._do_whole(run, received))
         except FellBehind as behind:
-            self._fall_behind(change.mailbox, received.offset, behind.code)
+            self._stragglers.fall_behind(change.mailbox, received.offset, behind.code)
             return False
         if run.steps:
             return False
@@ -249,7 +239,7 @@ class Replayer:
         try:
             self._patience.endure(lambda: work(run))
         except FellBehind as behind:
-            self._fall_behind(run.mailbox, run.steps[0].received.offset, behind.code)
+            self._stragglers.fall_behind(run.mailbox, run.first_offset, behind.code)
             return False
         return True
 
@@ -265,7 +255,8 @@ class Replayer:
     def _rerun(self, run: Run) -> Run:
         again = {r.offset for r in run.again}
         steps = [Step(s.received, s.operation, s.action, None) for s in run.steps if s.received.offset in again]
-        return Run(run.mailbox, run.address, steps, last=run.last or run.steps[-1].received)
+        last = run.last or run.steps[-1].received
+        return Run(run.mailbox, run.address, steps, last=last, first_offset=run.first_offset)
 
     def _mark_unsettled(self, run: Run) -> None:
         record = self._ledger.mailbox(run.mailbox)
@@ -293,62 +284,22 @@ class Replayer:
 
     def _commit(self) -> None:
         """Write the ledger, orders and dead letters with the position that is complete."""
-        records = self._ledger.drain() + self._orders + self._dead_letters.drain()
+        records = self._ledger.drain() + self._orders.drain() + self._dead_letters.drain()
         moved = self._complete != self._committed
         if records or moved:
             self._owned.transact(records, {self._topics.changes: self._complete} if moved else {})
             self._ledger.settle()
-            self._orders = []
             self._committed = self._complete
 
-    # -- mailboxes that fell behind, and rest --------------------------------------------------------------
-
-    def _fall_behind(self, mailbox: str, offset: int, code: str) -> None:
-        log.warning("mailbox falls behind", extra={"mailbox": mailbox, "code": code})
-        record = self._ledger.mailbox(mailbox)
-        self._intake.forget(mailbox)
-        own_offset = record.own_offset if record.own_offset >= 0 else offset
-        self._ledger.put_mailbox(replace(record, behind=code, own_offset=own_offset))
-        self._retry_at[mailbox] = self._clock() + BEHIND_RETRY_SECONDS * 1000
+    # -- between batches -----------------------------------------------------------------------------------
 
     def _retry_behind(self, subscription: Subscription) -> None:
-        """Let mailboxes that fell behind try again: the log is read again from where they stopped.
-
-        The position goes back in the transaction that forgets their offsets, or a crash would skip what they lack.
-        """
-        now = self._clock()
-        due = [m for m, at in self._retry_at.items() if at <= now]
-        offsets = [self._ledger.mailbox(m).own_offset for m in due]
-        for mailbox in due:
-            del self._retry_at[mailbox]
-        if due:
-            subscription.rewind(min(offsets))
-            self._complete = min(offsets)
-            self._resume(due)
-
-    def _resume(self, mailboxes: Iterable[str]) -> None:
-        """Settle the open intents of mailboxes, before anything else of them."""
-        for mailbox in mailboxes:
-            record = self._ledger.mailbox(mailbox)
-            self._tidying.touched(mailbox)
-            self._intake.forget(mailbox)
-            if not record.unsettled:
-                self._ledger.put_mailbox(replace(record, behind="", own_offset=-1))
-                continue
-            run = Run(mailbox, self._addresses.get(mailbox, ""), open_items=list(record.unsettled))
-            if run.address and self._attempt_settling(run):
-                record = replace(self._ledger.mailbox(mailbox), unsettled=(), behind="", own_offset=-1)
-                self._ledger.put_mailbox(record)
-        self._commit()
-
-    def _attempt_settling(self, run: Run) -> bool:
-        run.is_sent = True
-        try:
-            self._patience.endure(lambda: self._perform(run))
-        except FellBehind as behind:
-            self._fall_behind(run.mailbox, self._complete, behind.code)
-            return False
-        return True
+        """Let mailboxes that fell behind try again: the log is read again from where they stopped."""
+        if due := self._stragglers.due():
+            self._complete = min(due.values())
+            subscription.rewind(self._complete)
+            self._stragglers.resume(due, self._addresses, self._complete)
+            self._commit()
 
     def _rest(self) -> None:
         """Nothing to read: commit results, then clean staging."""
@@ -357,14 +308,6 @@ class Replayer:
             self._tidying.tidy(self._addresses)
         except CallFailed as failure:
             log.info("staging not cleaned", extra={"code": failure.code})
-
-    def _order(self, mailbox: str, kind: str, items: tuple[str, ...], reason: str) -> None:
-        order = Order(
-            mailbox=mailbox, kind=kind, items=items, target=self._settings.target, reason=reason,
-            issued_at=self._clock(),
-        )  # fmt: skip
-        topic = self._topics.orders(self._topics.source)
-        self._orders.append(Outgoing(topic, mailbox_key(mailbox), encode(order)))
 
     def _observe(self, received: Received) -> None:
         change = received.change

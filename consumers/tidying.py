@@ -38,10 +38,10 @@ class Tidying:
             record = self._ledger.mailbox(mailbox)
             if times[0] > now or mailbox not in addresses or record.behind or record.unsettled:
                 continue
-            self._due[mailbox] = [t for t in times if t > now]
-            if not self._due[mailbox]:
-                del self._due[mailbox]
             if record.staging and (left := self._staging.leftovers(addresses[mailbox], mailbox)):
                 self._staging.remove(addresses[mailbox], left)
                 self._metrics.staged_removed.inc(len(left))
                 log.info("staging cleaned", extra={"mailbox": mailbox, "items": len(left)})
+            self._due[mailbox] = [t for t in times if t > now]
+            if not self._due[mailbox]:
+                del self._due[mailbox]

@@ -34,9 +34,7 @@ def test_a_letter_is_handed_out_once_and_the_same_item_has_one(letters: DeadLett
     assert letters.drain() == []
 
 
-def test_too_many_in_a_row_stop_the_line_and_one_success_begins_a_new_row(
-    letters: DeadLetters, change: Change
-) -> None:
+def test_too_many_in_a_row_stop_the_line_and_one_success_begins_a_new_row(letters: DeadLetters, change: Change) -> None:
     for number in range(3):
         letters.add(change, str(number), "ErrorCorruptData", b"")
     letters.applied()

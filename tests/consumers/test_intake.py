@@ -43,10 +43,12 @@ def test_what_was_applied_or_taken_before_is_skipped(judge: Any) -> None:
 
 
 @pytest.mark.usefixtures("applied")
-def test_a_gap_is_a_loss(judge: Any) -> None:
-    assert judge(6) == LOST
-    assert judge(1, generation=2) == LOST
-    assert judge(5) == TAKE
+@pytest.mark.parametrize(("sequence", "generation"), [(6, 1), (1, 2), (5, 2)])
+def test_a_gap_is_a_loss_and_nothing_after_it_is_taken_until_a_seed(judge: Any, sequence: int, generation: int) -> None:
+    assert judge(sequence, generation) == LOST
+    assert [judge(sequence + 1, generation), judge(5)] == [SKIP, SKIP]
+    assert judge(sequence + 2, generation, is_seed=True) == TAKE
+    assert judge(sequence + 3, generation) == TAKE
 
 
 @pytest.mark.usefixtures("applied")
@@ -57,6 +59,20 @@ def test_a_seed_is_taken_across_any_gap_and_in_a_new_generation(judge: Any) -> N
     assert judge(2, generation=2) == TAKE
 
 
+def test_a_gap_is_named_once_unless_a_seed_filled_it(making: Any, ledger: Ledger, applied: TargetMailbox) -> None:
+    intake = Intake(ledger)
+
+    def judged(sequence: int, operation: Any) -> Verdict:
+        return intake.judge(making.received(making.change(operation, sequence)))
+
+    deletion, seed = ItemDeleted(ref=making.ref("a")), SeedBegin(previous=None, reason="")
+    assert judged(applied.applied_sequence + 2, deletion) == LOST
+    assert [intake.lost(), intake.lost()] == [{making.mailbox}, set()]
+    judged(applied.applied_sequence + 3, deletion)
+    judged(applied.applied_sequence + 4, seed)
+    assert intake.lost() == set()
+
+
 @pytest.mark.usefixtures("applied")
 def test_an_old_seed_is_skipped(judge: Any) -> None:
     assert judge(4, is_seed=True) == SKIP
@@ -65,7 +81,7 @@ def test_an_old_seed_is_skipped(judge: Any) -> None:
 def test_a_waiting_mailbox_takes_nothing_but_a_seed(judge: Any, ledger: Ledger, applied: TargetMailbox) -> None:
     ledger.put_mailbox(replace(applied, waiting="lost sequence"))
     assert [judge(5), judge(7)] == [SKIP, SKIP]
-    assert judge(8, is_seed=True) == TAKE
+    assert [judge(8, is_seed=True), judge(9)] == [TAKE, TAKE]
 
 
 def test_a_mailbox_behind_takes_nothing_and_begins_where_it_stopped(

@@ -61,9 +61,7 @@ def test_after_settling_the_committed_state_is_what_shows(
     assert ledger.item("m", "a") == blank("a", "f")
 
 
-def test_items_of_one_mailbox_are_not_those_of_another(
-    ledger: Ledger, owned: Any, commit: Callable[..., None]
-) -> None:
+def test_items_of_one_mailbox_are_not_those_of_another(ledger: Ledger, owned: Any, commit: Callable[..., None]) -> None:
     ledger.put_item("m", blank("a", "f"))
     ledger.put_item("n", blank("b", "f"))
     commit(ledger, owned)

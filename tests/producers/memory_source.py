@@ -58,11 +58,12 @@ class MemorySource:
         self.folders: dict[str, StoredFolder] = {}
         self.items_by_id: dict[str, StoredItem] = {}
         self.tree: list[str] = []
-        self.calls: list[tuple[str, object]] = []
+        self.calls: list[tuple[str, tuple[str, object]]] = []
         self.hooks: defaultdict[str, list[Callable[[], object]]] = defaultdict(list)
         self.page_items_max = 512
         self.moves_touch_time = False
         self.tells_unseen_deletions = False
+        self.closed_folders: set[str] = set()
         self.inbox = self.add_folder("Inbox", distinguished="inbox")
 
     # -- what users do ---------------------------------------------------------------------------------------
@@ -148,13 +149,13 @@ class MemorySource:
         """Do something right before the next call of a method is answered; it may raise."""
         self.hooks[method].append(act)
 
-    def _called(self, method: str, about: object) -> None:
+    def _called(self, method: str, about: tuple[str, object]) -> None:
         self.calls.append((method, about))
         if self.hooks[method]:
             self.hooks[method].pop(0)()
 
     def hierarchy(self, address: str, cursor: str) -> HierarchyPage:
-        self._called("hierarchy", address)
+        self._called("hierarchy", (address, cursor))
         _, start = self._positions(cursor)
         changed = list(dict.fromkeys(self.tree[start:]))
         return HierarchyPage(
@@ -169,6 +170,8 @@ class MemorySource:
         base, start = self._positions(cursor)
         if folder_id not in self.folders:
             raise CallRefused("ErrorItemNotFound", "no such folder")
+        if folder_id in self.closed_folders:
+            raise CallRefused("ErrorAccessDenied", "closed")
         journal = self.folders[folder_id].journal
         existed = self._alive(journal[:base]) | self._alive(journal[:start])
         if self.tells_unseen_deletions:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from producers import capture as module
+from producers import item_look
 from producers.capture import Dirt
 from schemas.change import (
     FolderDeleted,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from .conftest import Rig
 
 READ = Marks(is_read=True)
-LATER_FOLDERS_ONLY = 2
 
 
 def kinds(said: list[Operation]) -> list[type]:
@@ -46,7 +45,7 @@ def copied(rig: Rig) -> Capture:
 
 
 def content_calls(rig: Rig) -> list[str]:
-    return [method for method, _ in rig.source.calls if method in {"export", "portable"}]
+    return [method for method, (_, asked) in rig.source.calls if method in {"export", "portable"} and asked]
 
 
 def test_a_first_round_says_folders_parents_first_then_their_items(rig: Rig) -> None:
@@ -136,15 +135,12 @@ def test_a_folder_that_cannot_be_read_keeps_the_deletions_of_its_mailbox_pending
     capture = copied(rig)
     rig.source.delete(item_id)
     rig.source.add(other)
-
-    def refuse() -> None:
-        raise CallRefused("ErrorAccessDenied", "closed")
-
-    rig.source.before("items", lambda: None)
-    rig.source.before("items", refuse)
-    with pytest.raises(CallRefused):
-        rig.round(capture)
-    assert ItemDeleted not in {type(c.operation) for c in rig.changes()}
+    rig.source.closed_folders.add(other)
+    before = capture.index.record.certain_up_to
+    assert rig.round(capture) == []
+    assert len(capture.index.pending) == 1
+    assert capture.index.record.certain_up_to == before
+    rig.source.closed_folders.clear()
     assert kinds(rig.round(capture)) == [ItemSaved, ItemDeleted]
 
 
@@ -301,20 +297,16 @@ def test_a_broken_call_hands_out_what_was_drafted_and_the_rest_follows(rig: Rig)
     assert_equal(rig)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="what a failed page already said is not in its cursor: a deletion before the page is read again is lost",
-)
 @pytest.mark.parametrize("is_crash", [False, True], ids=["failed call", "crash after a full part"])
 def test_an_item_said_before_its_page_was_done_and_deleted_since_is_deleted(
     rig: Rig,
     monkeypatch: pytest.MonkeyPatch,
     is_crash: bool,  # noqa: FBT001 - named by ids
 ) -> None:
-    monkeypatch.setattr(module, "PART_DRAFTS_MAX", 1)
+    monkeypatch.setattr(item_look, "PART_DRAFTS_MAX", 1)
     capture = copied(rig)
     first = rig.source.add(rig.source.inbox)
-    for _ in range(module.DESCRIBE_ITEMS_MAX):
+    for _ in range(item_look.DESCRIBE_ITEMS_MAX):
         rig.source.add(rig.source.inbox)
 
     def leave_unknown() -> None:

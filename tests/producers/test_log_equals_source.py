@@ -137,19 +137,20 @@ def settle(rig: Rig) -> None:
 @given(
     page_items_max=st.sampled_from([1, 2, 512]),
     moves_touch_time=st.booleans(),
+    tells_unseen_deletions=st.booleans(),
     steps=HISTORIES,
 )
 def test_the_log_tells_exactly_what_the_source_holds(
     new_rig: Callable[[], Rig],
     page_items_max: int,
     moves_touch_time: bool,  # noqa: FBT001 - drawn by name
+    tells_unseen_deletions: bool,  # noqa: FBT001 - as above
     steps: list[Deed | tuple[str, object]],
 ) -> None:
     rig = new_rig()
     rig.source.page_items_max = page_items_max
     rig.source.moves_touch_time = moves_touch_time
-    # what a server does that tells no such deletions is in the strict xfail of test_capture
-    rig.source.tells_unseen_deletions = True
+    rig.source.tells_unseen_deletions = tells_unseen_deletions
     for step in steps:
         if isinstance(step, Deed):
             do(rig, step)

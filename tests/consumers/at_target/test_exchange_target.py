@@ -15,7 +15,9 @@ from schemas.metrics import SessionMetrics
 from schemas.ports import AnswerUnknown, CallRefused
 
 ADDRESS = "target@target.test"
-FLAGGED = Marks(is_read=False, flag_status="Flagged", flag_due="2026-05-06T00:00:00Z", flag_start="2026-05-05T00:00:00Z")
+FLAGGED = Marks(
+    is_read=False, flag_status="Flagged", flag_due="2026-05-06T00:00:00Z", flag_start="2026-05-05T00:00:00Z"
+)
 ASKS_FOR_A_RECEIPT = b"From: a@example.org\r\nDisposition-Notification-To: a@example.org\r\nSubject: x\r\n\r\nx\r\n"
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ class Mapping:
 
     def __init__(self, target: Any, ledger: Ledger, making: Any) -> None:
         self.target, self.ledger, self.making = target, ledger, making
-        self.folders = FolderMap(target, ledger)
+        self.folders = FolderMap(target, ledger, lambda: None)
         self.sequence = 0
         self.top_id = target.root(making.address, "msgfolderroot")
 

@@ -13,7 +13,7 @@ from schemas.ports import CallRefused
 
 @pytest.fixture
 def staging(target: Any, ledger: Ledger) -> Staging:
-    return Staging(target, ledger, FolderMap(target, ledger), "abc", portable_only=False)
+    return Staging(target, ledger, FolderMap(target, ledger, lambda: None), "abc", portable_only=False)
 
 
 @pytest.fixture
@@ -67,23 +67,14 @@ def test_there_is_one_staging_folder_for_each_kind_and_it_is_remembered(target: 
     assert len({i.folder_id for i in target.staged()}) == 2
 
 
-def test_a_staging_folder_made_by_an_owner_that_died_is_found_again(target: Any, making: Any, item: Any) -> None:
+def test_a_staging_folder_made_by_an_owner_that_died_is_found_again(
+    target: Any, making: Any, item: Any, memory_owned: Any
+) -> None:
     for _ in range(2):
-        forgetful = Ledger(_Nothing(), "state")
-        again = Staging(target, forgetful, FolderMap(target, forgetful), "abc", portable_only=False)
+        forgetful = Ledger(memory_owned(), "state")
+        again = Staging(target, forgetful, FolderMap(target, forgetful, lambda: None), "abc", portable_only=False)
         again.stage(making.address, making.mailbox, [item("a", "01", stream=b"1")])
     assert target.calls.count("create_folder") == 1
-
-
-class _Nothing:
-    """An owned partition that restored nothing."""
-
-    number = 0
-
-    def get(self, topic: str, key: str) -> None:  # noqa: ARG002 - the port's
-        return None
-
-    scan = transact = history = still_owned = get  # type: ignore[assignment]
 
 
 def test_a_stream_the_target_can_not_read_is_made_from_its_portable_form(target: Any, stage: Any, item: Any) -> None:
@@ -103,7 +94,7 @@ def test_a_stream_the_target_can_not_read_is_made_from_its_portable_form(target:
 def test_only_the_portable_form_is_used_where_settings_say_so(
     target: Any, ledger: Ledger, making: Any, item: Any
 ) -> None:
-    portable = Staging(target, ledger, FolderMap(target, ledger), "abc", portable_only=True)
+    portable = Staging(target, ledger, FolderMap(target, ledger, lambda: None), "abc", portable_only=True)
     both, stream_only = item("a", "01", stream=b"s", portable=b"m"), item("b", "02", stream=b"s")
     made, refused = portable.stage(making.address, making.mailbox, [both, stream_only])
     assert isinstance(made, Done)

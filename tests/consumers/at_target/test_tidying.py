@@ -18,7 +18,7 @@ class Room:
     def __init__(self, target: Any, ledger: Ledger, making: Any, metrics: ReplayMetrics) -> None:
         self.target, self.ledger, self.making = target, ledger, making
         self.now_seconds = 0
-        self.staging = Staging(target, ledger, FolderMap(target, ledger), "abc", portable_only=False)
+        self.staging = Staging(target, ledger, FolderMap(target, ledger, lambda: None), "abc", portable_only=False)
         self.tidying = Tidying(self.staging, ledger, lambda: 1000 * self.now_seconds, metrics)
         self.leave("a")
         self.tidying.touched(making.mailbox)

@@ -1,4 +1,4 @@
-"""A whole replay in memory: a source that writes its log, a world that replays it through deaths, a single adversity."""
+"""A whole replay in memory: a source that writes its log, a world that replays it, and one adversity."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ ITEM_WRITES = frozenset({"upload", "create", "update", "move", "delete"})
 State = tuple[str, bytes, Marks]
 
 
-class Died(BaseException):  # noqa: N818 - a state of affairs, not a mistake
+class Died(BaseException):
     """The process is gone; no handler of its own runs."""
 
 
@@ -46,7 +46,7 @@ class Adversity:
     strikes: dict[int, str] = field(default_factory=dict)
     boundaries: list[tuple[str, str]] = field(default_factory=list)
     deliver: Callable[[], None] = lambda: None
-    extra: Callable[[str, str], None] = lambda _name, _when: None
+    also: Callable[[str, str], None] = lambda _name, _when: None
 
     def places(self, kind: str) -> list[int]:
         """Return the numbers of the boundaries met where this kind can strike."""
@@ -59,7 +59,7 @@ class Adversity:
             self.deliver()
         if kind and can_strike(kind, name, when):
             raise _struck(kind)
-        self.extra(name, when)
+        self.also(name, when)
 
 
 def _struck(kind: str) -> BaseException:
@@ -216,6 +216,7 @@ class World:
         self.making = making
         self.topics = Topics("p", "s")
         self.addresses = {making.mailbox: making.address}
+        self.registered = lambda: self.addresses
         self.now_ms = 0
         self.rest_seconds = 2
         self.rests = 3
@@ -248,12 +249,12 @@ class World:
         start = replayer.start_offset(committed)
         reader = MemoryLog(self, start or 0, self.cut)
         self.owned.is_wanted = lambda: reader.idle_reads < self.rests
-        replayer.run(lambda: self.addresses, reader, committed)
+        replayer.run(self.registered, reader, committed)
 
     def replay_hooked(self, hook: Callable[[str, str], None]) -> None:
         """Replay to the end with a hook of the test's own."""
         adversity = Adversity()
-        adversity.extra = hook
+        adversity.also = hook
         self.replay(adversity)
 
     def replay_through(self, adversity: Adversity) -> None:

@@ -1,4 +1,4 @@
-"""Whatever happens at the source and whatever strikes the replay: the target ends as the source, and never goes back."""
+"""Whatever happens at the source and strikes the replay: the target ends as the source and never goes back."""
 
 from collections.abc import Callable
 from typing import Any

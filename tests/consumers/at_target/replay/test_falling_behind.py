@@ -81,7 +81,7 @@ def test_death_at_any_boundary_around_falling_behind_loses_nothing(
             if name == "move" and when == "before" and world.now_ms < until_ms and is_first:
                 raise CallRefused(QUOTA, "full")
 
-        struck = adversity(strikes, extra=be_full)
+        struck = adversity(strikes, also=be_full)
         world.replay_through(struck)
         world.assert_exact(first, second)
         return world, struck
@@ -102,6 +102,29 @@ def test_an_unregistered_mailbox_waits_for_its_address_and_loses_nothing(new_wor
     interleaved(first, second, 2)
     world.replay()
     world.assert_exact(first, second)
+
+
+def test_a_mailbox_registered_late_settles_what_its_last_owner_left_open(
+    new_world: Callable[..., Any], adversity: Any
+) -> None:
+    world, first, second = two_mailboxes(new_world)
+    interleaved(first, second, 1)
+    with pytest.raises(KeyboardInterrupt):
+        world.replay(adversity(also=_die_at_the_first_move))
+    registered_ms = world.now_ms + 90_000
+    world.rests = 200
+    world.registered = lambda: {
+        mailbox: address
+        for mailbox, address in world.addresses.items()
+        if mailbox != OTHER or world.now_ms >= registered_ms
+    }
+    world.replay()
+    world.assert_exact(first, second)
+
+
+def _die_at_the_first_move(name: str, when: str) -> None:
+    if (name, when) == ("move", "before"):
+        raise KeyboardInterrupt
 
 
 def test_a_mailbox_that_is_full_while_its_rest_is_staged_again_loses_nothing(world: Any) -> None:

@@ -1,0 +1,89 @@
+"""Mailboxes that fell behind the reader of their partition: each keeps an offset of its own and holds nobody.
+
+State: the reason and the offset in the mailbox's record, when to try again.
+Order: settle what is open → forget the offset in the transaction that moves the partition's position back to it.
+Failure: that one transaction is why nothing between the offset and the position can be skipped by a crash.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from consumers.intake import Intake
+from consumers.ledger import Ledger
+from consumers.mailbox_run import Run
+from consumers.patience import FellBehind, Patience
+from consumers.tidying import Tidying
+from schemas.ports import Clock
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 60
+
+
+class Stragglers:
+    """The mailboxes of one partition that are behind, or were when the partition was acquired."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        intake: Intake,
+        patience: Patience,
+        tidying: Tidying,
+        settle_open: Callable[[Run], None],
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._intake = intake
+        self._patience = patience
+        self._tidying = tidying
+        self._settle_open = settle_open
+        self._clock = clock
+        self._retry_at: dict[str, int] = {}
+
+    def start_offset(self, committed: int | None) -> int | None:
+        """Return where reading begins: the group's offset, or that of the mailbox furthest behind."""
+        own = [m.own_offset for m in self._ledger.mailboxes() if m.own_offset >= 0]
+        return min([committed, *own]) if committed is not None else None
+
+    def fall_behind(self, mailbox: str, offset: int, code: str) -> None:
+        """Note that a mailbox can't go on at the change at `offset`."""
+        log.warning("mailbox falls behind", extra={"mailbox": mailbox, "code": code})
+        record = self._ledger.mailbox(mailbox)
+        self._intake.forget(mailbox)
+        own_offset = record.own_offset if record.own_offset >= 0 else offset
+        self._ledger.put_mailbox(replace(record, behind=code, own_offset=own_offset))
+        self._retry_at[mailbox] = self._clock() + RETRY_SECONDS * 1000
+
+    def due(self) -> dict[str, int]:
+        """Return and forget the mailboxes to be tried again now, with the offsets they go on from."""
+        now = self._clock()
+        found = {m: self._ledger.mailbox(m).own_offset for m, at in self._retry_at.items() if at <= now}
+        for mailbox in found:
+            del self._retry_at[mailbox]
+        return found
+
+    def resume(self, mailboxes: Iterable[str], addresses: Mapping[str, str], offset: int) -> None:
+        """Settle the open intents of mailboxes, then let them go on; the caller commits."""
+        for mailbox in mailboxes:
+            record = self._ledger.mailbox(mailbox)
+            self._tidying.touched(mailbox)
+            self._intake.forget(mailbox)
+            if record.unsettled and not self._settle(mailbox, addresses.get(mailbox, ""), record.unsettled, offset):
+                continue
+            record = self._ledger.mailbox(mailbox)
+            level = replace(record, unsettled=(), behind="", own_offset=-1)
+            if level != record:
+                self._ledger.put_mailbox(level)
+
+    def _settle(self, mailbox: str, address: str, items: tuple[str, ...], offset: int) -> bool:
+        run = Run(mailbox, address, open_items=list(items), is_sent=True)
+        if not address:
+            self.fall_behind(mailbox, offset, "not-registered")
+            return False
+        try:
+            self._patience.endure(lambda: self._settle_open(run))
+        except FellBehind as behind:
+            self.fall_behind(mailbox, offset, behind.code)
+            return False
+        return True

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from producers.feed import HaltError
+from schemas.change import ItemSaved, SeedBegin, SeedEnd, Version
+from schemas.codec import decode, encode
+from schemas.faults import ReplicationFault
+from schemas.identity import mailbox_id
+from schemas.ports import CallRefused, Outgoing
+from schemas.state import MailboxRecord, Order, TargetMailbox
+from schemas.topics import mailbox_key
+
+from .replica import assert_equal
+
+if TYPE_CHECKING:
+    from .conftest import Rig
+
+
+def record_of(rig: Rig, mailbox: str = "") -> MailboxRecord:
+    stored = rig.owned.get(rig.topics.mailboxes, mailbox_key(mailbox or rig.mailbox))
+    found = decode(stored or b"")
+    assert isinstance(found, MailboxRecord)
+    return found
+
+
+def order(rig: Rig, kind: str, reason: str = "") -> Order:
+    return Order(mailbox=rig.mailbox, kind=kind, items=(), target="", reason=reason, issued_at=0)
+
+
+def test_a_first_copy_is_a_seed_of_generation_one(rig: Rig) -> None:
+    rig.source.add(rig.source.inbox)
+    rig.spin(10)
+    operations = [c.operation for c in rig.changes()]
+    assert operations[0] == SeedBegin(previous=None, reason="first copy")
+    assert operations[-1] == SeedEnd(begun=1, items=1)
+    assert {c.generation for c in rig.changes()} == {1}
+    assert_equal(rig)
+
+
+def test_after_lost_state_a_new_generation_names_the_last_version_before_it(rig: Rig) -> None:
+    rig.source.add(rig.source.inbox)
+    rig.spin(10)
+    last = rig.changes()[-1].version
+    rig.owned.state.clear()
+    rig.crash()
+    rig.spin(10)
+    begun = rig.changes()[last.sequence]
+    assert begun.version == Version(generation=2, sequence=1)
+    assert begun.operation == SeedBegin(previous=last, reason="new generation")
+    assert_equal(rig)
+
+
+def test_a_generation_only_a_ledger_remembers_is_followed_and_the_version_before_is_unknown(rig: Rig) -> None:
+    ledger = TargetMailbox(mailbox=rig.mailbox, generation=6, applied_sequence=40)
+    topic = rig.topics.target_state("one")
+    rig.owned.transact([Outgoing(topic, mailbox_key(rig.mailbox), encode(ledger))], {})
+    rig.spin(2)
+    first = rig.changes()[0]
+    assert first.version == Version(generation=7, sequence=1)
+    assert first.operation == SeedBegin(previous=None, reason="new generation")
+
+
+def test_a_restart_goes_on_where_the_last_transaction_ended(rig: Rig) -> None:
+    rig.source.add(rig.source.inbox)
+    rig.spin(10)
+    said = len(rig.changes())
+    rig.crash()
+    rig.spin(10)
+    assert len(rig.changes()) == said
+    rig.source.add(rig.source.inbox)
+    rig.spin(5)
+    assert [type(c.operation) for c in rig.changes()[said:]] == [ItemSaved]
+
+
+def test_an_order_is_obeyed_in_the_transaction_that_commits_its_position(rig: Rig) -> None:
+    rig.spin(5)
+    rig.order(order(rig, "PAUSE", "maintenance"))
+    rig.owned.failing.append("lost")
+    rig.spin(1)
+    assert not rig.owned.positions
+    assert not record_of(rig).paused
+    rig.spin(1)
+    assert rig.owned.positions == {rig.orders_topic: 1}
+    assert record_of(rig).paused == "maintenance"
+
+
+def test_a_paused_mailbox_is_not_captured_and_misses_nothing(rig: Rig) -> None:
+    rig.spin(5)
+    rig.order(order(rig, "PAUSE", "maintenance"))
+    rig.spin(2)
+    said = len(rig.changes())
+    rig.source.add(rig.source.inbox)
+    rig.spin(10)
+    assert len(rig.changes()) == said
+    rig.order(order(rig, "RESUME"))
+    rig.spin(10)
+    assert_equal(rig)
+
+
+def test_a_source_that_went_back_pauses_the_mailbox_for_good(rig: Rig) -> None:
+    rig.source.add(rig.source.inbox)
+    rig.spin(10)
+    rig.source.folders[rig.source.inbox].committed_seconds -= 100
+    rig.spin(10)
+    assert record_of(rig).paused == ReplicationFault.SOURCE_WENT_BACK
+    rig.crash()
+    said = len(rig.changes())
+    rig.spin(10)
+    assert len(rig.changes()) == said
+
+
+def test_a_mailbox_that_fails_does_not_hold_another(rig: Rig) -> None:
+    other = mailbox_id("ben@source.test")
+    rig.registered = {other: "ben@source.test", rig.mailbox: rig.registered[rig.mailbox]}
+    rig.source.add(rig.source.inbox)
+
+    def refuse() -> None:
+        raise CallRefused("ErrorMailboxMoveInProgress", "moving", 1000.0)
+
+    rig.source.before("hierarchy", refuse)
+    rig.spin(10)
+    assert record_of(rig, other).certain_up_to == 0
+    assert record_of(rig).certain_up_to > 0
+    assert ItemSaved in {type(c.operation) for c in rig.changes() if c.mailbox == rig.mailbox}
+
+
+def test_a_fault_that_nobody_can_work_around_halts_the_feed(rig: Rig) -> None:
+    def refuse() -> None:
+        raise CallRefused("http-unauthorized", "wrong password")
+
+    rig.source.before("hierarchy", refuse)
+    with pytest.raises(HaltError, match="http-unauthorized"):
+        rig.spin(2)
+
+
+def test_an_idle_mailbox_writes_no_change_and_its_certain_up_to_moves_on(rig: Rig) -> None:
+    rig.source.add(rig.source.inbox)
+    rig.spin(10)
+    said, before = len(rig.changes()), record_of(rig).certain_up_to
+    rig.spin(20)
+    assert len(rig.changes()) == said
+    assert record_of(rig).certain_up_to >= before + 15_000
+
+
+def test_a_mailbox_registered_later_is_taken_up(rig: Rig) -> None:
+    registered, rig.registered = rig.registered, {}
+    rig.spin(3)
+    assert not rig.changes()
+    rig.registered = registered
+    rig.spin(5)
+    assert rig.changes()
+
+
+def test_counters_equal_the_log(rig: Rig) -> None:
+    rig.source.add(rig.source.inbox)
+    rig.spin(10)
+    assert rig.metrics.changes._value.get() == len(rig.changes())
