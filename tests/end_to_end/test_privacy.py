@@ -3,7 +3,6 @@
 import re
 import socket
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,14 @@ def _free_port() -> int:
 
 
 @pytest.fixture
-def metrics_ports(living: Living, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, int]]:
+def metrics_ports(living: Living, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     """Start both services again, this time with /metrics."""
     ports = _free_port(), _free_port()
     monkeypatch.setenv("MAILSHADOW_FEED__METRICS_PORT", str(ports[0]))
     monkeypatch.setenv("MAILSHADOW_REPLAY__METRICS_PORT", str(ports[1]))
     living.world.stop_services()
     living.world.start_services()
-    yield ports
+    return ports
 
 
 def test_logs_and_metrics_name_mailboxes_by_id_and_nothing_private(
@@ -41,11 +40,11 @@ def test_logs_and_metrics_name_mailboxes_by_id_and_nothing_private(
     living.put(living.mail())
     living.await_true(lambda: sum(r["targets"]["standby"]["parked"] for r in living.world.status()) == 1)
     for port in metrics_ports:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:  # noqa: S310 - our own port
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
             text = answer.read().decode()
         assert "mailshadow_" in text
         assert not PRIVATE.search(text)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:  # noqa: S310 - as above
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
             assert answer.status == 200
     directory = Path(living.world.config).parent
     for name in ("feed.log", "replay.log"):

@@ -100,9 +100,7 @@ def test_an_mbox_tells_flags_in_status_fields(tmp_path: Path) -> None:
     ]
 
 
-def test_one_bad_message_of_an_mbox_is_refused_by_number(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_bad_message_of_an_mbox_is_refused_by_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mail_files, "MESSAGE_BYTES_MAX", 1 << 20)
     large = message(2) + b"x" * (1 << 20)
     box = write(tmp_path / "box", FROM + message(1) + b"\n" + FROM + large + b"\n\n" + FROM + message(3))
@@ -219,9 +217,7 @@ def test_what_may_not_be_read_is_refused() -> None:
     assert refused == dict.fromkeys(("closed", "locked/4.eml", "secret.eml"), "Permission denied")
 
 
-def test_folders_that_never_end_are_refused_at_a_depth(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_folders_that_never_end_are_refused_at_a_depth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mail_files, "DEPTH_MAX", 2)
     write(tmp_path / "a" / "b" / "1.eml", message(1))
     write(tmp_path / "a" / "b" / "c" / "2.eml", message(2))

@@ -77,8 +77,7 @@ def test_a_directory_that_cannot_be_made_is_said_plainly(tmp_path: Path) -> None
 
 def test_a_fetch_is_announced_and_a_complete_cache_is_not() -> None:
     states = [
-        FetchProgress(jars_done=done, jars_total=2, bytes_done=done * 10**6, bytes_total=2 * 10**6)
-        for done in range(3)
+        FetchProgress(jars_done=done, jars_total=2, bytes_done=done * 10**6, bytes_total=2 * 10**6) for done in range(3)
     ]
     for shown, expected in ((states, "Fetching Kafka 4.4.0 once (2 MB)\n"), (states[2:], "")):
         output = StringIO()
@@ -101,9 +100,7 @@ def test_it_prints_one_line_when_ready_and_a_signal_ends_it_cleanly(
 
 
 @pytest.mark.slow
-def test_a_port_or_directory_in_use_is_refused_with_its_exit_code(
-    tmp_path: Path, run: Callable[..., Running]
-) -> None:
+def test_a_port_or_directory_in_use_is_refused_with_its_exit_code(tmp_path: Path, run: Callable[..., Running]) -> None:
     running = run("--data", str(tmp_path / "first"))
     port = running.ready["bootstrap_servers"].rpartition(":")[2]
     for arguments, expected in (

@@ -44,7 +44,7 @@ def test_the_last_lines_come_from_both_logs(tmp_path: Path) -> None:
 
 
 def test_a_cluster_id_is_sixteen_bytes_and_never_looks_like_an_option() -> None:
-    chance = random.Random(1)  # noqa: S311 - repeatable
+    chance = random.Random(1)
     ids = {new_cluster_id(chance) for _ in range(500)}
     assert len(ids) == 500
     assert {len(text) for text in ids} == {22}

@@ -30,9 +30,7 @@ Start = Callable[..., subprocess.Popen[bytes]]
 def start() -> Iterator[Start]:
     started: list[subprocess.Popen[bytes]] = []
 
-    def start_guard(
-        *command: str, parent: int | None = None, keep: tuple[int, ...] = ()
-    ) -> subprocess.Popen[bytes]:
+    def start_guard(*command: str, parent: int | None = None, keep: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-I", guard.__file__, str(os.getpid() if parent is None else parent), *command],
             stdin=subprocess.PIPE,
@@ -80,9 +78,7 @@ def test_a_closed_input_ends_the_child_in_order(waiting: tuple[subprocess.Popen[
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_child_in_order(
-    waiting: tuple[subprocess.Popen[bytes], int], number: signal.Signals
-) -> None:
+def test_a_signal_ends_the_child_in_order(waiting: tuple[subprocess.Popen[bytes], int], number: signal.Signals) -> None:
     process, child = waiting
     process.send_signal(number)
     assert process.wait(WAIT_SECONDS) == 7

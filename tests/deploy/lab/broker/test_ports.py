@@ -10,7 +10,7 @@ from deploy.lab.broker.ports import HOST, PORT_FIRST, PORT_LAST, PortError, choo
 
 
 def chance(seed: int) -> random.Random:
-    return random.Random(seed)  # noqa: S311 - repeatable
+    return random.Random(seed)
 
 
 def listening_socket() -> socket.socket:

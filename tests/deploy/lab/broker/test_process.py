@@ -80,9 +80,7 @@ def test_the_broker_itself_says_when_it_expels_a_member(kafka: str) -> None:
 
 
 @pytest.mark.slow
-def test_data_and_address_survive_a_restart(
-    tmp_path: Path, new_broker: NewBroker, create_log: CreateLog
-) -> None:
+def test_data_and_address_survive_a_restart(tmp_path: Path, new_broker: NewBroker, create_log: CreateLog) -> None:
     broker = new_broker(tmp_path, flush_every_append=True)
     broker.start()
     address, first_pid = broker.bootstrap_servers, broker.pid
@@ -148,9 +146,7 @@ def test_a_remembered_port_in_use_is_refused_by_number(tmp_path: Path, new_broke
 
 
 @pytest.mark.slow
-def test_a_broker_that_cannot_come_up_shows_the_last_lines_of_its_log(
-    tmp_path: Path, new_broker: NewBroker
-) -> None:
+def test_a_broker_that_cannot_come_up_shows_the_last_lines_of_its_log(tmp_path: Path, new_broker: NewBroker) -> None:
     broker = new_broker(tmp_path)
     broker.start()
     broker.stop()

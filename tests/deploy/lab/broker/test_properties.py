@@ -12,9 +12,7 @@ def settings_of(text: str) -> dict[str, str]:
 
 
 def properties(*, flush_every_append: bool = False, log_directory: str = "/data/log") -> dict[str, str]:
-    text = server_properties(
-        ports=PORTS, log_directory=Path(log_directory), flush_every_append=flush_every_append
-    )
+    text = server_properties(ports=PORTS, log_directory=Path(log_directory), flush_every_append=flush_every_append)
     return settings_of(text)
 
 
