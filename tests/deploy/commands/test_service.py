@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ..conftest import Configuration, Ended
+    from tests.deploy.conftest import Configuration, Ended
 
     Run = Callable[..., Ended]
 

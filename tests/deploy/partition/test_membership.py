@@ -1,0 +1,122 @@
+"""Kafka's assignment is the sharding: one worker a partition, moved when members come and go (real Kafka)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from deploy.kafka import ensure_topics, topic_ids
+from deploy.partition.membership import Membership
+from deploy.partition.owned import Owned, Role
+from schemas.metrics import PartitionMetrics
+from schemas.ports import PartitionLost
+from schemas.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from deploy.kafka import KafkaSettings
+
+    from .conftest import Ground
+
+pytestmark = pytest.mark.slow
+WAIT_SECONDS = 60.0
+PARTITIONS = 4
+
+
+class Member:
+    """A membership on a thread; `working` holds the partitions worked on now."""
+
+    def __init__(self, settings: KafkaSettings, topics: Topics, trouble: Callable[[int], None] | None = None) -> None:
+        self.working: set[int] = set()
+        self.taken: list[int] = []
+        self.raised: list[Exception] = []
+        self._trouble = trouble
+        self.registry = CollectorRegistry()
+        names = (topics.mailboxes, topics.source_state)
+        role = Role(group=topics.feed_group, state_topics=topic_ids(settings, names), cache_directory=None)
+        metrics = PartitionMetrics(self.registry)
+        self.membership = Membership(
+            settings, role, topics.mailboxes, self._work, lambda: int(time.time() * 1000), metrics
+        )
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.membership.run(self._stop)
+        except Exception as error:  # noqa: BLE001 - what is raised is what is tested
+            self.raised.append(error)
+
+    def _work(self, owned: Owned) -> None:
+        self.taken.append(owned.number)
+        self.working.add(owned.number)
+        try:
+            while owned.still_owned():
+                if self._trouble:
+                    self._trouble(len(self.taken))
+                time.sleep(0.05)
+        finally:
+            self.working.discard(owned.number)
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(WAIT_SECONDS)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def wide(ground: Ground) -> tuple[KafkaSettings, Topics]:
+    topics = Topics(f"{ground.topics.pipeline}-wide", "mail")
+    ensure_topics(ground.settings, topics.catalogue((), PARTITIONS))
+    return ground.settings, topics
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "still not so"
+        time.sleep(0.05)
+
+
+def test_one_member_works_on_every_partition_and_a_second_takes_its_share(
+    wide: tuple[KafkaSettings, Topics],
+) -> None:
+    everything = set(range(PARTITIONS))
+    one = Member(*wide)
+    until(lambda: one.working == everything)
+    two = Member(*wide)
+    until(lambda: bool(two.working) and one.working | two.working == everything and not one.working & two.working)
+    assert sorted(one.membership.assigned) == sorted(one.working)
+    one.stop()
+    assert one.working == set()
+    until(lambda: two.working == everything)
+    two.stop()
+    assert not one.raised + two.raised
+
+
+def test_a_lost_partition_is_acquired_again_and_counted(wide: tuple[KafkaSettings, Topics]) -> None:
+    def lose_once(times_taken: int) -> None:
+        if times_taken == 1:
+            raise PartitionLost("unclear")
+
+    member = Member(*wide, lose_once)
+    until(lambda: len(member.taken) > PARTITIONS and member.working == set(range(PARTITIONS)))
+    assert (member.registry.get_sample_value("mailshadow_partitions_lost_total") or 0) >= 1
+    member.stop()
+    assert not member.raised
+
+
+def test_a_worker_that_fails_for_good_ends_the_process_with_its_error(wide: tuple[KafkaSettings, Topics]) -> None:
+    def fail(_: int) -> None:
+        raise ValueError("no disk")
+
+    member = Member(*wide, fail)
+    until(lambda: bool(member.raised))
+    member.stop()
+    assert [str(e) for e in member.raised] == ["no disk"]

@@ -1,0 +1,111 @@
+"""One owner at a time, and only what it committed is ever restored (real Kafka)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy.partition.cache import CachedPosition, StateCache
+from deploy.partition.owned import RecordTooLargeError
+from schemas.ports import Outgoing, PartitionLost
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .conftest import Ground
+
+pytestmark = pytest.mark.slow
+
+
+def state(ground: Ground, key: str, value: bytes | None) -> Outgoing:
+    return Outgoing(ground.topics.source_state, key, value)
+
+
+def test_what_one_owner_committed_the_next_restores(ground: Ground) -> None:
+    first = ground.owner()
+    first.transact([state(ground, "a/1", b"1"), state(ground, "a/2", b"2")], {})
+    first.transact([state(ground, "a/1", None), state(ground, "b", b"3")], {})
+    second = ground.owner()
+    assert list(second.scan(ground.topics.source_state, "a/")) == [("a/2", b"2")]
+    assert second.get(ground.topics.source_state, "b") == b"3"
+
+
+def test_an_owner_that_was_fenced_writes_nothing_more(ground: Ground) -> None:
+    first = ground.owner()
+    first.transact([state(ground, "k", b"first")], {})
+    second = ground.owner()
+    with pytest.raises(PartitionLost):
+        first.transact([state(ground, "k", b"late")], {ground.topics.changes: 9})
+    assert not first.still_owned()
+    with pytest.raises(PartitionLost):
+        first.transact([state(ground, "k", b"later")], {})
+    third = ground.owner()
+    assert third.get(ground.topics.source_state, "k") == b"first"
+    assert third.committed(ground.topics.changes) is None
+    assert not second.committed(ground.topics.changes)
+
+
+def test_positions_are_committed_with_the_records(ground: Ground) -> None:
+    owned = ground.owner()
+    assert owned.committed(ground.topics.orders("mail")) is None
+    owned.transact([state(ground, "k", b"1")], {ground.topics.orders("mail"): 7})
+    assert owned.committed(ground.topics.orders("mail")) == 7
+
+
+def test_without_an_assignment_nothing_is_acquired_or_written(ground: Ground) -> None:
+    owned = ground.owner()
+    ground.assigned = False
+    assert not owned.still_owned()
+    with pytest.raises(PartitionLost, match="no longer assigned"):
+        owned.transact([state(ground, "k", b"1")], {})
+    with pytest.raises(PartitionLost, match="not assigned"):
+        ground.owner()
+    ground.assigned = True
+    assert ground.owner().get(ground.topics.source_state, "k") is None
+
+
+def test_a_record_too_large_for_kafka_is_said_and_nothing_is_written(ground: Ground) -> None:
+    owned = ground.owner()
+    with pytest.raises(RecordTooLargeError, match="partition 0"):
+        owned.transact([state(ground, "small", b"1"), state(ground, "k", b"x" * 2_000_000)], {})
+    assert ground.owner().get(ground.topics.source_state, "small") is None
+
+
+def test_the_history_of_a_topic_is_what_was_committed_in_order(ground: Ground) -> None:
+    owned = ground.owner()
+    for number in range(3):
+        owned.transact([Outgoing(ground.topics.changes, f"k{number}", b"v")], {})
+    assert [r.key for r in owned.history(ground.topics.changes)] == ["k0", "k1", "k2"]
+
+
+def test_a_cache_that_is_up_to_date_is_used(ground: Ground, tmp_path: Path) -> None:
+    ground.directory = tmp_path
+    owned = ground.owner()
+    owned.transact([state(ground, "k", b"1")], {})
+    owned.close()
+    path = tmp_path / f"{ground.topics.feed_group}-0.sqlite"
+    cache = StateCache(path)
+    cache.write([(ground.topics.source_state, "only in the cache", b"2")], {})
+    cache.close()
+    assert ground.owner().get(ground.topics.source_state, "only in the cache") == b"2"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"topic_id": "another"}, {"next_offset": 10**9}, {"written_at": 1}], ids=["other topic", "ahead", "old"]
+)
+def test_a_cache_that_cannot_be_trusted_is_thrown_away(
+    ground: Ground, tmp_path: Path, wrong: dict[str, str | int]
+) -> None:
+    ground.directory = tmp_path
+    owned = ground.owner()
+    owned.transact([state(ground, "k", b"true")], {})
+    owned.close()
+    topic = ground.topics.source_state
+    cache = StateCache(tmp_path / f"{ground.topics.feed_group}-0.sqlite")
+    position = cache.position(topic)
+    assert position
+    values = {"topic_id": position.topic_id, "next_offset": position.next_offset, "written_at": position.written_at}
+    cache.write([(topic, "k", b"false")], {topic: CachedPosition(**(values | wrong))})  # type: ignore[arg-type]
+    cache.close()
+    assert ground.owner().get(topic, "k") == b"true"

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from itertools import count
+from os import getpid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy.kafka import (
+    KafkaSettings,
+    KafkaUnreachableError,
+    TopicMismatchError,
+    committed_offset,
+    end_offset,
+    ensure_topics,
+    partition_counts,
+    reader,
+    topic_ids,
+)
+from schemas.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_NUMBERS = count(1)
+
+
+@pytest.fixture
+def topics() -> Topics:
+    return Topics(f"kafka{getpid()}-{next(_NUMBERS)}", "mail")
+
+
+@pytest.fixture
+def settings(kafka: str) -> KafkaSettings:
+    return KafkaSettings(bootstrap_servers=kafka, partition_count=2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("ask", [partition_counts, lambda s: ensure_topics(s, [])], ids=["counts", "ensure"])
+def test_a_broker_that_does_not_answer_is_named_with_its_setting(
+    free_port: int, ask: Callable[[KafkaSettings], object]
+) -> None:
+    with pytest.raises(KafkaUnreachableError, match=rf":{free_port} does not answer.*kafka\.bootstrap_servers"):
+        ask(KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_port}"))
+
+
+@pytest.mark.slow
+def test_missing_topics_are_made_once_with_their_partitions(settings: KafkaSettings, topics: Topics) -> None:
+    catalogue = topics.catalogue(("standby",), 2)
+    assert sorted(ensure_topics(settings, catalogue)) == sorted(t.name for t in catalogue)
+    assert ensure_topics(settings, catalogue) == []
+    counts = partition_counts(settings)
+    assert {t.name: counts[t.name] for t in catalogue} == {t.name: t.partition_count for t in catalogue}
+
+
+@pytest.mark.slow
+def test_another_count_is_refused_and_nothing_is_made(settings: KafkaSettings, topics: Topics) -> None:
+    ensure_topics(settings, topics.catalogue((), 2))
+    with pytest.raises(TopicMismatchError, match="has 2 partitions and kafka.partition_count says 3"):
+        ensure_topics(settings, topics.catalogue(("standby",), 3))
+    assert topics.target_state("standby") not in partition_counts(settings)
+
+
+@pytest.mark.slow
+def test_topics_are_told_apart_by_id(settings: KafkaSettings, topics: Topics) -> None:
+    ensure_topics(settings, topics.catalogue((), 2))
+    ids = topic_ids(settings, [topics.changes, topics.mailboxes])
+    assert len(set(ids.values())) == len([topics.changes, topics.mailboxes])
+    assert topic_ids(settings, [topics.changes]) == {topics.changes: ids[topics.changes]}
+
+
+@pytest.mark.slow
+def test_an_empty_partition_starts_and_ends_at_0_and_nothing_is_committed(
+    settings: KafkaSettings, topics: Topics
+) -> None:
+    ensure_topics(settings, topics.catalogue((), 2))
+    consumer = reader(settings, "test")
+    try:
+        assert end_offset(consumer, topics.changes, 1) == (0, 0)
+    finally:
+        consumer.close()
+    assert committed_offset(settings, topics.feed_group, topics.changes, 1) is None
+
+
+def test_secrets_of_the_client_are_in_no_text() -> None:
+    assert "hidden" not in repr(KafkaSettings(bootstrap_servers="x", client={"sasl.password": "hidden"}))
