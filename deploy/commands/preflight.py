@@ -1,5 +1,7 @@
 """What has to hold before a service starts, each failure with its own exit code and what to do."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +24,11 @@ _NO_MAILBOX = {
     "ErrorImpersonationFailed",
     "ErrorNoMailbox",
 }
+
+
+_AWAY = {exit_codes.SOURCE_UNREACHABLE, exit_codes.TARGET_UNREACHABLE}
+AWAY_SECONDS_MAX = 10.0
+AWAY_RETRY_SECONDS = 0.5
 
 
 class PreflightError(Exception):
@@ -83,16 +90,24 @@ def _failure(section: ServerSection, side: str, subject: str, code: str, text: s
 def require_source(settings: Settings) -> None:
     """Raise PreflightError unless every configured source mailbox can be opened."""
     for mailbox in settings.mailboxes:
-        _require(check_mailbox(settings.source, "source", mailbox.source))
+        _require(lambda address=mailbox.source: check_mailbox(settings.source, "source", address))  # type: ignore[misc]
 
 
 def require_target(settings: Settings, target: str) -> None:
     """Raise PreflightError unless every configured mailbox of a target can be opened."""
     for mailbox in settings.mailboxes:
         if target in mailbox.targets:
-            _require(check_mailbox(settings.targets[target], "target", mailbox.targets[target]))
+            _require(
+                lambda address=mailbox.targets[target]: check_mailbox(settings.targets[target], "target", address)  # type: ignore[misc]
+            )
 
 
-def _require(finding: Finding) -> None:
+def _require(look: Callable[[], Finding]) -> None:
+    """Raise PreflightError for a bad finding; a server that is away for a moment is waited for, as at a restart."""
+    deadline = time.monotonic() + AWAY_SECONDS_MAX
+    finding = look()
+    while finding.exit_code in _AWAY and time.monotonic() < deadline:
+        time.sleep(AWAY_RETRY_SECONDS)
+        finding = look()
     if not finding.is_good:
         raise PreflightError(f"{finding.subject}: {finding.text}", finding.exit_code)

@@ -10,7 +10,6 @@ from os import getpid
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import Consumer
 from prometheus_client import CollectorRegistry
 
 from deploy.kafka import KafkaSettings, ensure_topics, group_member, topic_ids
@@ -31,7 +30,7 @@ class Ground:
 
     settings: KafkaSettings
     topics: Topics
-    member: Consumer
+    metadata: object = None
     directory: Path | None = None
     assigned: bool = True
     owners: list[Owned] = field(default_factory=list)
@@ -45,7 +44,7 @@ class Ground:
     def owner(self) -> Owned:
         """An owner that has acquired, fencing every earlier one."""
         owned = Owned(
-            self.settings, self.role(), 0, self.member.consumer_group_metadata, lambda: self.assigned,
+            self.settings, self.role(), 0, lambda: self.metadata, lambda: self.assigned,
             lambda: int(time.time() * 1000), PartitionMetrics(CollectorRegistry()),
         )  # fmt: skip
         self.owners.append(owned)
@@ -68,13 +67,16 @@ def ground(kafka: str) -> Iterator[Ground]:
     assert assigned.is_set()
     stop = threading.Event()
 
+    # only the polling thread may ask the member: another one would wait for ever
+    ground = Ground(settings, topics, member.consumer_group_metadata())
+
     def poll() -> None:
         while not stop.is_set():
             member.poll(0.1)
+            ground.metadata = member.consumer_group_metadata()
 
-    thread = threading.Thread(target=poll)
+    thread = threading.Thread(target=poll, daemon=True)
     thread.start()
-    ground = Ground(settings, topics, member)
     yield ground
     for owned in ground.owners:
         owned.close()

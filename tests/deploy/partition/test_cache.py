@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - a fixture's type
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +10,7 @@ from deploy.partition.cache import CachedPosition, StateCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 POSITION = CachedPosition("id", 5, 1000)
 

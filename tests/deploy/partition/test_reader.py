@@ -44,7 +44,7 @@ def test_records_come_in_order_and_then_the_end_past_control_records(ground: Gro
 
 def test_reading_begins_where_it_is_told_to(ground: Ground) -> None:
     write(ground, "a", "b", "c")
-    records = [r for r in read_to_end(ground.settings, ground.topics.changes, 0, 1, lambda: True)]
+    records = list(read_to_end(ground.settings, ground.topics.changes, 0, 1, lambda: True))
     assert [r.key for r in records if isinstance(r, Incoming)] == ["b", "c"]
 
 

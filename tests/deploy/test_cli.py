@@ -1,0 +1,45 @@
+"""The command line as a whole."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from deploy import cli, exit_codes
+
+COMMANDS = {"lab", "run", "feed", "replay", "status", "mailboxes", "dead-letters", "check", "topics", "config"}
+
+
+def test_every_command_of_the_design_that_is_built_is_there_and_has_help() -> None:
+    assert set(cli.mailshadow.commands) == COMMANDS
+    for name in COMMANDS:
+        done = CliRunner().invoke(cli.mailshadow, [name, "--help"])
+        assert done.exit_code == 0
+        assert "Usage:" in done.output
+
+
+def test_a_known_failure_is_one_line_and_a_named_code(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["mailshadow", "config", "check", "--config", str(tmp_path / "none.toml")])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == exit_codes.SETTINGS
+    assert capsys.readouterr().err.startswith("mailshadow: ")
+
+
+def test_a_wrong_option_is_clicks_own_usage_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["mailshadow", "status", "--nonsense"])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == exit_codes.USAGE
+    assert "--nonsense" in capsys.readouterr().err
+
+
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "deploy", "--help"], capture_output=True, text=True, check=True)
+    assert "mailshadow lab" in done.stdout

@@ -1,0 +1,66 @@
+"""/metrics, /healthz and /readyz."""
+
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from deploy.endpoints import Endpoints, PortInUseError
+
+
+class Health:
+    def __init__(self) -> None:
+        self.is_healthy = True
+        self.is_ready = False
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health()
+
+
+@pytest.fixture
+def endpoints(health: Health) -> Iterator[Endpoints]:
+    registry = CollectorRegistry()
+    Counter("mailshadow_seen_total", "Seen.", registry=registry).inc(3)
+    served = Endpoints(registry, lambda: health.is_healthy, lambda: health.is_ready, 0)
+    yield served
+    served.close()
+
+
+def _get(endpoints: Endpoints, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{endpoints.port}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read().decode()
+
+
+def test_metrics_are_those_of_the_registry(endpoints: Endpoints) -> None:
+    status, text = _get(endpoints, "/metrics")
+    assert status == 200
+    assert "mailshadow_seen_total 3.0" in text
+
+
+def test_health_and_readiness_are_asked_at_each_request(endpoints: Endpoints, health: Health) -> None:
+    assert _get(endpoints, "/healthz")[0] == 200
+    assert _get(endpoints, "/readyz")[0] == 503
+    health.is_healthy, health.is_ready = False, True
+    assert _get(endpoints, "/healthz")[0] == 503
+    assert _get(endpoints, "/readyz")[0] == 200
+
+
+def test_any_other_path_is_answered_with_those_there_are(endpoints: Endpoints) -> None:
+    assert _get(endpoints, "/") == (404, "/metrics, /healthz, /readyz\n")
+
+
+def test_a_port_in_use_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(PortInUseError, match=str(port)):
+            Endpoints(CollectorRegistry(), lambda: True, lambda: True, port)
