@@ -6,6 +6,7 @@ Every error names the path of the setting and what to do; unknown keys are refus
 import dataclasses
 import difflib
 import os
+import re
 import tomllib
 import types
 import typing
@@ -21,6 +22,7 @@ ENVIRONMENT_PREFIX = "MAILSHADOW_"
 VERSIONS = ("2010_SP1", "2013", "2016", "2019")
 AUTHENTICATIONS = ("basic", "ntlm", "digest", "gssapi")
 PARTITIONS_MAX = 1_000
+_TOPIC_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 
 class SettingsError(Exception):
@@ -135,6 +137,8 @@ def _override(raw: dict[str, Any], environment: Mapping[str, str]) -> None:
         section = raw
         for part in path[:-1]:
             section = section.setdefault(part, {})
+            if not isinstance(section, dict):
+                raise SettingsError(f"{name}: {'.'.join(path[:-1])} is a value, nothing can stand below it")
         try:
             section[path[-1]] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
@@ -205,6 +209,9 @@ def _with_secret(server: ServerSection, path: str, file: Path, environment: Mapp
 
 
 def _check(settings: Settings) -> None:
+    _topic_name("pipeline.name", settings.pipeline.name)
+    for name in settings.targets:
+        _topic_name(f"targets.{name}", name)
     _limit("kafka.partition_count", settings.kafka.partition_count, 1, PARTITIONS_MAX)
     _limit("kafka.replication_factor", settings.kafka.replication_factor, 1, 9)
     _limit("feed.poll_interval_seconds", settings.feed.poll_interval_seconds, 0.1, 3600)
@@ -217,6 +224,8 @@ def _check(settings: Settings) -> None:
         "source": settings.source,
         **{f"targets.{n}": t for n, t in settings.targets.items()},
     }.items():
+        _topic_name(f"{path}.name", server.name)
+        _limit(f"{path}.timeout_seconds", server.timeout_seconds, 1, 3600)
         _one_of(f"{path}.version", server.version, VERSIONS)
         _one_of(f"{path}.auth", server.auth, AUTHENTICATIONS)
         if path != "source" and server.version == "2010_SP1":
@@ -247,6 +256,11 @@ def _check_mailboxes(settings: Settings) -> None:
             first = taken.setdefault((target, address.lower()), number)
             if first != number:
                 raise SettingsError(f"{where}: {target or 'source'} address is used by mailboxes[{first}] already")
+
+
+def _topic_name(path: str, value: str) -> None:
+    if not _TOPIC_NAME.fullmatch(value):
+        raise SettingsError(f"{path}: letters, digits, - and _ only, 1 to 60 of them, because topics are named by it")
 
 
 def _limit(path: str, value: float, low: float, high: float) -> None:

@@ -55,8 +55,8 @@ def test_every_operation_has_a_subject() -> None:
 
 
 def test_versions_order_by_generation_and_then_by_sequence() -> None:
-    versions = [Version(generation=g, sequence=s) for g, s in ((1, 1), (1, 2), (2, 1), (10, 1))]
-    assert sorted(reversed(versions)) == versions
+    versions = [Version(generation=g, sequence=s) for g, s in ((2, 1), (10, 1), (1, 2), (1, 1))]
+    assert [(v.generation, v.sequence) for v in sorted(versions)] == [(1, 1), (1, 2), (2, 1), (10, 1)]
 
 
 def test_a_change_knows_its_version() -> None:

@@ -32,7 +32,7 @@ def test_a_metric_has_our_prefix_base_units_and_a_sentence(metric: Metric) -> No
 
 
 def _values(family: type) -> dict[str, Any]:
-    return vars(family(CollectorRegistry()))
+    return dict(vars(family(CollectorRegistry())))
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.__name__)
