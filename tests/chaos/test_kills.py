@@ -107,7 +107,7 @@ class Story:
         action = self.chance.choice(("delay_before", "delay_after"))
         for operation in operations:
             server.add_fault(operation, action, seconds=HELD_SECONDS, after=self.chance.randrange(2), count=2)
-        is_hit = self._await(lambda: any(c["operation"] in operations for c in server.clients()), 8.0)
+        is_hit = self._await(lambda: any(c["operation"] in operations for c in server.clients()), 25.0)
         time.sleep(self.chance.uniform(0.0, HELD_SECONDS / 2) if is_hit else 0.0)
         return is_hit
 
@@ -115,7 +115,7 @@ class Story:
         """Stop the broker for a moment: requests pile up at its port, and die with it."""
         port = int(self.world.broker.bootstrap_servers.rsplit(":", 1)[1])
         os.kill(self.world.broker.pid, signal.SIGSTOP)
-        is_hit = self._await(lambda: _unread_bytes(port) > 0, 4.0)
+        is_hit = self._await(lambda: _unread_bytes(port) > 0, 10.0)
         time.sleep(self.chance.uniform(0.0, 0.5))
         return is_hit
 
