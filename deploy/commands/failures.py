@@ -1,5 +1,7 @@
 """Which exit code says what went wrong: one table."""
 
+from confluent_kafka import KafkaException
+
 from consumers.dead_letters import DeadLetterLimitError
 from consumers.patience import TargetHaltError
 from deploy import exit_codes
@@ -7,10 +9,12 @@ from deploy.commands.preflight import PreflightError
 from deploy.endpoints import PortInUseError
 from deploy.kafka import KafkaUnreachableError, TopicMismatchError
 from deploy.lab.broker.command import EXIT_CODES as BROKER_EXIT_CODES
+from deploy.partition.cache import CacheError
 from deploy.partition.owned import RecordTooLargeError
 from deploy.settings import SettingsError
 from producers.feed import HaltError
 from producers.spool import SpoolError
+from schemas.ports import PartitionLost
 
 _CODES: dict[type[Exception], int] = {
     SettingsError: exit_codes.SETTINGS,
@@ -18,6 +22,9 @@ _CODES: dict[type[Exception], int] = {
     TopicMismatchError: exit_codes.TOPIC_MISMATCH,
     SpoolError: exit_codes.DISK,
     PortInUseError: exit_codes.IN_USE,
+    PartitionLost: exit_codes.KAFKA_UNREACHABLE,
+    KafkaException: exit_codes.KAFKA_UNREACHABLE,
+    CacheError: exit_codes.DISK,
     RecordTooLargeError: exit_codes.HALTED,
     HaltError: exit_codes.HALTED,
     TargetHaltError: exit_codes.HALTED,

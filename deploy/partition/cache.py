@@ -18,6 +18,10 @@ CREATE TABLE IF NOT EXISTS position (topic TEXT PRIMARY KEY, topic_id TEXT, next
 """
 
 
+class CacheError(Exception):
+    """The cache can't be written: nothing is lost, it is rebuilt from the topics."""
+
+
 @dataclass(frozen=True, slots=True)
 class CachedPosition:
     """How far which topic is in the cache, and when that was written (milliseconds)."""
@@ -33,6 +37,7 @@ class StateCache:
     def __init__(self, path: Path | None) -> None:
         self._lock = _lock(path) if path else None
         path = path if self._lock else None
+        self._path = path
         self._database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
         try:
             self._open()
@@ -65,7 +70,15 @@ class StateCache:
         self._database.execute("COMMIT")
 
     def write(self, entries: Iterable[tuple[str, str, bytes | None]], positions: dict[str, CachedPosition]) -> None:
-        """Take over committed entries (topic, key, value or None) and positions, as one."""
+        """Take over committed entries (topic, key, value or None) and positions, as one; CacheError on a full disk."""
+        try:
+            self._write(entries, positions)
+        except sqlite3.OperationalError as error:
+            raise CacheError(
+                f"state cache {self._path}: {error}; free room or name another pipeline.data_directory"
+            ) from error
+
+    def _write(self, entries: Iterable[tuple[str, str, bytes | None]], positions: dict[str, CachedPosition]) -> None:
         self._database.execute("BEGIN")
         for topic, key, value in entries:
             if value is None:
