@@ -295,7 +295,7 @@ class Replayer:
 
     def _retry_behind(self, subscription: Subscription) -> None:
         """Let mailboxes that fell behind try again: the log is read again from where they stopped."""
-        if due := self._stragglers.due():
+        if due := self._stragglers.due(self._addresses):
             self._complete = min(due.values())
             subscription.rewind(self._complete)
             self._stragglers.resume(due, self._addresses, self._complete)

@@ -55,10 +55,14 @@ class Stragglers:
         self._ledger.put_mailbox(replace(record, behind=code, own_offset=own_offset))
         self._retry_at[mailbox] = self._clock() + RETRY_SECONDS * 1000
 
-    def due(self) -> dict[str, int]:
-        """Return and forget the mailboxes to be tried again now, with the offsets they go on from."""
+    def due(self, addresses: Mapping[str, str]) -> dict[str, int]:
+        """Return and forget the mailboxes to be tried again now, with the offsets they go on from.
+
+        One without an address waits until it has one: reading the log again would change nothing.
+        """
         now = self._clock()
-        found = {m: self._ledger.mailbox(m).own_offset for m, at in self._retry_at.items() if at <= now}
+        ready = [m for m, at in self._retry_at.items() if at <= now and m in addresses]
+        found = {m: self._ledger.mailbox(m).own_offset for m in ready}
         for mailbox in found:
             del self._retry_at[mailbox]
         return found

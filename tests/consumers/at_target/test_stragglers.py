@@ -61,9 +61,9 @@ def test_a_mailbox_keeps_the_offset_where_it_first_stopped(rear: Rear, ledger: L
 def test_a_mailbox_is_due_once_after_a_while(rear: Rear) -> None:
     rear.stragglers.fall_behind("m", 40, "ErrorQuotaExceeded")
     rear.now_seconds = RETRY_SECONDS - 1
-    assert rear.stragglers.due() == {}
+    assert rear.stragglers.due({"m": "m@target.test"}) == {}
     rear.now_seconds = RETRY_SECONDS
-    assert [rear.stragglers.due(), rear.stragglers.due()] == [{"m": 40}, {}]
+    assert [rear.stragglers.due({"m": "m@target.test"}), rear.stragglers.due({"m": "m@target.test"})] == [{"m": 40}, {}]
 
 
 @pytest.mark.parametrize(("committed", "expected"), [(None, None), (100, 40), (30, 30)])
@@ -109,9 +109,16 @@ def test_a_mailbox_that_can_not_be_settled_stays_behind_and_is_tried_again(
     record = ledger.mailbox("m")
     assert (record.behind, record.own_offset, record.unsettled) == (behind, 40, ("a",))
     rear.now_seconds = RETRY_SECONDS
-    assert rear.stragglers.due() == {"m": 40}
+    assert rear.stragglers.due({"m": "m@target.test"}) == {"m": 40}
 
 
 def test_a_level_mailbox_is_not_written_again(rear: Rear, ledger: Ledger) -> None:
     rear.stragglers.resume(["m"], {"m": "first@target.test"}, 40)
     assert not ledger.is_dirty
+
+
+def test_one_without_an_address_waits_until_it_has_one(rear: Rear) -> None:
+    rear.stragglers.fall_behind("m", 40, "not-registered")
+    rear.now_seconds = RETRY_SECONDS
+    assert rear.stragglers.due({}) == {}
+    assert rear.stragglers.due({"m": "m@target.test"}) == {"m": 40}
