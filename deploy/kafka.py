@@ -24,6 +24,9 @@ _NOT_READY = frozenset(
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
         KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - librdkafka names it so
         KafkaError._WAIT_COORD,  # noqa: SLF001 - as above
     }
@@ -131,13 +134,22 @@ def committed_offset(settings: KafkaSettings, group: str, topic: str, partition:
     Asked by a consumer that is no member: confluent-kafka lets only the polling thread ask a member.
     """
     consumer = reader(settings, group)
+    deadline = time.monotonic() + CALL_TIMEOUT_SECONDS
     try:
-        found = consumer.committed([TopicPartition(topic, partition)], timeout=CALL_TIMEOUT_SECONDS)[0]
+        while True:
+            try:
+                found = consumer.committed([TopicPartition(topic, partition)], timeout=CALL_TIMEOUT_SECONDS)[0]
+                if found.error:
+                    raise KafkaException(found.error)  # noqa: TRY301 - both ways of saying it end below
+            except KafkaException as failure:
+                # a broker that never had a group has no coordinator for a moment
+                if failure.args[0].code() not in _NOT_READY or time.monotonic() > deadline:
+                    raise
+                time.sleep(RETRY_SECONDS)
+            else:
+                return found.offset if found.offset >= 0 else None
     finally:
         consumer.close()
-    if found.error:
-        raise KafkaException(found.error)
-    return found.offset if found.offset >= 0 else None
 
 
 def ensure_topics(settings: KafkaSettings, catalogue: Iterable[TopicSettings]) -> list[str]:

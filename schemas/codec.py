@@ -125,7 +125,8 @@ def encode(record: Any) -> bytes:
     try:
         fastavro.schemaless_writer(out, schema.parsed, _writer(schema.record)(record))
     except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise CodecError(f"a {schema.record.__name__} does not fit its schema: {error}") from error
+        # the cause quotes the record's values, which may be private: only its kind is told
+        raise CodecError(f"a {schema.record.__name__} does not fit its schema ({type(error).__name__})") from None
     return out.getvalue()
 
 
@@ -146,7 +147,7 @@ def decode(data: bytes) -> Any:
         )
         return _reader(schema.record)(raw)
     except (EOFError, ValueError, TypeError, KeyError, IndexError) as error:
-        raise CodecError(f"a damaged {schema.record.__name__} record: {error}") from error
+        raise CodecError(f"a damaged {schema.record.__name__} record ({type(error).__name__})") from None
 
 
 def fingerprints() -> dict[str, str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from deploy.lab.broker.process import Broker
+from deploy.lab.broker.directory import BrokerDirectory
 from deploy.settings import Settings, SettingsError, load, with_bootstrap_servers
 
 config_option = click.option(
@@ -28,10 +28,10 @@ def settings_of(config: Path, *, needs_kafka: bool = False) -> Settings:
 
 def _embedded(settings: Settings) -> str:
     """Return the address of the embedded broker that `mailshadow run` started for these settings."""
-    directory = settings.pipeline.data_directory / "kafka"
-    if not directory.is_dir():
+    node = BrokerDirectory((settings.pipeline.data_directory / "kafka").absolute()).read_node()
+    if node is None:
         raise SettingsError(
             "kafka.bootstrap_servers: not set, and no embedded broker was started here yet; "
             "name your brokers, or use `mailshadow run`"
         )
-    return Broker(directory).bootstrap_servers
+    return node.ports.bootstrap_servers

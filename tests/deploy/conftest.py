@@ -62,7 +62,7 @@ class Configuration:
         """Write the file; return a command's arguments with it."""
         lines = []
         for section, values in self.sections.items():
-            lines += [f"[{section}]", *(f"{k} = {json.dumps(v)}" for k, v in values.items()), ""]
+            lines += [f"[{section}]", *(f"{json.dumps(k)} = {json.dumps(v)}" for k, v in values.items()), ""]
         for source, target in self.mailboxes:
             lines += ["[[mailboxes]]", f"source = {json.dumps(source)}"]
             lines += [f"targets = {{ standby = {json.dumps(target)} }}", ""]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deploy.commands.options import settings_of
+from deploy.lab.broker.process import Broker
 from deploy.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -31,3 +32,12 @@ def test_a_directory_whose_broker_never_started_is_no_broker(configuration: Conf
     directory.mkdir(parents=True)
     with pytest.raises(SettingsError, match="mailshadow run"):
         settings_of(configuration.path, needs_kafka=True)
+
+
+@pytest.mark.slow
+def test_the_embedded_broker_is_found_where_run_started_it(configuration: Configuration) -> None:
+    del configuration.sections["kafka"]["bootstrap_servers"]
+    configuration.write()
+    with Broker(settings_of(configuration.path).pipeline.data_directory / "kafka") as broker:
+        found = settings_of(configuration.path, needs_kafka=True)
+        assert found.kafka.bootstrap_servers == broker.bootstrap_servers
