@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,11 +14,28 @@ from deploy import wiring
 from deploy.commands.options import config_option, settings_of
 from deploy.commands.preflight import require_source, require_target
 from deploy.endpoints import Endpoints
+from deploy.kafka import KafkaUnreachableError
 from deploy.lab.broker.process import Broker
 from deploy.logs import set_up
 from deploy.registry import Registry
 from deploy.settings import Settings, SettingsError, with_bootstrap_servers
 from deploy.wiring import Service, kafka_settings, topics_of
+
+KAFKA_AWAY_SECONDS_MAX = 20.0
+KAFKA_RETRY_SECONDS = 0.5
+
+
+def await_topics(settings: Settings, stop: threading.Event) -> None:
+    """Make sure the topics are there; a broker that is away for a moment, as at a restart, is waited for."""
+    deadline = time.monotonic() + KAFKA_AWAY_SECONDS_MAX
+    while True:
+        try:
+            wiring.prepare_topics(settings)
+        except KafkaUnreachableError:
+            if stop.wait(KAFKA_RETRY_SECONDS) or time.monotonic() > deadline:
+                raise
+        else:
+            return
 
 
 def stop_on_signals() -> threading.Event:
@@ -57,7 +75,7 @@ def feed(config: Path, preflight: bool) -> None:  # noqa: FBT001 - click hands o
     set_up()
     settings = settings_of(config, needs_kafka=True)
     stop = stop_on_signals()
-    wiring.prepare_topics(settings)
+    await_topics(settings, stop)
     if preflight:
         require_source(settings)
     mailboxes = Registry(settings, kafka_settings(settings), topics_of(settings))
@@ -75,7 +93,7 @@ def replay(config: Path, target: str, preflight: bool) -> None:  # noqa: FBT001 
     if target not in settings.targets:
         raise SettingsError(f"--target {target}: the settings have {', '.join(settings.targets)}")
     stop = stop_on_signals()
-    wiring.prepare_topics(settings)
+    await_topics(settings, stop)
     if preflight:
         require_target(settings, target)
     mailboxes = Registry(settings, kafka_settings(settings), topics_of(settings))
@@ -91,7 +109,7 @@ def run(config: Path) -> None:
     stop = stop_on_signals()
     with ExitStack() as stack:
         settings = _with_kafka(settings, stack)
-        wiring.prepare_topics(settings)
+        await_topics(settings, stop)
         require_source(settings)
         for target in settings.targets:
             require_target(settings, target)

@@ -20,7 +20,8 @@ from deploy.lab.exchange.switches import Switches
 from deploy.lab.exchange.versions import VERSIONS
 
 PASSWORD = "secret"
-ROOT = Path(__file__).resolve().parents[4]
+# the tests may have been copied away from the repository, to run against an installed wheel
+ROOT = Path(os.environ.get("MAILSHADOW_REPOSITORY") or Path(__file__).resolve().parents[4])
 SHARED = ROOT.parent / "shared"
 T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import deploy
 from deploy.lab.exchange.running import PortError, listen
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(deploy.__file__).resolve().parents[1]
 
 
 def test_a_taken_port_is_refused_with_a_hint() -> None:
