@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -114,12 +115,12 @@ class Rig:
             self.source, ADDRESS, index, ContentReader(self.source, self.spool, self.forms), lambda: self.now
         )
 
-    def round(self, capture: Capture, dirt: Dirt | None = None) -> list[Operation]:
-        """Run one round, publish it, and return what it said."""
+    def round(self, capture: Capture, dirt: Dirt | None = None, parts_max: int | None = None) -> list[Operation]:
+        """Run one round, publish it, and return what it said; the feed dies after `parts_max` parts."""
         publisher = Publisher(self.owned, self.topics, self.source.version, lambda: self.now)
         said: list[Operation] = []
         parts = capture.parts(dirt or Dirt())
-        for part in parts:
+        for part in islice(parts, parts_max):
             said += part.operations
             publisher.publish([(capture, part)], {})
         return said

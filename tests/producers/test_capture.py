@@ -324,6 +324,31 @@ def test_an_item_said_before_its_page_was_done_and_deleted_since_is_deleted(
     assert_equal(rig)
 
 
+def test_what_was_said_beyond_a_cursor_is_looked_at_however_often_its_reading_breaks_off(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(item_look, "PART_DRAFTS_MAX", 1)
+    capture = copied(rig)
+    rig.source.page_items_max = 1
+    said_and_deleted = rig.source.add(rig.source.inbox)
+    rig.round(capture, parts_max=1)
+    rig.source.delete(said_and_deleted)
+    rig.source.add(rig.source.inbox)
+    rig.source.add(rig.source.inbox)
+
+    def leave_unknown() -> None:
+        raise AnswerUnknown("reset", "the connection broke")
+
+    rig.source.before("items", lambda: None)
+    rig.source.before("items", leave_unknown)
+    with pytest.raises(AnswerUnknown):
+        rig.round(rig.capture())
+    rig.round(rig.capture())
+    rig.rest()
+    rig.round(rig.capture())
+    assert_equal(rig)
+
+
 def test_certain_up_to_is_when_the_round_began(rig: Rig) -> None:
     capture = rig.capture()
     began_at = rig.now
