@@ -7,6 +7,7 @@ one whose answer was lost would pass for somebody else's, and never be deleted.
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 
 from consumers.ledger import Ledger
 from consumers.target import Done, HeldFolder, Outcome, Refused, Target
@@ -122,8 +123,8 @@ class FolderMap:
             return found.folder_id, bool(known and known.created)
         if found:
             self._set_aside(address, found)
-        if known is None:
-            self._announce(mailbox, saved)
+        if known is None or not known.created:
+            self._announce(mailbox, saved, known)
         outcome = self._target.create_folder(address, parent_id, saved.name, saved.folder_class, hidden=False)
         if isinstance(outcome, Done):
             return outcome.item_id, True
@@ -131,13 +132,16 @@ class FolderMap:
             return again.folder_id, True
         raise CallRefused(outcome.code, f"mailbox {mailbox}: a folder can't be made: {outcome.text}")
 
-    def _announce(self, mailbox: str, saved: FolderSaved) -> None:
-        """Commit that a folder is about to be made: what is found under its name afterwards is ours."""
-        announced = TargetFolder(
+    def _announce(self, mailbox: str, saved: FolderSaved, known: TargetFolder | None) -> None:
+        """Commit that a folder is about to be made: what is found under its name afterwards is ours.
+
+        One that was adopted and is gone keeps its dead id until then: a move into it fails and makes it anew.
+        """
+        fresh = TargetFolder(
             folder_id=saved.folder_id, target_id="", parent_id=saved.parent_id, name=saved.name,
             folder_class=saved.folder_class, distinguished="", created=True, generation=0, sequence=0,
         )  # fmt: skip
-        self._ledger.put_folder(mailbox, announced)
+        self._ledger.put_folder(mailbox, replace(known, created=True) if known else fresh)
         self._commit()
 
     def _put_in_place(self, address: str, mailbox: str, saved: FolderSaved, held: HeldFolder) -> None:

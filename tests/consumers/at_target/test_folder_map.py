@@ -5,7 +5,7 @@ import pytest
 from consumers.folder_map import FolderMap
 from consumers.ledger import Ledger
 from schemas.change import FolderDeleted, FolderSaved
-from schemas.ports import CallRefused
+from schemas.ports import AnswerUnknown, CallRefused
 
 
 class Mapping:
@@ -134,6 +134,25 @@ def test_a_folder_deleted_at_the_target_is_made_anew_with_its_parents(mapping: M
         mapping.target.delete_folder(mapping.making.address, mapping.target_id(folder_id))
     mapping.folders.restore(mapping.making.address, mapping.making.mailbox, "plans-s")
     assert mapping.target.tree() == {"msgfolderroot/Work", "msgfolderroot/Work/Plans"}
+
+
+def test_an_adopted_folder_that_was_made_anew_is_ours_although_the_answer_was_lost(mapping: Mapping) -> None:
+    adopted_id = mapping.target.add_folder(mapping.top_id, "Work")
+    mapping.save("work-s", "Work")
+    mapping.target.delete_folder(mapping.making.address, adopted_id)
+
+    def lose_answer(name: str, when: str) -> None:
+        if (name, when) == ("create_folder", "after"):
+            raise AnswerUnknown("reset", "the connection broke")
+
+    mapping.target.hook = lose_answer
+    with pytest.raises(AnswerUnknown):
+        mapping.folders.restore(mapping.making.address, mapping.making.mailbox, "work-s")
+    mapping.target.hook = lambda _name, _when: None
+    mapping.folders.restore(mapping.making.address, mapping.making.mailbox, "work-s")
+    assert mapping.target.tree() == {"msgfolderroot/Work"}
+    mapping.delete("work-s")
+    assert mapping.target.tree() == set()
 
 
 def test_an_older_state_of_a_folder_changes_nothing(mapping: Mapping) -> None:
