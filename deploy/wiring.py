@@ -28,6 +28,10 @@ from schemas.change import Form
 from schemas.metrics import FeedMetrics, PartitionMetrics, ReplayMetrics, SessionMetrics
 from schemas.topics import Topics
 
+POLL_STALL_SECONDS = 30.0
+WORKER_STALL_SECONDS = 300.0
+"""Longer than the slowest call a worker makes with the default time-out of 120 s."""
+
 
 def now_ms() -> int:
     """Return milliseconds since 1970 (UTC)."""
@@ -91,8 +95,9 @@ class Service:
             self.close()
 
     def is_healthy(self) -> bool:
-        """Tell whether the group is still being polled."""
-        return time.monotonic() - self.membership.polled_at < 30.0  # noqa: PLR2004 - a stall users should see
+        """Tell whether the group is still being polled and every worker stirs, if only to wait for a server."""
+        is_polled = time.monotonic() - self.membership.polled_at < POLL_STALL_SECONDS
+        return is_polled and self.membership.still_seconds() < WORKER_STALL_SECONDS
 
     def is_ready(self) -> bool:
         """Tell whether it takes part in the group."""

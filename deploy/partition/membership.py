@@ -33,7 +33,13 @@ class _Worker(threading.Thread):
         super().__init__(name=f"partition-{number}", daemon=True)
         self.number = number
         self.stopping = threading.Event()
+        self.stirred_at = time.monotonic()
         self._membership = membership
+
+    def is_wanted(self) -> bool:
+        """Tell whether to go on; whoever works or waits asks this often, so it shows that the worker lives."""
+        self.stirred_at = time.monotonic()
+        return not self.stopping.is_set()
 
     def run(self) -> None:
         """Acquire, work, and again after a loss, until the partition is to be given up."""
@@ -78,6 +84,11 @@ class Membership:
         """Partitions assigned now."""
         return sorted(self._workers)
 
+    def still_seconds(self) -> float:
+        """Return for how long the group was not polled, or the stillest worker did nothing at all."""
+        stirred = [self.polled_at, *(worker.stirred_at for worker in list(self._workers.values()))]
+        return time.monotonic() - min(stirred)
+
     def run(self, stop: threading.Event) -> None:
         """Take part in the group until told to stop; then finish, leave, and return."""
         self._consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
@@ -100,7 +111,7 @@ class Membership:
             self._role,
             worker.number,
             lambda: self._metadata,
-            lambda: not worker.stopping.is_set(),
+            worker.is_wanted,
             self._clock,
             self.metrics,
         )

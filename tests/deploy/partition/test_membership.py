@@ -120,3 +120,23 @@ def test_a_worker_that_fails_for_good_ends_the_process_with_its_error(wide: tupl
     until(lambda: bool(member.raised))
     member.stop()
     assert [str(e) for e in member.raised] == ["no disk"]
+
+
+def test_a_worker_that_hangs_shows_as_standing_still_while_the_others_stir(
+    wide: tuple[KafkaSettings, Topics],
+) -> None:
+    hung, go_on = threading.Event(), threading.Event()
+
+    def hang(_taken: int) -> None:
+        if not hung.is_set():
+            hung.set()
+            go_on.wait(WAIT_SECONDS)
+
+    member = Member(*wide, hang)
+    until(lambda: member.working == set(range(PARTITIONS)))
+    try:
+        until(lambda: member.membership.still_seconds() > 2.0)
+    finally:
+        go_on.set()
+    until(lambda: member.membership.still_seconds() < 1.0)
+    member.stop()
