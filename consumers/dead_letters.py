@@ -55,6 +55,7 @@ class DeadLetters:
 
     def drain(self) -> list[Outgoing]:
         """Return the records for the next transaction."""
-        records = list(self._letters.values())
-        self._letters.clear()
-        return records
+        letters = self._letters.copy()
+        for key in letters:
+            del self._letters[key]
+        return list(letters.values())

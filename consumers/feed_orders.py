@@ -42,7 +42,8 @@ class FeedOrders:
 
     def drain(self) -> list[Outgoing]:
         """Return the records for the next transaction."""
-        orders, self._orders = self._orders, []
+        orders = self._orders.copy()
+        del self._orders[: len(orders)]
         return orders
 
     def _add(self, mailbox: str, kind: str, items: tuple[str, ...], reason: str) -> None:

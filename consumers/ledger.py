@@ -1,8 +1,9 @@
 """What one target is known to hold, and what of it is not committed yet.
 
 State: mailbox, folder and item records in the restored state, under an overlay of newer ones.
-Order: the overlay is read first; `drain` hands out its records for the next transaction, `settle` forgets them
-once they are committed (the restored state holds them then).
+Order: the overlay is read first; `drain` hands out its records for the next transaction, `settle` forgets those
+once they are committed (the restored state holds them then), unless a newer one came meanwhile. Mailboxes are
+worked on side by side, so whatever is put here may be committed at any moment; a thread touches one mailbox only.
 Failure: after PartitionLost the ledger is dropped with its overlay and everything is restored.
 """
 
@@ -14,6 +15,8 @@ from schemas.ports import Outgoing, OwnedPartition
 from schemas.state import ItemRecord, TargetFolder, TargetMailbox
 from schemas.topics import folder_key, item_record_key, mailbox_key
 
+_NOT_THERE = object()
+
 
 class Ledger:
     """The ledger of one target for the mailboxes of one partition."""
@@ -22,6 +25,7 @@ class Ledger:
         self._owned = owned
         self._topic = topic
         self._overlay: dict[str, Any] = {}
+        self._drained: dict[str, Any] = {}
 
     def mailbox(self, mailbox: str) -> TargetMailbox:
         """Return a mailbox record; a fresh one where nothing was applied yet."""
@@ -79,21 +83,27 @@ class Ledger:
 
     def drain(self) -> list[Outgoing]:
         """Return the records of everything that waits to be committed."""
-        return [Outgoing(self._topic, k, None if v is None else encode(v)) for k, v in self._overlay.items()]
+        self._drained = self._overlay.copy()
+        return [Outgoing(self._topic, k, None if v is None else encode(v)) for k, v in self._drained.items()]
 
     def settle(self) -> None:
-        """Forget the overlay: it is committed."""
-        self._overlay.clear()
+        """Forget what was drained last: it is committed."""
+        for key, record in self._drained.items():
+            if self._overlay[key] is record:
+                del self._overlay[key]
+        self._drained = {}
 
     def _get(self, key: str) -> Any:
-        if key in self._overlay:
-            return self._overlay[key]
+        record = self._overlay.get(key, _NOT_THERE)
+        if record is not _NOT_THERE:
+            return record
         value = self._owned.get(self._topic, key)
         return decode(value) if value else None
 
     def _all(self, prefix: str) -> Iterator[Any]:
+        # the overlay first: what is committed between the two looks is in both
+        newer = {k: v for k, v in self._overlay.copy().items() if k.startswith(prefix)}
         stored = dict(self._owned.scan(self._topic, prefix))
-        newer = {k: v for k, v in self._overlay.items() if k.startswith(prefix)}
         for key in sorted(stored.keys() | newer.keys()):
             record = newer[key] if key in newer else decode(stored[key])
             if record is not None:

@@ -147,8 +147,8 @@ class MailboxWorker:
                 reason = step.staged.code if isinstance(step.staged, Refused) else getattr(operation, "reason", "")
                 self._park(run, step, reason)
             case Do.WANT:
-                self._ledger.put_item(run.mailbox, intents.wanted(record, change, operation))
                 self._want(run.mailbox, item)
+                self._ledger.put_item(run.mailbox, intents.wanted(record, change, operation))
             case Do.PLACE | Do.MARK | Do.MOVE | Do.DELETE:
                 step.nonce = step.nonce or self._mint()
                 staged = step.staged if isinstance(step.staged, Done) else None
@@ -164,8 +164,8 @@ class MailboxWorker:
 
     def _park(self, run: Run, step: Step, reason: str) -> None:
         change, operation = step.received.change, step.operation
-        self._ledger.put_item(run.mailbox, intents.parked(step.record, change, operation, reason))
         self._dead_letters.add(change, operation.ref.item, reason, step.received.encoded)
+        self._ledger.put_item(run.mailbox, intents.parked(step.record, change, operation, reason))
 
     # -- after the commit ----------------------------------------------------------------------------------
 
@@ -253,10 +253,10 @@ class MailboxWorker:
             case Finding.LOST:
                 lost = replace(intents.blank(record.item, record.folder_id), marks=record.marks)
                 version = record.intent or record
+                self._want(run.mailbox, record.item)
                 self._ledger.put_item(
                     run.mailbox, replace(lost, generation=version.generation, sequence=version.sequence)
                 )
-                self._want(run.mailbox, record.item)
             case _:
                 self._stage_again(run, step, record)
         return settled

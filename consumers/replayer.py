@@ -1,33 +1,35 @@
-"""The loop of one partition: log in, runs of its mailboxes, intents before calls, results after them.
+"""The loop of one partition: log in, a lane for each mailbox of a batch, results and positions out.
 
 State: the ledger with its overlay, the position that is complete, mailboxes that fell behind.
-Order: settle restored intents → read a batch → for each mailbox runs in strict order: prepare, commit (results of
-the run before, positions complete, intents of this one), perform → when idle commit results, clean staging.
-Failure: design §6. Before the commit a run is planned again; after it, it is settled by looking. A mailbox that
-can't go on falls behind with an offset of its own and holds nobody; PartitionLost drops everything here.
+Order: settle restored intents → read a batch → every mailbox's changes in its lane, lanes side by side, each
+committing its intents before its calls → once all are done the batch's position is complete and goes with the next
+commit → when idle commit results, clean staging.
+Failure: design §6, `consumers.lane`. What lanes put into the ledger may be committed at any moment, because nothing
+visible is sent before the commit its lane waited for; the position waits for all of them. PartitionLost drops
+everything here.
 """
 
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from consumers.dead_letters import DeadLetterLimit, DeadLetters
 from consumers.feed_orders import FeedOrders
 from consumers.folder_map import FolderMap
+from consumers.group_commit import GroupCommit
 from consumers.intake import Intake, Verdict
+from consumers.lane import Lane, LaneTools
 from consumers.ledger import Ledger
-from consumers.mailbox_run import MailboxWorker, Run, Step, Tools
-from consumers.patience import FellBehind, Patience, TargetHaltError
-from consumers.plan import Action, Do
+from consumers.mailbox_run import MailboxWorker, Tools
+from consumers.patience import Patience, TargetHaltError
 from consumers.recovery import Recovery
-from consumers.seeds import stale_folders, stale_items
 from consumers.staging import Staging
 from consumers.stragglers import Stragglers
 from consumers.subscription import Batch, Received, Subscription
 from consumers.target import Target
 from consumers.tidying import Tidying
-from schemas.change import FolderDeleted, FolderSaved, SeedBegin, SeedEnd
 from schemas.faults import ReplicationFault
 from schemas.identity import target_id
 from schemas.metrics import ReplayMetrics
@@ -36,18 +38,16 @@ from schemas.topics import Topics
 
 log = logging.getLogger(__name__)
 
-RUN_STEPS_MAX = 200
-RUN_SIZE_BYTES_MAX = 16_000_000
 READ_TIMEOUT_SECONDS = 0.1
-_ITEM_OPERATIONS = ("ItemSaved", "ItemMarked", "ItemMoved", "ItemDeleted", "ItemUnreadable")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaySettings:
-    """The target's name, whether streams are to be ignored, and the limit on dead letters."""
+    """The target's name, whether streams are to be ignored, mailboxes at once, and the limit on dead letters."""
 
     target: str
     portable_only: bool = False
+    mailboxes_at_once: int = 4
     dead_letter_limit: DeadLetterLimit = field(default_factory=DeadLetterLimit)
 
 
@@ -69,6 +69,7 @@ class Replayer:
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
+        self._commit = GroupCommit(self._transact)
         name = target_id(topics.pipeline, settings.target)
         self._ledger = Ledger(owned, topics.target_state(settings.target))
         self._folders = FolderMap(target, self._ledger, self._commit)
@@ -86,12 +87,21 @@ class Replayer:
             dead_letters=self._dead_letters,
             want=self._orders.want,
         )
-        self._worker = MailboxWorker(tools, name, mint, clock, metrics)
+        worker = MailboxWorker(tools, name, mint, clock, metrics)
         self._tidying = Tidying(staging, self._ledger, clock, metrics)
-        self._patience = Patience(owned.still_owned, metrics)
+        patience = Patience(owned.still_owned, metrics)
         self._intake = Intake(self._ledger)
-        self._stragglers = Stragglers(
-            self._ledger, self._intake, self._patience, self._tidying, self._worker.settle_open, clock
+        self._stragglers = Stragglers(self._ledger, self._intake, patience, self._tidying, worker.settle_open, clock)
+        self._lane_tools = LaneTools(
+            ledger=self._ledger,
+            folders=self._folders,
+            worker=worker,
+            patience=patience,
+            stragglers=self._stragglers,
+            tidying=self._tidying,
+            commit=self._commit,
+            metrics=metrics,
+            target=settings.target,
         )
         self._addresses: Mapping[str, str] = {}
         self._complete = 0
@@ -112,17 +122,17 @@ class Replayer:
         self._addresses = registered()
         self._stragglers.resume([m.mailbox for m in self._ledger.mailboxes()], self._addresses, self._complete)
         self._commit()
-        while self._owned.still_owned():
-            self._addresses = registered()
-            self._retry_behind(subscription)
-            self._orders.remind()
-            batch = subscription.next_batch(READ_TIMEOUT_SECONDS)
-            if batch.changes:
-                self._replay(batch)
-            self._complete = batch.position
-            if not batch.changes:
-                self._rest()
-            self._metrics.records_behind.labels(partition=self._owned.number).set(reader.lag_records())
+        with ThreadPoolExecutor(self._settings.mailboxes_at_once, f"lane-{self._owned.number}") as lanes:
+            while self._owned.still_owned():
+                self._addresses = registered()
+                self._retry_behind(subscription)
+                self._orders.remind()
+                batch = subscription.next_batch(READ_TIMEOUT_SECONDS)
+                self._replay(batch, lanes)
+                self._complete = batch.position
+                if not batch.changes:
+                    self._rest()
+                self._metrics.records_behind.labels(partition=self._owned.number).set(reader.lag_records())
 
     def _refuse_lost_ledger(self, committed: int | None) -> None:
         """Raise TargetHaltError if the group has read the log and left no record: all mail would come twice."""
@@ -135,15 +145,18 @@ class Replayer:
 
     # -- a batch -------------------------------------------------------------------------------------------
 
-    def _replay(self, batch: Batch) -> None:
-        queues: dict[str, deque[Received]] = {}
+    def _replay(self, batch: Batch, lanes: ThreadPoolExecutor) -> None:
+        """Apply a batch, mailboxes side by side; the first thing that stops them all is raised at the end."""
         taken = [received for received in batch.changes if self._take_in(received)]
+        queues: dict[str, deque[Received]] = {}
         for received in taken:
             queues.setdefault(received.change.mailbox, deque()).append(received)
-        while queues:
-            runs = [run for m, queue in queues.items() if (run := self._next_run(m, queue))]
-            self._carry_out(runs)
-            queues = {m: q for m, q in queues.items() if q and not self._ledger.mailbox(m).behind}
+        found = [Lane(self._lane_tools, m, self._addresses.get(m, ""), queue) for m, queue in queues.items()]
+        if len(found) == 1:
+            found[0].work_off()
+        else:
+            for done in [lanes.submit(lane.work_off) for lane in found]:
+                done.result()
         for mailbox in self._intake.lost():
             self._wait_for_seed(mailbox)
         for received in taken:
@@ -163,127 +176,9 @@ class Replayer:
         self._metrics.waiting.labels(mailbox=mailbox).set(1)
         self._orders.seed(mailbox, "lost sequence")
 
-    def _next_run(self, mailbox: str, queue: deque[Received]) -> Run | None:
-        """Take the next changes that may share a transaction; folders and seeds are done at once."""
-        run = Run(mailbox, self._addresses.get(mailbox, ""))
-        items: set[str] = set()
-        size_bytes = 0
-        while queue and len(run.steps) < RUN_STEPS_MAX and size_bytes < RUN_SIZE_BYTES_MAX:
-            received = queue[0]
-            operation = received.change.operation
-            if type(operation).__name__ not in _ITEM_OPERATIONS:
-                if run.steps or not self._whole(run, received, queue):
-                    break
-                continue
-            if operation.ref.item in items:  # type: ignore[union-attr] # every item operation has a ref
-                break
-            items.add(operation.ref.item)  # type: ignore[union-attr] # as above
-            run.steps.append(Step(received, operation, Action(Do.SKIP), None))  # type: ignore[arg-type] # as above
-            size_bytes += received.size_bytes
-            queue.popleft()
-        run.first_offset = run.steps[0].received.offset if run.steps else -1
-        return run if run.steps else None
-
-    def _whole(self, run: Run, received: Received, queue: deque[Received]) -> bool:
-        """Do a change of the whole mailbox or a folder; False if its mailbox fell behind or steps come first."""
-        change = received.change
-        try:
-            self._patience.endure(lambda: self._do_whole(run, received))
-        except FellBehind as behind:
-            self._stragglers.fall_behind(change.mailbox, received.offset, behind.code)
-            return False
-        if run.steps:
-            return False
-        self._advance(change.mailbox, received)
-        queue.popleft()
-        return True
-
-    def _do_whole(self, run: Run, received: Received) -> None:
-        change, mailbox = received.change, run.mailbox
-        match change.operation:
-            case SeedBegin():
-                self._begin_seed(received)
-            case FolderSaved() as saved:
-                self._folders.save(run.address, change, saved)
-            case FolderDeleted() as deleted:
-                self._folders.delete(run.address, mailbox, deleted)
-            case SeedEnd() as end:
-                run.steps = stale_items(self._ledger, received, end, RUN_STEPS_MAX)
-                if not run.steps:
-                    for folder in stale_folders(self._ledger, change, end):
-                        self._folders.delete(run.address, mailbox, folder)
-
-    def _begin_seed(self, received: Received) -> None:
-        change = received.change
-        record = self._ledger.mailbox(change.mailbox)
-        self._metrics.waiting.labels(mailbox=change.mailbox).set(0)
-        self._ledger.put_mailbox(replace(record, waiting="", seed_begun=change.sequence))
-
-    # -- a run ---------------------------------------------------------------------------------------------
-
-    def _carry_out(self, runs: list[Run]) -> None:
-        """Prepare all, commit once, perform all; what has to be staged again goes around."""
-        while runs:
-            ready = [run for run in runs if self._attempt(run, self._prepare)]
-            for run in ready:
-                self._mark_unsettled(run)
-            self._commit()
-            done = [run for run in ready if self._attempt(run, self._perform)]
-            for run in done:
-                if not run.again:
-                    self._complete_run(run)
-            runs = [self._rerun(run) for run in done if run.again]
-
-    def _attempt(self, run: Run, work: Callable[[Run], None]) -> bool:
-        """Do one half of a run, waiting out what heals; False if its mailbox fell behind."""
-        try:
-            self._patience.endure(lambda: work(run))
-        except FellBehind as behind:
-            self._stragglers.fall_behind(run.mailbox, run.first_offset, behind.code)
-            return False
-        return True
-
-    def _prepare(self, run: Run) -> None:
-        self._worker.prepare(run, self._settings.target)
-
-    def _perform(self, run: Run) -> None:
-        if run.is_sent:
-            self._worker.settle_open(run)
-        else:
-            self._worker.perform(run)
-
-    def _rerun(self, run: Run) -> Run:
-        again = {r.offset for r in run.again}
-        steps = [Step(s.received, s.operation, s.action, None) for s in run.steps if s.received.offset in again]
-        last = run.last or run.steps[-1].received
-        return Run(run.mailbox, run.address, steps, last=last, first_offset=run.first_offset)
-
-    def _mark_unsettled(self, run: Run) -> None:
-        record = self._ledger.mailbox(run.mailbox)
-        self._ledger.put_mailbox(replace(record, unsettled=self._worker.open_items(run)))
-
-    def _complete_run(self, run: Run) -> None:
-        last = run.last or run.steps[-1].received
-        record = self._ledger.mailbox(run.mailbox)
-        self._ledger.put_mailbox(replace(record, unsettled=()))
-        if not isinstance(last.change.operation, SeedEnd):
-            self._advance(run.mailbox, last)
-        self._tidying.touched(run.mailbox)
-
-    def _advance(self, mailbox: str, received: Received) -> None:
-        change = received.change
-        record = self._ledger.mailbox(mailbox)
-        self._ledger.put_mailbox(
-            replace(
-                record,
-                generation=change.generation,
-                applied_sequence=change.sequence,
-                applied_at=change.captured_at,
-            )
-        )
-
-    def _commit(self) -> None:
+    def _transact(self) -> None:
         """Write the ledger, orders and dead letters with the position that is complete."""
+        # the ledger first: an order or a letter is there before the record that tells of it
         records = self._ledger.drain() + self._orders.drain() + self._dead_letters.drain()
         moved = self._complete != self._committed
         if records or moved:

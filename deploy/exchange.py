@@ -2,15 +2,14 @@
 
 One session is one connection used by one thread. It sends once, never re-sends and never sleeps; what is known
 of a failed call is in the exception's type: CallRefused (nothing done) or AnswerUnknown (look before acting).
-A back-off that a server asks for is shared by all sessions to it: until it ends no request leaves this process.
+A back-off that a server asks for is shared by all sessions to it (`deploy.throttle`): until it ends no request
+leaves this process.
 """
 
 import email.utils
 import logging
 import re
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -23,6 +22,7 @@ from lxml import etree
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
+from deploy.throttle import Throttle
 from schemas.ews import MESSAGES, TYPES, M, T, is_xml_character, text
 from schemas.faults import OUTCOME_UNKNOWN, Disposition, TransportFault, disposition_of, fault_of_status
 from schemas.metrics import SessionMetrics
@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 BACK_OFF_SECONDS_DEFAULT = 5.0
-BACK_OFF_SECONDS_MAX = 600.0
 THROTTLED = "ErrorServerBusy"
 _PARSER = etree.XMLParser(huge_tree=True, resolve_entities=False, no_network=True)
 _FORBIDDEN = re.compile(rb"&#([xX][0-9a-fA-F]{1,8}|[0-9]{1,10});")
@@ -59,42 +58,29 @@ class ServerSettings:
     ca_file: str = ""
 
 
-class BackOff:
-    """Until when no request may be sent to a server; shared by the threads of a process."""
-
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._until = 0.0
-        self._lock = threading.Lock()
-
-    def ask(self, seconds: float) -> None:
-        """Hold all requests for this long, at least."""
-        with self._lock:
-            self._until = max(self._until, self._monotonic() + min(seconds, BACK_OFF_SECONDS_MAX))
-
-    def remaining_seconds(self) -> float:
-        """Return how long requests must still be held."""
-        return max(0.0, self._until - self._monotonic())
-
-
 class Session:
     """One connection to a server, for one thread."""
 
-    def __init__(self, settings: ServerSettings, back_off: BackOff, metrics: SessionMetrics) -> None:
+    def __init__(self, settings: ServerSettings, throttle: Throttle, metrics: SessionMetrics) -> None:
         self._settings = settings
-        self._back_off = back_off
+        self._throttle = throttle
         self._metrics = metrics
         self.server_version = {"2010_SP1": "14.1", "2013": "15.0", "2016": "15.1", "2019": "15.2"}[settings.version]
         self._http = self._connect()
 
     def call(self, operation: str, mailbox: str, body: str, expected: int | None = None) -> Answers:
         """POST one operation for a mailbox; see `schemas.ports.EwsSession`."""
+        with self._throttle.turn():
+            return self._call(operation, mailbox, body, expected)
+
+    def _call(self, operation: str, mailbox: str, body: str, expected: int | None) -> Answers:
         self._refuse_while_backing_off()
         started = time.perf_counter()
         outcome = "unknown"
         try:
             answers = self._answers(operation, self._post(operation, mailbox, body), expected)
             outcome = "answered"
+            self._throttle.answered()
         except CallFailed as failure:
             outcome = "refused" if isinstance(failure, CallRefused) else "unknown"
             self._note_back_off(failure)
@@ -223,13 +209,13 @@ class Session:
         return failure(fault, detail, back_off_seconds)
 
     def _refuse_while_backing_off(self) -> None:
-        if remaining_seconds := self._back_off.remaining_seconds():
+        if remaining_seconds := self._throttle.remaining_seconds():
             raise CallRefused(THROTTLED, "the server asked for a back-off", remaining_seconds)
 
     def _note_back_off(self, failure: CallFailed) -> None:
         if failure.back_off_seconds:
             self._metrics.back_offs.labels(server=self._settings.name).inc()
-            self._back_off.ask(failure.back_off_seconds)
+            self._throttle.back_off(failure.back_off_seconds)
 
     def _note_version(self, root: Element) -> None:
         info = root.find(f"{{{SOAP}}}Header/{T}ServerVersionInfo")

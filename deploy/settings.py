@@ -61,6 +61,7 @@ class ServerSection:
     auth: str = "basic"
     ca_file: str = ""
     timeout_seconds: float = 120.0
+    calls_at_once_max: int = 8
     portable_only: bool = False
 
 
@@ -78,8 +79,9 @@ class FeedSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaySection:
-    """How many dead letters in a row stop the line, the port of /metrics (0: none)."""
+    """Mailboxes of a partition at once, dead letters in a row that stop the line, the port of /metrics (0: none)."""
 
+    mailboxes_at_once: int = 4
     dead_letters_consecutive_max: int = 100
     metrics_port: int = 0
 
@@ -218,6 +220,7 @@ def _check(settings: Settings) -> None:
     _limit("feed.heartbeat_seconds", settings.feed.heartbeat_seconds, 0.1, 600)
     for name in ("feed", "replay"):
         _limit(f"{name}.metrics_port", getattr(settings, name).metrics_port, 0, 65535)
+    _limit("replay.mailboxes_at_once", settings.replay.mailboxes_at_once, 1, 32)
     if not settings.targets:
         raise SettingsError("targets: at least one target is needed, such as [targets.standby]")
     for path, server in {
@@ -226,6 +229,7 @@ def _check(settings: Settings) -> None:
     }.items():
         _topic_name(f"{path}.name", server.name)
         _limit(f"{path}.timeout_seconds", server.timeout_seconds, 1, 3600)
+        _limit(f"{path}.calls_at_once_max", server.calls_at_once_max, 1, 100)
         _one_of(f"{path}.version", server.version, VERSIONS)
         _one_of(f"{path}.auth", server.auth, AUTHENTICATIONS)
         if path != "source" and server.version == "2010_SP1":

@@ -13,12 +13,14 @@ from consumers.dead_letters import DeadLetterLimit
 from consumers.exchange_target import ExchangeTarget
 from consumers.replayer import Replayer, ReplaySettings
 from deploy import kafka
-from deploy.exchange import BackOff, ServerSettings, Session
+from deploy.exchange import ServerSettings, Session
 from deploy.partition.membership import Membership
 from deploy.partition.owned import Owned, Role
 from deploy.partition.reader import PartitionReader
 from deploy.registry import Registry
+from deploy.session_pool import SessionPool
 from deploy.settings import ServerSection, Settings
+from deploy.throttle import Throttle
 from producers.doorbell import Notifier, StreamingDoorbell
 from producers.exchange_notifier import ExchangeNotifier
 from producers.exchange_source import ExchangeSource
@@ -109,10 +111,10 @@ def feed_service(settings: Settings, mailboxes: Registry) -> Service:
     topics, connection = topics_of(settings), kafka_settings(settings)
     registry = CollectorRegistry()
     session_metrics, feed_metrics = SessionMetrics(registry), FeedMetrics(registry)
-    back_off, server = BackOff(), server_settings(settings.source)
+    throttle, server = Throttle(settings.source.calls_at_once_max), server_settings(settings.source)
 
     def connect() -> Notifier:
-        return ExchangeNotifier(Session(server, back_off, session_metrics))
+        return ExchangeNotifier(Session(server, throttle, session_metrics))
 
     doorbell = StreamingDoorbell(connect, is_streaming=settings.feed.streaming)
     spool_root = settings.feed.spool_directory or settings.pipeline.data_directory / "spool"
@@ -127,7 +129,7 @@ def feed_service(settings: Settings, mailboxes: Registry) -> Service:
         spool = Spool(spool_root)
         orders_topic = topics.orders(topics.source)
         with (
-            closing(Session(server, back_off, session_metrics)) as session,
+            closing(Session(server, throttle, session_metrics)) as session,
             closing(PartitionReader(connection, orders_topic, owned.number, owned.committed(orders_topic))) as orders,
         ):
             feed = Feed(owned, ExchangeSource(session), topics, feed_settings, spool, doorbell, now_ms, feed_metrics)
@@ -147,15 +149,17 @@ def replay_service(settings: Settings, mailboxes: Registry, target: str) -> Serv
     topics, connection = topics_of(settings), kafka_settings(settings)
     registry = CollectorRegistry()
     session_metrics, replay_metrics = SessionMetrics(registry), ReplayMetrics(registry)
-    back_off, server = BackOff(), server_settings(settings.targets[target])
+    section = settings.targets[target]
+    throttle, server = Throttle(section.calls_at_once_max), server_settings(section)
     replay_settings = ReplaySettings(
         target=target,
-        portable_only=settings.targets[target].portable_only,
+        portable_only=section.portable_only,
+        mailboxes_at_once=settings.replay.mailboxes_at_once,
         dead_letter_limit=DeadLetterLimit(consecutive_max=settings.replay.dead_letters_consecutive_max),
     )
 
     def work(owned: Owned) -> None:
-        with closing(Session(server, back_off, session_metrics)) as session:
+        with closing(SessionPool(lambda: Session(server, throttle, session_metrics))) as session:
             replayer = Replayer(
                 owned, ExchangeTarget(session), topics, replay_settings, now_ms, mint_nonce, replay_metrics
             )

@@ -150,6 +150,8 @@ class _Listener(threading.Thread):
                     self._listen_once(mailboxes)
                 failures = 0
             except CallFailed as failure:
+                if self._stopping.is_set():
+                    return
                 failures += 1
                 log.info("doorbell silent, polling goes on", extra={"code": failure.code})
             for mailbox in mailboxes:

@@ -124,7 +124,10 @@ class Answers:
 class EwsSession(Protocol):
     """One connection to a server on behalf of mailboxes; never re-sends, never sleeps."""
 
-    server_version: str
+    @property
+    def server_version(self) -> str:
+        """The version the server says it is."""
+        ...
 
     def call(self, operation: str, mailbox: str, body: str, expected: int | None = None) -> Answers:
         """POST one operation for the mailbox address; `expected` answers or AnswerUnknown.

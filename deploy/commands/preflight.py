@@ -8,8 +8,9 @@ from typing import Literal
 from prometheus_client import CollectorRegistry
 
 from deploy import exit_codes
-from deploy.exchange import BackOff, Session
+from deploy.exchange import Session
 from deploy.settings import ServerSection, Settings
+from deploy.throttle import Throttle
 from deploy.wiring import server_settings
 from schemas import ews
 from schemas.faults import TransportFault
@@ -51,7 +52,7 @@ class Finding:
 
 def check_mailbox(section: ServerSection, side: Literal["source", "target"], address: str) -> Finding:
     """Open one mailbox as the service would: reachable, let in, there."""
-    session = Session(server_settings(section), BackOff(), SessionMetrics(CollectorRegistry()))
+    session = Session(server_settings(section), Throttle(), SessionMetrics(CollectorRegistry()))
     subject = f"{side} {section.name}: {address}"
     body = (
         "<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>"

@@ -7,6 +7,7 @@ uses a file at a time: while somebody else holds it (a stopped process that may 
 
 import fcntl
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +33,13 @@ class CachedPosition:
 
 
 class StateCache:
-    """One partition's state, for one thread."""
+    """One partition's state, for the threads of its worker, one at a time."""
 
     def __init__(self, path: Path | None) -> None:
         self._lock = _lock(path) if path else None
         path = path if self._lock else None
         self._path = path
+        self._turn = threading.Lock()
         self._database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
         try:
             self._open()
@@ -72,7 +74,8 @@ class StateCache:
     def write(self, entries: Iterable[tuple[str, str, bytes | None]], positions: dict[str, CachedPosition]) -> None:
         """Take over committed entries (topic, key, value or None) and positions, as one; CacheError on a full disk."""
         try:
-            self._write(entries, positions)
+            with self._turn:
+                self._write(entries, positions)
         except sqlite3.OperationalError as error:
             raise CacheError(
                 f"state cache {self._path}: {error}; free room or name another pipeline.data_directory"
@@ -94,15 +97,17 @@ class StateCache:
 
     def get(self, topic: str, key: str) -> bytes | None:
         """Return the value of a key."""
-        row = self._database.execute("SELECT value FROM state WHERE topic = ? AND key = ?", (topic, key)).fetchone()
+        query = "SELECT value FROM state WHERE topic = ? AND key = ?"
+        with self._turn:
+            row = self._database.execute(query, (topic, key)).fetchone()
         return row[0] if row else None
 
     def scan(self, topic: str, prefix: str) -> Iterator[tuple[str, bytes]]:
         """Yield key and value of the keys that start with `prefix`, in order."""
-        yield from self._database.execute(
-            "SELECT key, value FROM state WHERE topic = ? AND key >= ? AND key < ? ORDER BY key",
-            (topic, prefix, prefix + "\U0010ffff"),
-        ).fetchall()
+        query = "SELECT key, value FROM state WHERE topic = ? AND key >= ? AND key < ? ORDER BY key"
+        with self._turn:
+            found = self._database.execute(query, (topic, prefix, prefix + "\U0010ffff")).fetchall()
+        yield from found
 
     def close(self) -> None:
         """Close the file and let others have it."""

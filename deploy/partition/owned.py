@@ -45,7 +45,7 @@ class RecordTooLargeError(Exception):
 
 
 class Owned:
-    """An acquired partition; `schemas.ports.OwnedPartition`. Used by one thread."""
+    """An acquired partition; `schemas.ports.OwnedPartition`. Read by several threads, written by one at a time."""
 
     def __init__(
         self,

@@ -61,6 +61,16 @@ def test_after_settling_the_committed_state_is_what_shows(
     assert ledger.item("m", "a") == blank("a", "f")
 
 
+def test_what_came_while_a_transaction_was_written_waits_for_the_next(ledger: Ledger) -> None:
+    ledger.put_item("m", blank("a", "f"))
+    ledger.put_item("m", blank("b", "f"))
+    ledger.drain()
+    ledger.put_item("m", blank("a", "g"))
+    ledger.put_item("m", blank("c", "f"))
+    ledger.settle()
+    assert sorted(r.key for r in ledger.drain()) == ["m/item/a", "m/item/c"]
+
+
 def test_items_of_one_mailbox_are_not_those_of_another(ledger: Ledger, owned: Any, commit: Callable[..., None]) -> None:
     ledger.put_item("m", blank("a", "f"))
     ledger.put_item("n", blank("b", "f"))

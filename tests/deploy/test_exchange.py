@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from deploy.exchange import BACK_OFF_SECONDS_MAX, BackOff, ServerSettings, Session
+from deploy.exchange import ServerSettings, Session
+from deploy.throttle import Throttle
 from schemas.ews import distinguished_ref
 from schemas.faults import Disposition, disposition_of
 from schemas.metrics import SessionMetrics
@@ -31,25 +32,13 @@ def settings_of(server: ExchangeProcess) -> ServerSettings:
     return ServerSettings(name="mail", url=found.url, user=found.user, password=found.password, version="2019")
 
 
-def session_of(settings: ServerSettings, back_off: BackOff | None = None) -> Session:
-    return Session(settings, back_off or BackOff(), SessionMetrics(CollectorRegistry()))
+def session_of(settings: ServerSettings, throttle: Throttle | None = None) -> Session:
+    return Session(settings, throttle or Throttle(), SessionMetrics(CollectorRegistry()))
 
 
 def call_count(server: ExchangeProcess) -> int:
     operations: dict[str, Any] = server.calls()["operations"]
     return int(operations.get("GetFolder", {}).get("calls", 0))
-
-
-def test_a_back_off_lasts_as_long_as_the_longest_asked_for_and_no_longer_than_the_limit() -> None:
-    now = 0.0
-    back_off = BackOff(lambda: now)
-    back_off.ask(10.0)
-    back_off.ask(5.0)
-    assert back_off.remaining_seconds() == 10.0
-    now = 11.0
-    assert back_off.remaining_seconds() == 0.0
-    back_off.ask(1e9)
-    assert back_off.remaining_seconds() == BACK_OFF_SECONDS_MAX
 
 
 def test_a_password_is_in_no_text_of_the_settings() -> None:
@@ -101,8 +90,8 @@ def test_a_busy_server_refuses_for_as_long_as_it_says_and_holds_every_session(
     faulty: ExchangeProcess, action: str
 ) -> None:
     faulty.add_fault("GetFolder", action, back_off_milliseconds=60_000)
-    back_off = BackOff()
-    one, two = (session_of(settings_of(faulty), back_off) for _ in range(2))
+    throttle = Throttle()
+    one, two = (session_of(settings_of(faulty), throttle) for _ in range(2))
     with pytest.raises(CallRefused) as raised:
         one.call("GetFolder", MAILBOX, folders("inbox"), 1)
     assert disposition_of(raised.value.code) is Disposition.THROTTLE
@@ -175,7 +164,7 @@ def test_an_error_of_one_input_is_an_answer(faulty: ExchangeProcess) -> None:
 @pytest.mark.slow
 def test_calls_are_counted_by_how_they_ended(faulty: ExchangeProcess) -> None:
     registry = CollectorRegistry()
-    session = Session(settings_of(faulty), BackOff(), SessionMetrics(registry))
+    session = Session(settings_of(faulty), Throttle(), SessionMetrics(registry))
     session.call("GetFolder", MAILBOX, folders("inbox"), 1)
     faulty.add_fault("GetFolder", "drop_after")
     with pytest.raises(AnswerUnknown):

@@ -153,3 +153,17 @@ def test_without_streaming_nothing_is_opened() -> None:
     bell = StreamingDoorbell(refuse, is_streaming=False)
     bell.watch({"m": "a@x.test"})
     assert bell.rung("m") is None
+
+
+def test_a_connection_that_breaks_because_it_is_closed_is_no_news(
+    line: Line, bell: StreamingDoorbell, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    bell.watch({"m": "a@source.test"})
+    line.subscribed.get(timeout=WAIT_SECONDS)
+    threads = [t for t in threading.enumerate() if t.name == "doorbell"]
+    line.close = lambda: line.events.put(CallRefused("reset", "closed under the reader"))  # type: ignore[method-assign]
+    bell.close()
+    for thread in threads:
+        thread.join(WAIT_SECONDS)
+    assert "doorbell silent" not in caplog.text

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from deploy.exchange import BackOff, ServerSettings, Session
+from deploy.exchange import ServerSettings, Session
 from deploy.lab.exchange.process import ExchangeProcess
 from deploy.lab.session import ServerAddress, UserSession
 from deploy.lab.workload.mail import INBOX, UNDATED, NewMail
 from deploy.lab.workload.mailbox import UserMailbox
+from deploy.throttle import Throttle
 from producers import exchange_notifier as module
 from producers.exchange_notifier import ExchangeNotifier, _documents
 from schemas.metrics import SessionMetrics
@@ -69,7 +70,7 @@ def notifier(server: ExchangeProcess) -> ExchangeNotifier:
     server.clear_faults()
     found = server.connection
     settings = ServerSettings(name="mail", url=found.url, user=found.user, password=found.password, version="2013")
-    return ExchangeNotifier(Session(settings, BackOff(), SessionMetrics(CollectorRegistry())))
+    return ExchangeNotifier(Session(settings, Throttle(), SessionMetrics(CollectorRegistry())))
 
 
 @pytest.fixture
@@ -160,7 +161,7 @@ def test_a_server_that_dies_ends_the_stream_with_an_error_of_ours(tmp_path_facto
     with ExchangeProcess(tmp_path_factory.mktemp("dying"), version="2013", mailboxes=[ADDRESS]) as process:
         found = process.connection
         settings = ServerSettings(name="mail", url=found.url, user=found.user, password=found.password, version="2013")
-        notifier = ExchangeNotifier(Session(settings, BackOff(), SessionMetrics(CollectorRegistry())))
+        notifier = ExchangeNotifier(Session(settings, Throttle(), SessionMetrics(CollectorRegistry())))
         stream = notifier.listen(ADDRESS, [notifier.subscribe(ADDRESS)])
         next(stream)
         process.kill()

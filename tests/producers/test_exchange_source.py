@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import CollectorRegistry
 
-from deploy.exchange import BackOff, ServerSettings, Session
+from deploy.exchange import ServerSettings, Session
 from deploy.lab.exchange.process import ExchangeProcess
 from deploy.lab.session import ServerAddress, UserSession
 from deploy.lab.workload.mail import INBOX, UNDATED, NewMail
 from deploy.lab.workload.mailbox import UserMailbox
+from deploy.throttle import Throttle
 from producers.exchange_source import ExchangeSource
 from producers.source import CursorLostError, Described, Failed, Portable
 from schemas.faults import ReplicationFault
@@ -39,7 +40,7 @@ class Side:
         settings = ServerSettings(
             name="mail", url=found.url, user=found.user, password=found.password, version=process.version
         )
-        self.source = ExchangeSource(Session(settings, BackOff(), SessionMetrics(CollectorRegistry())))
+        self.source = ExchangeSource(Session(settings, Throttle(), SessionMetrics(CollectorRegistry())))
         self.inbox = self.user.folder(INBOX)
 
     def add(self) -> str:

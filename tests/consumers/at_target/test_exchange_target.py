@@ -7,8 +7,9 @@ from prometheus_client import CollectorRegistry
 
 from consumers.exchange_target import ExchangeTarget
 from consumers.target import Done, Held, Outcome, PortableItem, Refused, Update
-from deploy.exchange import BackOff, ServerSettings, Session
+from deploy.exchange import ServerSettings, Session
 from deploy.lab.exchange.process import ExchangeProcess
+from deploy.throttle import Throttle
 from schemas.change import Marks
 from schemas.ews import M, T, folder_ref
 from schemas.metrics import SessionMetrics
@@ -35,7 +36,7 @@ def session(server: ExchangeProcess) -> Iterator[Session]:
     settings = ServerSettings(
         name="t", url=found.url, user=found.user, password=found.password, version="2019", timeout_seconds=30.0
     )
-    opened = Session(settings, BackOff(), SessionMetrics(CollectorRegistry()))
+    opened = Session(settings, Throttle(), SessionMetrics(CollectorRegistry()))
     yield opened
     opened.close()
 

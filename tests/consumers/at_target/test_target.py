@@ -11,8 +11,9 @@ from prometheus_client import CollectorRegistry
 
 from consumers.exchange_target import ExchangeTarget
 from consumers.target import Done, Held, Outcome, PortableItem, Refused, Target, Update
-from deploy.exchange import BackOff, ServerSettings, Session
+from deploy.exchange import ServerSettings, Session
 from deploy.lab.exchange.process import ExchangeProcess
+from deploy.throttle import Throttle
 from schemas.change import Marks
 from schemas.ews import M, item_ref
 from schemas.faults import GONE, STALE
@@ -68,7 +69,7 @@ def make_subject(tmp_path_factory: pytest.TempPathFactory, memory_target: Any) -
         server = ServerSettings(
             name="t", url=found.url, user=found.user, password=found.password, version=version, timeout_seconds=30.0
         )
-        session = Session(server, BackOff(), SessionMetrics(CollectorRegistry()))
+        session = Session(server, Throttle(), SessionMetrics(CollectorRegistry()))
         started.append((process, session))
         target = ExchangeTarget(session)
 

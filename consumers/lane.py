@@ -1,0 +1,182 @@
+"""The lane of one mailbox: its changes of a batch, in strict order, in runs that share a transaction.
+
+Order: take the next changes of distinct items → prepare → commit (results of the run before, intents of this one) →
+perform → results in the ledger. A folder or the begin or end of a seed is a barrier: done at once, between runs.
+Failure: design §6. Before the commit a run is planned again, after it it is settled by looking. A mailbox that can't
+go on falls behind with an offset of its own and leaves its lane; the lanes beside it don't notice.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from consumers.folder_map import FolderMap
+from consumers.ledger import Ledger
+from consumers.mailbox_run import MailboxWorker, Run, Step
+from consumers.patience import FellBehind, Patience
+from consumers.plan import Action, Do
+from consumers.seeds import stale_folders, stale_items
+from consumers.stragglers import Stragglers
+from consumers.subscription import Received
+from consumers.tidying import Tidying
+from schemas.change import FolderDeleted, FolderSaved, ItemOperation, SeedBegin, SeedEnd
+from schemas.metrics import ReplayMetrics
+
+RUN_STEPS_MAX = 200
+RUN_SIZE_BYTES_MAX = 16_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneTools:
+    """What every lane of a partition works with; `commit` returns once the ledger as it stands is committed."""
+
+    ledger: Ledger
+    folders: FolderMap
+    worker: MailboxWorker
+    patience: Patience
+    stragglers: Stragglers
+    tidying: Tidying
+    commit: Callable[[], None]
+    metrics: ReplayMetrics
+    target: str
+
+
+class Lane:
+    """Works off one mailbox's changes of one batch; used by one thread."""
+
+    def __init__(self, tools: LaneTools, mailbox: str, address: str, changes: deque[Received]) -> None:
+        self._ledger = tools.ledger
+        self._folders = tools.folders
+        self._worker = tools.worker
+        self._patience = tools.patience
+        self._stragglers = tools.stragglers
+        self._tidying = tools.tidying
+        self._commit = tools.commit
+        self._metrics = tools.metrics
+        self._target = tools.target
+        self._mailbox = mailbox
+        self._address = address
+        self._changes = changes
+
+    def work_off(self) -> None:
+        """Apply every change, or fall behind at the first that can't be."""
+        while self._changes and not self._ledger.mailbox(self._mailbox).behind:
+            if run := self._next_run():
+                self._carry_out(run)
+
+    # -- what comes next -----------------------------------------------------------------------------------
+
+    def _next_run(self) -> Run | None:
+        """Take the next changes that may share a transaction; folders and seeds are done at once."""
+        run = Run(self._mailbox, self._address)
+        items: set[str] = set()
+        size_bytes = 0
+        while self._changes and len(run.steps) < RUN_STEPS_MAX and size_bytes < RUN_SIZE_BYTES_MAX:
+            received = self._changes[0]
+            operation = received.change.operation
+            if not isinstance(operation, ItemOperation):
+                if run.steps or not self._whole(run, received):
+                    break
+                continue
+            if operation.ref.item in items:
+                break
+            items.add(operation.ref.item)
+            run.steps.append(Step(received, operation, Action(Do.SKIP), None))
+            size_bytes += received.size_bytes
+            self._changes.popleft()
+        run.first_offset = run.steps[0].received.offset if run.steps else -1
+        return run if run.steps else None
+
+    def _whole(self, run: Run, received: Received) -> bool:
+        """Do a change of the whole mailbox or a folder; False if its mailbox fell behind or steps come first."""
+        try:
+            self._patience.endure(lambda: self._do_whole(run, received))
+        except FellBehind as behind:
+            self._stragglers.fall_behind(self._mailbox, received.offset, behind.code)
+            return False
+        if run.steps:
+            return False
+        self._advance(received)
+        self._changes.popleft()
+        return True
+
+    def _do_whole(self, run: Run, received: Received) -> None:
+        change = received.change
+        match change.operation:
+            case SeedBegin():
+                self._begin_seed(received)
+            case FolderSaved() as saved:
+                self._folders.save(self._address, change, saved)
+            case FolderDeleted() as deleted:
+                self._folders.delete(self._address, self._mailbox, deleted)
+            case SeedEnd() as end:
+                run.steps = stale_items(self._ledger, received, end, RUN_STEPS_MAX)
+                if not run.steps:
+                    for folder in stale_folders(self._ledger, change, end):
+                        self._folders.delete(self._address, self._mailbox, folder)
+
+    def _begin_seed(self, received: Received) -> None:
+        record = self._ledger.mailbox(self._mailbox)
+        self._metrics.waiting.labels(mailbox=self._mailbox).set(0)
+        self._ledger.put_mailbox(replace(record, waiting="", seed_begun=received.change.sequence))
+
+    # -- a run ---------------------------------------------------------------------------------------------
+
+    def _carry_out(self, run: Run) -> None:
+        """Prepare, commit, perform; what has to be staged again goes around."""
+        while self._attempt(run, self._prepare):
+            self._note_unsettled(run, self._worker.open_items(run))
+            self._commit()
+            if not self._attempt(run, self._perform):
+                return
+            if not run.again:
+                self._complete(run)
+                return
+            run = self._rerun(run)
+
+    def _attempt(self, run: Run, work: Callable[[Run], None]) -> bool:
+        """Do one half of a run, waiting out what heals; False if its mailbox fell behind."""
+        try:
+            self._patience.endure(lambda: work(run))
+        except FellBehind as behind:
+            self._stragglers.fall_behind(self._mailbox, run.first_offset, behind.code)
+            return False
+        return True
+
+    def _prepare(self, run: Run) -> None:
+        self._worker.prepare(run, self._target)
+
+    def _perform(self, run: Run) -> None:
+        if run.is_sent:
+            self._worker.settle_open(run)
+        else:
+            self._worker.perform(run)
+
+    @staticmethod
+    def _rerun(run: Run) -> Run:
+        again = {r.offset for r in run.again}
+        steps = [Step(s.received, s.operation, s.action, None) for s in run.steps if s.received.offset in again]
+        last = run.last or run.steps[-1].received
+        return Run(run.mailbox, run.address, steps, last=last, first_offset=run.first_offset)
+
+    def _note_unsettled(self, run: Run, items: tuple[str, ...]) -> None:
+        self._ledger.put_mailbox(replace(self._ledger.mailbox(run.mailbox), unsettled=items))
+
+    def _complete(self, run: Run) -> None:
+        last = run.last or run.steps[-1].received
+        self._note_unsettled(run, ())
+        if not isinstance(last.change.operation, SeedEnd):
+            self._advance(last)
+        self._tidying.touched(self._mailbox)
+
+    def _advance(self, received: Received) -> None:
+        change = received.change
+        record = self._ledger.mailbox(self._mailbox)
+        self._ledger.put_mailbox(
+            replace(
+                record,
+                generation=change.generation,
+                applied_sequence=change.sequence,
+                applied_at=change.captured_at,
+            )
+        )
