@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from consumers.ledger import Ledger
+from consumers.scope import Scope
 from consumers.target import Done, HeldFolder, Outcome, Refused, Target
 from schemas.change import Change, FolderDeleted, FolderSaved
 from schemas.faults import GONE, ReplicationFault
@@ -23,23 +24,53 @@ TOP = "msgfolderroot"
 class FolderMap:
     """Keeps the folders of one target in step."""
 
-    def __init__(self, target: Target, ledger: Ledger, commit: Callable[[], None]) -> None:
+    def __init__(self, target: Target, ledger: Ledger, commit: Callable[[], None], scope: Scope | None = None) -> None:
         self._target = target
+        self._scope = scope or Scope()
         self._commit = commit
         self._ledger = ledger
         self._roots: dict[tuple[str, str], str] = {}
 
-    def save(self, address: str, change: Change, saved: FolderSaved) -> None:
-        """Make the target's folder as the source's is: existing, below its parent, with its name."""
+    def save(self, address: str, change: Change, saved: FolderSaved) -> bool:
+        """Make the target's folder as the source's is: existing, below its parent, with its name.
+
+        True if a folder that was in scope is not any more, or the other way round: its items have to be said again.
+        """
         known = self._ledger.folder(change.mailbox, saved.folder_id)
         if known and known.version >= change.version:
-            return
+            return False
+        is_left_out = self._scope.leaves_out_folder(saved, self._ledger.folder(change.mailbox, saved.parent_id))
+        if is_left_out:
+            self._leave_out(change, saved, known)
+        else:
+            self._bring_in_line(address, change, saved, known)
+        return known is not None and known.left_out != is_left_out
+
+    def is_left_out(self, mailbox: str, folder_id: str) -> bool:
+        """Tell whether the target's scope leaves a source folder out."""
+        known = self._ledger.folder(mailbox, folder_id)
+        return known is not None and known.left_out
+
+    def withdraw(self, address: str, mailbox: str) -> None:
+        """Delete the folders we made, children first, whose items were withdrawn because they left the scope."""
+        left = [f for f in self._ledger.folders(mailbox) if f.left_out and f.target_id]
+        for folder in sorted(left, key=lambda f: f.version, reverse=True):
+            self._delete_if_ours(address, folder)
+            self._ledger.put_folder(mailbox, replace(folder, target_id="", created=False))
+
+    def _leave_out(self, change: Change, saved: FolderSaved, known: TargetFolder | None) -> None:
+        self._put(change, saved, known.target_id if known else "", created=bool(known and known.created), left_out=True)
+
+    def _bring_in_line(self, address: str, change: Change, saved: FolderSaved, known: TargetFolder | None) -> None:
         target_id, created = (known.target_id, known.created) if known else ("", False)
         held = self._target.folder(address, target_id) if target_id else None
         if held is None:
             target_id, created = self._adopt_or_create(address, change.mailbox, saved)
         elif not saved.distinguished:
             self._put_in_place(address, change.mailbox, saved, held)
+        self._put(change, saved, target_id, created=created, left_out=False)
+
+    def _put(self, change: Change, saved: FolderSaved, target_id: str, *, created: bool, left_out: bool) -> None:
         self._ledger.put_folder(
             change.mailbox,
             TargetFolder(
@@ -52,6 +83,7 @@ class FolderMap:
                 created=created,
                 generation=change.generation,
                 sequence=change.sequence,
+                left_out=left_out,
             ),
         )
 
@@ -60,13 +92,16 @@ class FolderMap:
         known = self._ledger.folder(mailbox, deleted.folder_id)
         if known is None:
             return
+        self._delete_if_ours(address, known)
+        self._ledger.drop_folder(mailbox, deleted.folder_id)
+
+    def _delete_if_ours(self, address: str, known: TargetFolder) -> None:
         is_ours = known.created and known.target_id and not known.distinguished
         held = self._target.folder(address, known.target_id) if is_ours else None
         if held and held.total_count == 0 and held.child_count == 0:
             outcome = self._target.delete_folder(address, known.target_id)
             if isinstance(outcome, Refused) and outcome.code not in GONE:
                 raise CallRefused(outcome.code, outcome.text)
-        self._ledger.drop_folder(mailbox, deleted.folder_id)
 
     def restore(self, address: str, mailbox: str, folder_id: str) -> None:
         """Make a mapped folder anew that somebody deleted at the target."""

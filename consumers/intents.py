@@ -12,6 +12,7 @@ _KINDS = {
     Do.MARK: IntentKind.MARK,
     Do.MOVE: IntentKind.MOVE,
     Do.DELETE: IntentKind.DELETE,
+    Do.WITHDRAW: IntentKind.DELETE,
 }
 
 
@@ -67,17 +68,18 @@ def intended(
         replaced_id=action.replaced_id,
         source_change_key=operation.ref.change_key or known.source_change_key,
         marks=marks,
+        left_out=action.left_out,
     )
     return replace(known, intent=intent)
 
 
 def after(record: ItemRecord, done: Done) -> ItemRecord | None:
-    """Return the record once its intent is done; None for a deletion."""
+    """Return the record once its intent is done; None for an item that is gone at the source too."""
     intent = record.intent
     if intent is None:
         return record
     if intent.kind is IntentKind.DELETE:
-        return None
+        return _withdrawn(record, intent) if intent.left_out else None
     return ItemRecord(
         item=record.item,
         state=ItemState.PRESENT if intent.kind is IntentKind.PLACE else record.state,
@@ -93,6 +95,23 @@ def after(record: ItemRecord, done: Done) -> ItemRecord | None:
         nonce=intent.nonce,
         reason="" if intent.kind is IntentKind.PLACE else record.reason,
     )
+
+
+def _withdrawn(record: ItemRecord, intent: Intent) -> ItemRecord:
+    return replace(
+        blank(record.item, intent.folder_id),
+        state=ItemState.LEFT_OUT,
+        generation=intent.generation,
+        sequence=intent.sequence,
+        source_change_key=intent.source_change_key,
+        marks=intent.marks,
+        reason=intent.left_out,
+    )
+
+
+def left_out(record: ItemRecord | None, change: Change, operation: ItemOperation, reason: str) -> ItemRecord:
+    """Return the record of an item that is out of the target's scope and not held there."""
+    return recorded(record, change, operation, state=ItemState.LEFT_OUT, reason=reason, intent=None)
 
 
 def forgotten(record: ItemRecord) -> ItemRecord | None:

@@ -15,6 +15,7 @@ from consumers.ledger import Ledger
 from consumers.mailbox_run import MailboxWorker, Run, Step
 from consumers.patience import FellBehind, Patience
 from consumers.plan import Action, Do
+from consumers.scope import Scope
 from consumers.seeds import stale_folders, stale_items
 from consumers.stragglers import Stragglers
 from consumers.subscription import Received
@@ -28,7 +29,10 @@ RUN_SIZE_BYTES_MAX = 16_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneTools:
-    """What every lane of a partition works with; `commit` returns once the ledger as it stands is committed."""
+    """What every lane of a partition works with.
+
+    `commit` returns once the ledger as it stands is committed, `seed` orders a mailbox's whole content of the feed.
+    """
 
     ledger: Ledger
     folders: FolderMap
@@ -37,6 +41,8 @@ class LaneTools:
     stragglers: Stragglers
     tidying: Tidying
     commit: Callable[[], None]
+    seed: Callable[[str, str], None]
+    scope: Scope
     metrics: ReplayMetrics
     target: str
 
@@ -52,6 +58,8 @@ class Lane:
         self._stragglers = tools.stragglers
         self._tidying = tools.tidying
         self._commit = tools.commit
+        self._seed = tools.seed
+        self._scope = tools.scope
         self._metrics = tools.metrics
         self._target = tools.target
         self._mailbox = mailbox
@@ -106,7 +114,9 @@ class Lane:
             case SeedBegin():
                 self._begin_seed(received)
             case FolderSaved() as saved:
-                self._folders.save(self._address, change, saved)
+                is_scope_other = self._folders.save(self._address, change, saved)
+                if is_scope_other and not self._ledger.mailbox(self._mailbox).seed_begun:
+                    self._seed(self._mailbox, "a folder came into scope or left it")
             case FolderDeleted() as deleted:
                 self._folders.delete(self._address, self._mailbox, deleted)
             case SeedEnd() as end:
@@ -114,11 +124,13 @@ class Lane:
                 if not run.steps:
                     for folder in stale_folders(self._ledger, change, end):
                         self._folders.delete(self._address, self._mailbox, folder)
+                    self._folders.withdraw(self._address, self._mailbox)
 
     def _begin_seed(self, received: Received) -> None:
         record = self._ledger.mailbox(self._mailbox)
         self._metrics.waiting.labels(mailbox=self._mailbox).set(0)
-        self._ledger.put_mailbox(replace(record, waiting="", seed_begun=received.change.sequence))
+        begun = replace(record, waiting="", seed_begun=received.change.sequence, scope=self._scope.digest)
+        self._ledger.put_mailbox(begun)
 
     # -- a run ---------------------------------------------------------------------------------------------
 
@@ -178,5 +190,6 @@ class Lane:
                 generation=change.generation,
                 applied_sequence=change.sequence,
                 applied_at=change.captured_at,
+                seed_begun=0 if isinstance(change.operation, SeedEnd) else record.seed_begun,
             )
         )

@@ -16,6 +16,7 @@ from consumers.folder_map import FolderMap
 from consumers.ledger import Ledger
 from consumers.plan import Action, Do, plan
 from consumers.recovery import Finding, Recovery, Settled
+from consumers.scope import LEFT_OUT_FOLDER, Scope
 from consumers.staging import Staging, ToStage
 from consumers.subscription import Received
 from consumers.target import Done, Outcome, Refused, Target, Update
@@ -73,6 +74,7 @@ class Tools:
     recovery: Recovery
     dead_letters: DeadLetters
     want: Callable[[str, str], None]
+    scope: Scope = field(default_factory=Scope)
 
 
 class MailboxWorker:
@@ -91,6 +93,7 @@ class MailboxWorker:
         self._mint = mint
         self._clock = clock
         self._want = tools.want
+        self._scope = tools.scope
         self._staged_again: Counter[tuple[str, str]] = Counter()
         self._metrics = metrics
         self._refusals: dict[tuple[str, str], int] = {}
@@ -101,10 +104,19 @@ class MailboxWorker:
         """Plan every step, stage what needs it, and put intents and plain records into the ledger."""
         for step in run.steps:
             step.record = self._ledger.item(run.mailbox, step.operation.ref.item)
-            step.action = plan(step.received.change, step.operation, step.record, target)
+            change = step.received.change
+            step.action = plan(change, step.operation, step.record, target, self._left_out(run, step))
         self._stage(run)
         for step in run.steps:
             self._put_prepared(run, step)
+
+    def _left_out(self, run: Run, step: Step) -> str:
+        """Return why a change puts its item out of the target's scope, or nothing."""
+        if self._folders.is_left_out(run.mailbox, step.operation.ref.folder_id):
+            return LEFT_OUT_FOLDER
+        if isinstance(step.operation, ItemSaved):
+            return self._scope.leaves_out_item(step.operation, step.received.change.captured_at)
+        return ""
 
     def _stage(self, run: Run) -> None:
         steps = [s for s in run.steps if s.action.do is Do.PLACE]
@@ -149,7 +161,10 @@ class MailboxWorker:
             case Do.WANT:
                 self._want(run.mailbox, item)
                 self._ledger.put_item(run.mailbox, intents.wanted(record, change, operation))
-            case Do.PLACE | Do.MARK | Do.MOVE | Do.DELETE:
+            case Do.LEAVE_OUT:
+                left_out = intents.left_out(record, change, operation, step.action.left_out)
+                self._ledger.put_item(run.mailbox, left_out)
+            case Do.PLACE | Do.MARK | Do.MOVE | Do.DELETE | Do.WITHDRAW:
                 step.nonce = step.nonce or self._mint()
                 staged = step.staged if isinstance(step.staged, Done) else None
                 intended = intents.intended(record, change, operation, step.action, step.nonce, staged)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from consumers.scope import LEFT_OUT_FOLDER
 from schemas.change import (
     Change,
     ItemDeleted,
@@ -28,33 +29,41 @@ class Do(Enum):
     DISCARD = "forget a record that holds nothing at the target"
     PARK = "remember that its content is behind"
     WANT = "ask the feed for its content"
+    LEAVE_OUT = "remember it without holding it: out of the target's scope"
+    WITHDRAW = "delete it at the target, where it is no longer in scope"
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What to do, and for PLACE whether something older has to go afterwards."""
+    """What to do; for PLACE whether something older has to go afterwards, and why an item is left out."""
 
     do: Do
     replaced_id: str = ""
+    left_out: str = ""
 
 
-def plan(change: Change, operation: ItemOperation, record: ItemRecord | None, target: str) -> Action:
-    """Return the action for an item change; `record` None means the ledger does not know the item."""
+def plan(  # noqa: PLR0911 - one return for each operation
+    change: Change, operation: ItemOperation, record: ItemRecord | None, target: str, left_out: str = ""
+) -> Action:
+    """Return the action for an item change.
+
+    `record` None means the ledger does not know the item, `left_out` why the change puts it out of scope.
+    """
     if record and record.version >= change.version:
         return Action(Do.SKIP)
+    if left_out and not isinstance(operation, ItemDeleted):
+        return Action(Do.WITHDRAW if record and record.target_id else Do.LEAVE_OUT, left_out=left_out)
     match operation:
         case ItemSaved():
             return _save(operation, record, target)
         case ItemMarked():
             return _in_place(record, Do.MARK, is_needed=record is None or record.marks != operation.marks)
         case ItemMoved():
-            is_needed = record is None or record.folder_id != operation.ref.folder_id
-            return _in_place(record, Do.MOVE, is_needed=is_needed)
+            return _moved(operation, record)
         case ItemDeleted():
             return _gone(record)
         case ItemUnreadable():
-            is_behind = record is None or record.state is not ItemState.PRESENT or target in operation.targets
-            return Action(Do.PARK if is_behind else Do.RECORD)
+            return _unreadable(operation, record, target)
 
 
 def _save(operation: ItemSaved, record: ItemRecord | None, target: str) -> Action:
@@ -80,6 +89,19 @@ def _in_place(record: ItemRecord | None, do: Do, *, is_needed: bool) -> Action:
         # parked or wanted: the record keeps the newest folder and marks, content comes later
         return Action(Do.RECORD)
     return Action(do)
+
+
+def _moved(operation: ItemMoved, record: ItemRecord | None) -> Action:
+    if record and record.state is ItemState.LEFT_OUT and record.reason == LEFT_OUT_FOLDER:
+        return Action(Do.WANT)
+    return _in_place(record, Do.MOVE, is_needed=record is None or record.folder_id != operation.ref.folder_id)
+
+
+def _unreadable(operation: ItemUnreadable, record: ItemRecord | None, target: str) -> Action:
+    if record and record.state is ItemState.LEFT_OUT:
+        return Action(Do.RECORD)
+    is_behind = record is None or record.state is not ItemState.PRESENT or target in operation.targets
+    return Action(Do.PARK if is_behind else Do.RECORD)
 
 
 def _gone(record: ItemRecord | None) -> Action:

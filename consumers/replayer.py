@@ -25,6 +25,7 @@ from consumers.ledger import Ledger
 from consumers.mailbox_run import MailboxWorker, Tools
 from consumers.patience import Patience, TargetHaltError
 from consumers.recovery import Recovery
+from consumers.scope import Scope
 from consumers.staging import Staging
 from consumers.stragglers import Stragglers
 from consumers.subscription import Batch, Received, Subscription
@@ -43,11 +44,12 @@ READ_TIMEOUT_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaySettings:
-    """The target's name, whether streams are to be ignored, mailboxes at once, and the limit on dead letters."""
+    """The target's name and scope, whether streams are to be ignored, mailboxes at once, limit on dead letters."""
 
     target: str
     portable_only: bool = False
     mailboxes_at_once: int = 4
+    scope: Scope = field(default_factory=Scope)
     dead_letter_limit: DeadLetterLimit = field(default_factory=DeadLetterLimit)
 
 
@@ -72,7 +74,7 @@ class Replayer:
         self._commit = GroupCommit(self._transact)
         name = target_id(topics.pipeline, settings.target)
         self._ledger = Ledger(owned, topics.target_state(settings.target))
-        self._folders = FolderMap(target, self._ledger, self._commit)
+        self._folders = FolderMap(target, self._ledger, self._commit, settings.scope)
         staging = Staging(target, self._ledger, self._folders, name, portable_only=settings.portable_only)
         recovery = Recovery(target, self._ledger, self._folders, name, self._commit)
         letters = topics.dead_letters(settings.target)
@@ -86,6 +88,7 @@ class Replayer:
             recovery=recovery,
             dead_letters=self._dead_letters,
             want=self._orders.want,
+            scope=settings.scope,
         )
         worker = MailboxWorker(tools, name, mint, clock, metrics)
         self._tidying = Tidying(staging, self._ledger, clock, metrics)
@@ -100,6 +103,8 @@ class Replayer:
             stragglers=self._stragglers,
             tidying=self._tidying,
             commit=self._commit,
+            seed=self._orders.seed,
+            scope=settings.scope,
             metrics=metrics,
             target=settings.target,
         )
@@ -121,6 +126,7 @@ class Replayer:
         self._complete, self._committed = reader.position, committed
         self._addresses = registered()
         self._stragglers.resume([m.mailbox for m in self._ledger.mailboxes()], self._addresses, self._complete)
+        self._order_seeds_of_other_scope()
         self._commit()
         with ThreadPoolExecutor(self._settings.mailboxes_at_once, f"lane-{self._owned.number}") as lanes:
             while self._owned.still_owned():
@@ -142,6 +148,14 @@ class Replayer:
                 f"the log was applied up to offset {committed}: its ledger is lost, and starting again would copy "
                 "every item a second time. See the runbook"
             )
+
+    def _order_seeds_of_other_scope(self) -> None:
+        """Order anew the mailboxes that were filled by another scope than the settings have now."""
+        digest = self._settings.scope.digest
+        for record in list(self._ledger.mailboxes()):
+            if record.generation and record.scope != digest:
+                self._orders.seed(record.mailbox, "the target's scope changed")
+                self._ledger.put_mailbox(replace(record, scope=digest))
 
     # -- a batch -------------------------------------------------------------------------------------------
 

@@ -13,16 +13,19 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Any, TypeVar, Union, get_args, get_origin
 
+from deploy.mapping import addresses_of, shared_address
 from schemas.change import Form
-from schemas.identity import mailbox_id, partition_of
 
 ENVIRONMENT_PREFIX = "MAILSHADOW_"
 VERSIONS = ("2010_SP1", "2013", "2016", "2019")
 AUTHENTICATIONS = ("basic", "ntlm", "digest", "gssapi")
 PARTITIONS_MAX = 1_000
 _TOPIC_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
+
+
+Server = TypeVar("Server", bound="ServerSection")
 
 
 class SettingsError(Exception):
@@ -62,7 +65,23 @@ class ServerSection:
     ca_file: str = ""
     timeout_seconds: float = 120.0
     calls_at_once_max: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSection(ServerSection):
+    """A server that is written to: which mailboxes it mirrors and where, what of them it leaves out, in which form.
+
+    `mailboxes` are patterns of source addresses, mirrored at the same address or below `domain`; `metrics_port` 0 means
+    that of [replay].
+    """
+
+    mailboxes: tuple[str, ...] = ()
+    domain: str = ""
+    folders_left_out: tuple[str, ...] = ()
+    classes_left_out: tuple[str, ...] = ()
+    age_days_max: int = 0
     portable_only: bool = False
+    metrics_port: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +107,10 @@ class ReplaySection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxSection:
-    """A mailbox: its address at the source and at each target."""
+    """A mailbox: its address at the source, and at each target that does not map it by itself."""
 
     source: str
-    targets: dict[str, str]
+    targets: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +119,7 @@ class Settings:
 
     pipeline: PipelineSection
     source: ServerSection
-    targets: dict[str, ServerSection]
+    targets: dict[str, TargetSection]
     kafka: KafkaSection = KafkaSection()
     feed: FeedSection = FeedSection()
     replay: ReplaySection = ReplaySection()
@@ -127,7 +146,7 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
         targets={n: _with_secret(t, f"targets.{n}", path, environment) for n, t in settings.targets.items()},
     )
     _check(settings)
-    return settings
+    return _with_mapped_addresses(settings)
 
 
 def _override(raw: dict[str, Any], environment: Mapping[str, str]) -> None:
@@ -190,7 +209,21 @@ def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def _with_secret(server: ServerSection, path: str, file: Path, environment: Mapping[str, str]) -> ServerSection:
+def _with_mapped_addresses(settings: Settings) -> Settings:
+    """Return the settings with every mailbox's address at every target that mirrors it; each address once."""
+    mailboxes = tuple(
+        dataclasses.replace(m, targets=addresses_of(m.source, m.targets, settings.targets)) for m in settings.mailboxes
+    )
+    if shared := shared_address([(m.source, m.targets) for m in mailboxes]):
+        target, address, one, other = shared
+        raise SettingsError(f"targets.{target}: {one} and {other} would both be mirrored into {address}; name another")
+    for number, mailbox in enumerate(mailboxes):
+        if not mailbox.targets:
+            raise SettingsError(f"mailboxes[{number}].targets: missing, and no target's mailboxes match its address")
+    return dataclasses.replace(settings, mailboxes=mailboxes)
+
+
+def _with_secret(server: Server, path: str, file: Path, environment: Mapping[str, str]) -> Server:
     given = [n for n in ("password", "password_file", "password_env") if getattr(server, n)]
     if len(given) != 1:
         raise SettingsError(
@@ -212,8 +245,6 @@ def _with_secret(server: ServerSection, path: str, file: Path, environment: Mapp
 
 def _check(settings: Settings) -> None:
     _topic_name("pipeline.name", settings.pipeline.name)
-    for name in settings.targets:
-        _topic_name(f"targets.{name}", name)
     _limit("kafka.partition_count", settings.kafka.partition_count, 1, PARTITIONS_MAX)
     _limit("kafka.replication_factor", settings.kafka.replication_factor, 1, 9)
     _limit("feed.poll_interval_seconds", settings.feed.poll_interval_seconds, 0.1, 3600)
@@ -232,12 +263,9 @@ def _check(settings: Settings) -> None:
         _limit(f"{path}.calls_at_once_max", server.calls_at_once_max, 1, 100)
         _one_of(f"{path}.version", server.version, VERSIONS)
         _one_of(f"{path}.auth", server.auth, AUTHENTICATIONS)
-        if path != "source" and server.version == "2010_SP1":
-            raise SettingsError(
-                f"{path}.version: 2010_SP1 can be a source only: it can't suppress read receipts in time"
-            )
         if not server.url.startswith(("http://", "https://")):
             raise SettingsError(f"{path}.url: must be an http or https address (got {server.url})")
+    _check_targets(settings)
     for number, form in enumerate(settings.feed.forms):
         _one_of(f"feed.forms[{number}]", form, tuple(Form))
     if not settings.feed.forms:
@@ -245,21 +273,34 @@ def _check(settings: Settings) -> None:
     _check_mailboxes(settings)
 
 
+def _check_targets(settings: Settings) -> None:
+    for name, target in settings.targets.items():
+        path = f"targets.{name}"
+        _topic_name(path, name)
+        _limit(f"{path}.age_days_max", target.age_days_max, 0, 36_500)
+        _limit(f"{path}.metrics_port", target.metrics_port, 0, 65535)
+        if target.version == "2010_SP1":
+            raise SettingsError(
+                f"{path}.version: 2010_SP1 can be a source only: it can't suppress read receipts in time"
+            )
+        if "@" in target.domain:
+            raise SettingsError(f"{path}.domain: only the part after the @ (got {target.domain!r})")
+
+
 def _check_mailboxes(settings: Settings) -> None:
-    taken: dict[tuple[str, str], int] = {}
+    taken: dict[str, int] = {}
     for number, mailbox in enumerate(settings.mailboxes):
         where = f"mailboxes[{number}]"
-        addresses = {"": mailbox.source, **mailbox.targets}
-        for target, address in addresses.items():
+        for target, address in {"": mailbox.source, **mailbox.targets}.items():
             if target and target not in settings.targets:
                 near = difflib.get_close_matches(target, settings.targets, n=1)
                 hint = f"; did you mean {near[0]}?" if near else ""
                 raise SettingsError(f"{where}.targets.{target}: there is no such target{hint}")
             if "@" not in address:
                 raise SettingsError(f"{where}: {address!r} is no SMTP address")
-            first = taken.setdefault((target, address.lower()), number)
-            if first != number:
-                raise SettingsError(f"{where}: {target or 'source'} address is used by mailboxes[{first}] already")
+        first = taken.setdefault(mailbox.source.lower(), number)
+        if first != number:
+            raise SettingsError(f"{where}: source address is used by mailboxes[{first}] already")
 
 
 def _topic_name(path: str, value: str) -> None:
@@ -277,21 +318,6 @@ def _one_of(path: str, value: str, known: tuple[str, ...]) -> None:
         near = difflib.get_close_matches(value, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise SettingsError(f"{path}: must be one of {', '.join(known)} (got {value!r}){hint}")
-
-
-def of_partition(mailboxes: Mapping[str, str], partition: int, partition_count: int) -> dict[str, str]:
-    """Return the mailboxes (id to address) that belong to a partition."""
-    return {m: a for m, a in mailboxes.items() if partition_of(m, partition_count) == partition}
-
-
-def source_addresses(settings: Settings) -> dict[str, str]:
-    """Return mailbox id to source address."""
-    return {mailbox_id(m.source): m.source for m in settings.mailboxes}
-
-
-def target_addresses(settings: Settings, target: str) -> dict[str, str]:
-    """Return mailbox id to address at one target."""
-    return {mailbox_id(m.source): m.targets[target] for m in settings.mailboxes if target in m.targets}
 
 
 def with_bootstrap_servers(settings: Settings, servers: str) -> Settings:

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from consumers.dead_letters import DeadLetterLimit
 from consumers.exchange_target import ExchangeTarget
 from consumers.replayer import Replayer, ReplaySettings
+from consumers.scope import Scope
 from deploy import kafka
 from deploy.exchange import ServerSettings, Session
 from deploy.partition.membership import Membership
@@ -155,6 +156,11 @@ def replay_service(settings: Settings, mailboxes: Registry, target: str) -> Serv
         target=target,
         portable_only=section.portable_only,
         mailboxes_at_once=settings.replay.mailboxes_at_once,
+        scope=Scope(
+            folders_left_out=section.folders_left_out,
+            classes_left_out=section.classes_left_out,
+            age_days_max=section.age_days_max,
+        ),
         dead_letter_limit=DeadLetterLimit(consecutive_max=settings.replay.dead_letters_consecutive_max),
     )
 

@@ -81,6 +81,7 @@ class TargetMailbox:
     applied_at: int = 0
     behind: str = ""
     own_offset: int = -1
+    scope: str = ""
 
     @property
     def applied(self) -> Version:
@@ -90,7 +91,7 @@ class TargetMailbox:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetFolder:
-    """A source folder and the target folder that stands for it; `created` if we made it."""
+    """A source folder and the target folder that stands for it; `created` if we made it, `left_out` if out of scope."""
 
     folder_id: str
     target_id: str
@@ -101,6 +102,7 @@ class TargetFolder:
     created: bool
     generation: int
     sequence: int
+    left_out: bool = False
 
     @property
     def version(self) -> Version:
@@ -131,14 +133,16 @@ class Intent:
     replaced_id: str
     source_change_key: str
     marks: Marks | None = None
+    left_out: str = ""
 
 
 class ItemState(StrEnum):
-    """PRESENT: the target holds it. PARKED: its content is behind. WANTED: asked of the feed."""
+    """PRESENT: the target holds it. PARKED: its content is behind. WANTED: asked of the feed. LEFT_OUT: no scope."""
 
     PRESENT = "PRESENT"
     PARKED = "PARKED"
     WANTED = "WANTED"
+    LEFT_OUT = "LEFT_OUT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import click
 
 from deploy import wiring
 from deploy.commands.options import config_option, json_option, settings_of
+from deploy.mapping import addresses_of, shared_address
 from deploy.ordering import write_order
 from deploy.registry import Registry
 from deploy.settings import Settings, SettingsError
@@ -43,15 +44,23 @@ def list_mailboxes(config: Path, as_json: bool) -> None:  # noqa: FBT001 - click
 @mailboxes.command()
 @config_option
 @click.argument("source")
-@click.argument("targets", nargs=-1, required=True, metavar="TARGET=ADDRESS...")
+@click.argument("targets", nargs=-1, metavar="[TARGET=ADDRESS]...")
 def add(config: Path, source: str, targets: tuple[str, ...]) -> None:
-    """Register the mailbox SOURCE at its targets without touching the settings file."""
+    """Register the mailbox SOURCE without touching the settings file, at the targets named and those that map it."""
     settings = settings_of(config, needs_kafka=True)
     pairs = dict(t.partition("=")[::2] for t in targets)
     for target, address in pairs.items():
         if target not in settings.targets or "@" not in address:
             raise SettingsError(f"{target}={address}: TARGET=ADDRESS with one of {', '.join(settings.targets)}")
-    registration = _registry(settings).add(source, pairs)
+    addresses = addresses_of(source, pairs, settings.targets)
+    if not addresses:
+        raise SettingsError(f"{source}: no target maps this address by itself; give TARGET=ADDRESS")
+    registry = _registry(settings)
+    others = [(r.source, r.targets) for r in registry.all() if r.source.lower() != source.lower()]
+    if shared := shared_address([*others, (source, addresses)]):
+        target, address, one, _ = shared
+        raise SettingsError(f"{target}={address}: {one} is mirrored into that mailbox already")
+    registration = registry.add(source, addresses)
     click.echo(f"{registration.mailbox} registered")
 
 

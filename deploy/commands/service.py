@@ -97,7 +97,7 @@ def replay(config: Path, target: str, preflight: bool) -> None:  # noqa: FBT001 
     if preflight:
         require_target(settings, target)
     mailboxes = Registry(settings, kafka_settings(settings), topics_of(settings))
-    _serve(wiring.replay_service(settings, mailboxes, target), settings.replay.metrics_port, stop)
+    _serve(wiring.replay_service(settings, mailboxes, target), _metrics_port(settings, target), stop)
 
 
 @click.command()
@@ -114,12 +114,17 @@ def run(config: Path) -> None:
         for target in settings.targets:
             require_target(settings, target)
         mailboxes = Registry(settings, kafka_settings(settings), topics_of(settings))
-        services = [wiring.feed_service(settings, mailboxes)]
-        services += [wiring.replay_service(settings, mailboxes, target) for target in settings.targets]
-        stack.enter_context(_serving(services[0], settings.feed.metrics_port))
-        for service in services[1:2]:
-            stack.enter_context(_serving(service, settings.replay.metrics_port))
-        _run_together(services, stop)
+        services = [(wiring.feed_service(settings, mailboxes), settings.feed.metrics_port)]
+        services += [
+            (wiring.replay_service(settings, mailboxes, t), _metrics_port(settings, t)) for t in settings.targets
+        ]
+        for service, port in services:
+            stack.enter_context(_serving(service, port))
+        _run_together([service for service, _ in services], stop)
+
+
+def _metrics_port(settings: Settings, target: str) -> int:
+    return settings.targets[target].metrics_port or settings.replay.metrics_port
 
 
 def _with_kafka(settings: Settings, stack: ExitStack) -> Settings:

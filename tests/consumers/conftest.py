@@ -44,7 +44,7 @@ class MemoryOwned:
         return self.state.get((topic, key))
 
     def scan(self, topic: str, prefix: str) -> Iterator[tuple[str, bytes]]:
-        yield from sorted((k, v) for (t, k), v in self.state.items() if t == topic and k.startswith(prefix))
+        yield from sorted((k, v) for (t, k), v in list(self.state.items()) if t == topic and k.startswith(prefix))
 
     def transact(self, records: Sequence[Outgoing], positions: Mapping[str, int]) -> None:
         self.hook("transact", "before")
@@ -88,13 +88,14 @@ class Making:
     def saved(self, ref: ItemRef, body: bytes, marks: Marks = unread, **other: object) -> ItemSaved:
         form = Form(str(other.pop("form", Form.STREAM)))
         item_class = str(other.pop("item_class", "IPM.Note"))
+        received_at = str(other.pop("received_at", ""))
         summary = Summary(
             item_class=item_class,
             subject="",
             sender="",
             message_id="",
             sent_at="",
-            received_at="",
+            received_at=received_at,
             size_bytes=len(body),
             has_attachments=False,
             is_draft=False,

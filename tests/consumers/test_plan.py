@@ -9,7 +9,7 @@ from schemas.state import ItemRecord, ItemState
 UNREAD, READ = Marks(is_read=False), Marks(is_read=True)
 
 
-def record(state: ItemState, target_id: str, sequence: int = 5) -> ItemRecord:
+def record(state: ItemState, target_id: str, sequence: int = 5, reason: str = "") -> ItemRecord:
     return ItemRecord(
         item="a",
         state=state,
@@ -21,6 +21,7 @@ def record(state: ItemState, target_id: str, sequence: int = 5) -> ItemRecord:
         target_id=target_id,
         target_change_key="tk",
         nonce="1",
+        reason=reason,
     )
 
 
@@ -30,6 +31,8 @@ RECORDS = {
     "parked with older content": record(ItemState.PARKED, "id"),
     "parked without content": record(ItemState.PARKED, ""),
     "wanted": record(ItemState.WANTED, ""),
+    "left out by its folder": record(ItemState.LEFT_OUT, "", reason="folder"),
+    "left out by its class": record(ItemState.LEFT_OUT, "", reason="class"),
     "newer": record(ItemState.PRESENT, "id", sequence=9),
 }
 
@@ -37,23 +40,23 @@ SKIP, RECORD, PARK, WANT = Action(Do.SKIP), Action(Do.RECORD), Action(Do.PARK), 
 PLACE, OVER, MARK, MOVE = Action(Do.PLACE), Action(Do.PLACE, "id"), Action(Do.MARK), Action(Do.MOVE)
 DELETE, DISCARD = Action(Do.DELETE), Action(Do.DISCARD)
 
-TABLE: dict[str, tuple[Action, Action, Action, Action, Action, Action]] = {
+TABLE: dict[str, tuple[Action, ...]] = {
     # columns: the records above, in their order
-    "saved with new content": (PLACE, OVER, OVER, PLACE, PLACE, SKIP),
-    "saved without a change key": (PLACE, OVER, OVER, PLACE, PLACE, SKIP),
-    "saved again, nothing new": (PLACE, RECORD, OVER, PLACE, PLACE, SKIP),
-    "saved again, new marks": (PLACE, MARK, OVER, PLACE, PLACE, SKIP),
-    "saved again, other folder": (PLACE, MOVE, OVER, PLACE, PLACE, SKIP),
-    "saved again, other folder and marks": (PLACE, OVER, OVER, PLACE, PLACE, SKIP),
-    "saved again because we asked": (PLACE, OVER, OVER, PLACE, PLACE, SKIP),
-    "saved again because another asked": (PLACE, RECORD, OVER, PLACE, PLACE, SKIP),
-    "marked": (WANT, MARK, MARK, RECORD, RECORD, SKIP),
-    "marked as it is": (WANT, RECORD, RECORD, RECORD, RECORD, SKIP),
-    "moved": (WANT, MOVE, MOVE, RECORD, RECORD, SKIP),
-    "moved to where it is": (WANT, RECORD, RECORD, RECORD, RECORD, SKIP),
-    "deleted": (SKIP, DELETE, DELETE, DISCARD, DISCARD, SKIP),
-    "unreadable": (PARK, RECORD, PARK, PARK, PARK, SKIP),
-    "unreadable although we asked": (PARK, PARK, PARK, PARK, PARK, SKIP),
+    "saved with new content": (PLACE, OVER, OVER, PLACE, PLACE, PLACE, PLACE, SKIP),
+    "saved without a change key": (PLACE, OVER, OVER, PLACE, PLACE, PLACE, PLACE, SKIP),
+    "saved again, nothing new": (PLACE, RECORD, OVER, PLACE, PLACE, PLACE, PLACE, SKIP),
+    "saved again, new marks": (PLACE, MARK, OVER, PLACE, PLACE, PLACE, PLACE, SKIP),
+    "saved again, other folder": (PLACE, MOVE, OVER, PLACE, PLACE, PLACE, PLACE, SKIP),
+    "saved again, other folder and marks": (PLACE, OVER, OVER, PLACE, PLACE, PLACE, PLACE, SKIP),
+    "saved again because we asked": (PLACE, OVER, OVER, PLACE, PLACE, PLACE, PLACE, SKIP),
+    "saved again because another asked": (PLACE, RECORD, OVER, PLACE, PLACE, PLACE, PLACE, SKIP),
+    "marked": (WANT, MARK, MARK, RECORD, RECORD, RECORD, RECORD, SKIP),
+    "marked as it is": (WANT, RECORD, RECORD, RECORD, RECORD, RECORD, RECORD, SKIP),
+    "moved": (WANT, MOVE, MOVE, RECORD, RECORD, WANT, RECORD, SKIP),
+    "moved to where it is": (WANT, RECORD, RECORD, RECORD, RECORD, WANT, RECORD, SKIP),
+    "deleted": (SKIP, DELETE, DELETE, DISCARD, DISCARD, DISCARD, DISCARD, SKIP),
+    "unreadable": (PARK, RECORD, PARK, PARK, PARK, RECORD, RECORD, SKIP),
+    "unreadable although we asked": (PARK, PARK, PARK, PARK, PARK, RECORD, RECORD, SKIP),
 }
 
 
@@ -92,3 +95,18 @@ def test_every_change_meets_every_record_with_the_action_of_the_table(
 
 def test_the_table_knows_every_operation(operations: dict[str, Any]) -> None:
     assert operations.keys() == TABLE.keys()
+
+
+@pytest.mark.parametrize("column", range(len(RECORDS)), ids=list(RECORDS))
+@pytest.mark.parametrize("row", TABLE)
+def test_what_leaves_the_scope_is_withdrawn_where_it_is_held_and_else_remembered_unless_it_is_gone(
+    making: Any, operations: dict[str, Any], row: str, column: int
+) -> None:
+    operation = operations[row]
+    known = list(RECORDS.values())[column]
+    found = plan(making.change(operation, 9), operation, known, "t", "age")
+    if TABLE[row][column] == SKIP or row == "deleted":
+        assert found == TABLE[row][column]
+    else:
+        is_held = known is not None and bool(known.target_id)
+        assert found == Action(Do.WITHDRAW if is_held else Do.LEAVE_OUT, left_out="age")

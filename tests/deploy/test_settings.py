@@ -9,12 +9,8 @@ import pytest
 from deploy.settings import (
     SettingsError,
     load,
-    of_partition,
-    source_addresses,
-    target_addresses,
     with_bootstrap_servers,
 )
-from schemas.identity import mailbox_id, partition_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,7 +113,10 @@ def test_a_pipeline_needs_a_target(configuration: Configuration) -> None:
     [
         ([("anna", "anna@t.test")], r"mailboxes\[0\]: 'anna' is no SMTP address"),
         ([("a@s.test", "a@t.test"), ("A@s.test", "b@t.test")], r"mailboxes\[1\]: source address is used by .*\[0\]"),
-        ([("a@s.test", "a@t.test"), ("b@s.test", "A@t.test")], r"mailboxes\[1\]: standby address is used by .*\[0\]"),
+        (
+            [("a@s.test", "a@t.test"), ("b@s.test", "A@t.test")],
+            r"a@s\.test and b@s\.test would both be mirrored",
+        ),
     ],
     ids=["no address", "source twice", "target twice"],
 )
@@ -205,14 +204,31 @@ def test_a_password_file_lies_beside_the_settings_and_its_line_end_is_no_secret(
     assert read(configuration).source.password == "pass word "
 
 
-def test_addresses_are_known_by_mailbox_id_and_shared_out_by_partition(configuration: Configuration) -> None:
-    settings = read(configuration)
-    mailbox = mailbox_id("anna@source.test")
-    assert source_addresses(settings) == {mailbox: "anna@source.test"}
-    assert target_addresses(settings, "standby") == {mailbox: "anna@target.test"}
-    assert target_addresses(settings, "nobody") == {}
-    shares = [of_partition(source_addresses(settings), p, 5) for p in range(5)]
-    assert [p for p, share in enumerate(shares) if share] == [partition_of(mailbox, 5)]
+def test_a_target_maps_mailboxes_by_pattern_and_domain_and_what_is_given_counts_first(
+    configuration: Configuration,
+) -> None:
+    configuration.sections["targets.standby"] |= {"mailboxes": ["*@Source.test"], "domain": "target.test"}
+    configuration.mailboxes = [("anna@source.test", "special@target.test"), ("ben@source.test", "")]
+    configuration.write()
+    text = configuration.path.read_text().replace('targets = { standby = "" }', "")
+    configuration.path.write_text(text)
+    found = load(configuration.path, {}).mailboxes
+    assert [m.targets for m in found] == [{"standby": "special@target.test"}, {"standby": "ben@target.test"}]
+
+
+def test_two_sources_mapped_into_one_target_mailbox_are_refused(configuration: Configuration) -> None:
+    configuration.sections["targets.standby"] |= {"mailboxes": ["*@*"], "domain": "target.test"}
+    configuration.mailboxes = [("anna@one.test", "x@target.test"), ("x@other.test", "X@target.test")]
+    with pytest.raises(SettingsError, match=r"targets\.standby: anna@one\.test and x@other\.test would both"):
+        read(configuration)
+
+
+def test_a_mailbox_that_no_target_mirrors_is_refused(configuration: Configuration) -> None:
+    configuration.write()
+    text = configuration.path.read_text().replace('targets = { standby = "anna@target.test" }', "")
+    configuration.path.write_text(text)
+    with pytest.raises(SettingsError, match=r"mailboxes\[0\]\.targets: missing, and no target's mailboxes match"):
+        load(configuration.path, {})
 
 
 def test_a_started_broker_takes_the_place_of_the_missing_address(configuration: Configuration) -> None:

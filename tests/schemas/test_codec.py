@@ -10,7 +10,7 @@ from typing import Any, Union, get_args, get_origin
 
 import pytest
 from fastavro.schema import fingerprint, to_parsing_canonical_form
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.change import Change, Chunk, FolderDeleted
@@ -50,6 +50,7 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("record_type", TOP_LEVEL, ids=lambda t: t.__name__)
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(data=st.data())
 def test_every_record_comes_back_as_it_was(record_type: type, data: st.DataObject) -> None:
     record = data.draw(values_of(record_type))

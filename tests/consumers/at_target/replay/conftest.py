@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from consumers.replayer import Replayer, ReplaySettings
+from consumers.scope import Scope
 from schemas.change import FolderDeleted, FolderSaved, ItemDeleted, ItemMarked, ItemMoved, Marks, SeedBegin, SeedEnd
 from schemas.codec import decode, encode
 from schemas.faults import TransportFault
@@ -222,6 +223,7 @@ class World:
         self.rests = 3
         self.cut = 1000
         self.portable_only = False
+        self.scope = Scope()
         self._metrics = metrics
         self._nonces = count(1)
         self.foreign_folder_id = self.target.add_folder(self.target.root(making.address, "msgfolderroot"), "Mine")
@@ -241,7 +243,7 @@ class World:
         self.target.hook = self.owned.hook = adversity.meet if adversity else lambda _name, _when: None
         if adversity:
             adversity.deliver = self.target.deliver_late
-        settings = ReplaySettings(target="t", portable_only=self.portable_only)
+        settings = ReplaySettings(target="t", portable_only=self.portable_only, scope=self.scope)
         replayer = Replayer(
             self.owned, self.target, self.topics, settings, lambda: self.now_ms, self._mint, self._metrics
         )
