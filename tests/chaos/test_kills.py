@@ -36,7 +36,8 @@ MAILBOXES = 1 + len(ROLES) * KILLS
 MAILS = 60
 LEVEL_SECONDS_MAX = 120.0
 HELD_SECONDS = 0.6
-HOLD_ATTEMPTS_MAX = 4
+HOLD_ATTEMPTS_MAX = 10
+"""Of 12 s each: after a kill of the broker or of an owner the next one may take most of a minute to begin."""
 SOURCE_CALLS = ("ExportItems", "GetItem", "SyncFolderItems")
 TARGET_CALLS = ("UploadItems", "UpdateItem", "MoveItem", "DeleteItem", "CreateFolder")
 
@@ -87,6 +88,7 @@ class Story:
 
     def kill(self, role: str, *, is_first_copy: bool = False) -> None:
         """Wait for a call of this role to be under way, kill the process in it, start it again."""
+        began = time.monotonic()
         self._begin = self.begin_first_copy if is_first_copy else self.put_mail
         if role == "broker":
             self._begin()
@@ -99,6 +101,8 @@ class Story:
         }[role]()
         self.kills[role] += 1
         self.hits[role] += is_hit
+        waited_seconds = time.monotonic() - began
+        print(f"kill {sum(self.kills.values())}: {role}, {'hit' if is_hit else 'missed'} after {waited_seconds:.1f} s")
         match role:
             case "feed" | "replay":
                 child = self.world.feed if role == "feed" else self.world.replay
