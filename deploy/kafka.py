@@ -103,16 +103,17 @@ def group_member(settings: KafkaSettings, group: str) -> Consumer:
     )
 
 
-def _admin(settings: KafkaSettings) -> AdminClient:
+def admin(settings: KafkaSettings) -> AdminClient:
+    """Return a client for what is no reading or writing."""
     config: dict[str, str | int | float | bool] = {**settings.client}
     return AdminClient(config | {"bootstrap.servers": settings.bootstrap_servers}, logger=_librdkafka_log)
 
 
 def partition_counts(settings: KafkaSettings) -> dict[str, int]:
     """Return every topic with its number of partitions; KafkaUnreachableError if no broker answers."""
-    admin = _admin(settings)
+    client = admin(settings)
     try:
-        topics = admin.list_topics(timeout=CALL_TIMEOUT_SECONDS).topics
+        topics = client.list_topics(timeout=CALL_TIMEOUT_SECONDS).topics
     except KafkaException as error:
         raise KafkaUnreachableError(
             f"Kafka at {settings.bootstrap_servers} does not answer ({error.args[0].name()}); "
@@ -123,8 +124,8 @@ def partition_counts(settings: KafkaSettings) -> dict[str, int]:
 
 def topic_ids(settings: KafkaSettings, names: Iterable[str]) -> dict[str, str]:
     """Return name to topic id: a topic made anew under an old name has another one."""
-    admin = _admin(settings)
-    futures = admin.describe_topics(TopicCollection(list(names)))
+    client = admin(settings)
+    futures = client.describe_topics(TopicCollection(list(names)))
     return {name: str(future.result(CALL_TIMEOUT_SECONDS).topic_id) for name, future in futures.items()}
 
 
@@ -164,9 +165,9 @@ def ensure_topics(settings: KafkaSettings, catalogue: Iterable[TopicSettings]) -
                 "the count is fixed when a pipeline is created; set it back, or drain into a new pipeline"
             )
     missing = [t for t in wanted if t.name not in existing]
-    admin = _admin(settings)
+    client = admin(settings)
     new = [NewTopic(t.name, t.partition_count, settings.replication_factor, config=t.config) for t in missing]
-    for name, future in (admin.create_topics(new) if new else {}).items():
+    for name, future in (client.create_topics(new) if new else {}).items():
         try:
             future.result(CALL_TIMEOUT_SECONDS)
         except KafkaException as error:

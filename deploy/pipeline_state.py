@@ -67,11 +67,12 @@ def read(settings: KafkaSettings, topics: Topics, targets: tuple[str, ...]) -> P
             standing.owed += record.owed is not None
             standing.pending += record.pending
     for target in targets:
-        state.targets[target] = _target(settings, topics.target_state(target))
+        state.targets[target] = read_target(settings, topics.target_state(target))
     return state
 
 
-def _target(settings: KafkaSettings, topic: str) -> dict[str, TargetStanding]:
+def read_target(settings: KafkaSettings, topic: str) -> dict[str, TargetStanding]:
+    """Read where every mailbox stands at one target, from its ledger's topic."""
     found: dict[str, TargetStanding] = {}
     items: list[tuple[str, ItemRecord]] = []
     for key, record in _latest(settings, topic):

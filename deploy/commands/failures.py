@@ -11,10 +11,11 @@ from deploy.kafka import KafkaUnreachableError, TopicMismatchError
 from deploy.lab.broker.command import EXIT_CODES as BROKER_EXIT_CODES
 from deploy.partition.cache import CacheError
 from deploy.partition.owned import RecordTooLargeError
+from deploy.removal import StagingLeftError, StillReplayingError
 from deploy.settings import SettingsError
 from producers.feed import HaltError
 from producers.spool import SpoolError
-from schemas.ports import PartitionLost
+from schemas.ports import CallFailed, PartitionLost
 
 _CODES: dict[type[Exception], int] = {
     SettingsError: exit_codes.SETTINGS,
@@ -29,6 +30,9 @@ _CODES: dict[type[Exception], int] = {
     HaltError: exit_codes.HALTED,
     TargetHaltError: exit_codes.HALTED,
     DeadLetterLimitError: exit_codes.HALTED,
+    StillReplayingError: exit_codes.IN_USE,
+    StagingLeftError: exit_codes.DIFFERENT,
+    CallFailed: exit_codes.TARGET_UNREACHABLE,
     **BROKER_EXIT_CODES,
 }
 
