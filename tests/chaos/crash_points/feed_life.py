@@ -1,5 +1,6 @@
 """One life of a feed worker: the real loop on a real source, index and log, from acquiring to rest or to death."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -8,7 +9,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from deploy.kafka import KafkaSettings
+from deploy.kafka import KafkaSettings, end_offset, reader
 from deploy.lab.session import ServerAddress, UserSession
 from deploy.partition.reader import PartitionReader
 from producers.capture import Dirt
@@ -25,6 +26,7 @@ from .owning import SOURCE, Clock, Server, Wanted, connect, own
 
 REST_AHEAD_MS = 3_000
 RESTS = 4
+ORDERS_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,7 @@ class _Stages:
         self._clock = clock
         self._wanted = wanted
         self._rests = 0
+        self.is_behind: Callable[[], bool] = lambda: False
 
     def watch(self, mailboxes: Mapping[str, str]) -> None:
         pass
@@ -70,6 +73,10 @@ class _Stages:
         return None
 
     def wait(self, timeout_seconds: float) -> None:  # noqa: ARG002 - the port's
+        """Rest, unless an order is still on its way: the feed asks for orders without waiting."""
+        if self.is_behind():
+            time.sleep(ORDERS_SECONDS)
+            return
         self._clock.ahead_ms += REST_AHEAD_MS
         self._rests += 1
         if self._rests == RESTS:
@@ -109,6 +116,8 @@ def live_feed(job: FeedJob, boundaries: Boundaries) -> None:
     source = ExchangeSource(connect("source", server, boundaries, clock))
     orders_topic = topics.orders(SOURCE)
     orders = PartitionReader(settings, orders_topic, job.partition, owned.committed(orders_topic))
+    looking = reader(settings, f"{orders_topic}.end")
+    stages.is_behind = lambda: orders.position < end_offset(looking, orders_topic, job.partition)[1]
     feed_settings = FeedSettings(poll_interval_seconds=1.0, forms=tuple(Form(f) for f in job.forms), targets=())
     spool = CountedSpool(Path(job.directory) / "spool", boundaries)
     feed = Feed(owned, source, topics, feed_settings, spool, stages, clock, FeedMetrics(CollectorRegistry()))

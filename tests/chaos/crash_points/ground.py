@@ -12,7 +12,7 @@ from threading import Lock
 
 from confluent_kafka.admin import AdminClient
 
-from deploy.kafka import KafkaSettings, ensure_topics
+from deploy.kafka import KafkaSettings, ensure_topics, producer
 from deploy.lab.comparison.comparison import compare
 from deploy.lab.exchange.process import ExchangeProcess
 from deploy.lab.session import ServerAddress
@@ -68,6 +68,10 @@ class Ground:
         found = self.directory / f"state{next(_NUMBERS)}"
         found.mkdir()
         return str(found)
+
+    def fence(self, transactional_id: str) -> None:
+        """End what a dead owner left open, as the next one does: only then what it committed can be read for sure."""
+        producer(self.settings, transactional_id).init_transactions(30.0)
 
     def records(self, topic: str, partition: int = 0) -> list[Incoming]:
         """Return the committed records of a topic."""
@@ -135,10 +139,12 @@ class SourceLog:
             directory=ground.new_directory(), story=story, stages_max=1, forms=("STREAM", "PORTABLE"),
         )  # fmt: skip
         ground.forkers.live(job)
+        ground.fence(f"{topics.feed_group}.0")
         half = ground.records(topics.changes)[-1].offset + 1
         if forgets_index:
             _forget(ground.settings, topics)
         ground.forkers.live(replace(job, first_stage=1, stages_max=9))
+        ground.fence(f"{topics.feed_group}.0")
         return cls(ground, topics, address, half, ground.records(topics.changes)[-1].offset + 1)
 
     def new_job(self, *, is_portable: bool = False, from_start: bool = False) -> ReplayJob:
@@ -156,6 +162,7 @@ class SourceLog:
 
     def assert_exact(self, job: ReplayJob) -> None:
         """The target holds what the source holds, once; nothing staged, open, parked, wanted or behind."""
+        self.ground.fence(f"{self.topics.replay_group(job.target)}.0")
         source, target = address_of(self.ground.source), address_of(self.ground.target)
         found = compare(source, target, [(job.source_address, job.target_address)])
         assert found.is_clean, found

@@ -45,6 +45,7 @@ class Trial:
     job: FeedJob
 
     def fold(self) -> LogFold:
+        self.ground.fence(f"{self.topics.feed_group}.{self.job.partition}")
         return folded(self.ground.records(self.topics.changes, self.job.partition))
 
     def state(self) -> tuple[dict[str, SourceFolder], dict[str, IndexEntry]]:
