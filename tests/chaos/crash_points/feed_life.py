@@ -1,6 +1,5 @@
 """One life of a feed worker: the real loop on a real source, index and log, from acquiring to rest or to death."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from producers.feed import Feed, FeedSettings
 from schemas.change import Form
 from schemas.identity import mailbox_id
 from schemas.metrics import FeedMetrics
+from schemas.ports import Incoming
 from schemas.topics import Topics
 
 from .boundaries import Boundaries, CountedSpool
@@ -26,7 +26,7 @@ from .owning import SOURCE, Clock, Server, Wanted, connect, own
 
 REST_AHEAD_MS = 3_000
 RESTS = 4
-ORDERS_SECONDS = 0.02
+ORDERS_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class _Stages:
         self._clock = clock
         self._wanted = wanted
         self._rests = 0
-        self.is_behind: Callable[[], bool] = lambda: False
+        self.on_deed: Callable[[], None] = lambda: None
 
     def watch(self, mailboxes: Mapping[str, str]) -> None:
         pass
@@ -73,10 +73,6 @@ class _Stages:
         return None
 
     def wait(self, timeout_seconds: float) -> None:  # noqa: ARG002 - the port's
-        """Rest, unless an order is still on its way: the feed asks for orders without waiting."""
-        if self.is_behind():
-            time.sleep(ORDERS_SECONDS)
-            return
         self._clock.ahead_ms += REST_AHEAD_MS
         self._rests += 1
         if self._rests == RESTS:
@@ -90,8 +86,38 @@ class _Stages:
             return
         self._boundaries.is_counting = False
         self._stages.pop(0)()
+        self.on_deed()
         self._boundaries.stage += 1
         self._boundaries.is_counting = self._boundaries.stage > self._counted_from
+
+
+class _WholeOrders:
+    """`schemas.ports.LogReader`: waits for every order that was given, so that the same story has the same rounds."""
+
+    def __init__(self, inner: PartitionReader, end_offset_of: Callable[[], int]) -> None:
+        self._inner = inner
+        self._end_offset_of = end_offset_of
+        self._end = end_offset_of()
+
+    @property
+    def position(self) -> int:
+        return self._inner.position
+
+    def look(self) -> None:
+        """Ask how many orders there are now."""
+        self._end = self._end_offset_of()
+
+    def read(self, count_max: int, timeout_seconds: float) -> list[Incoming]:  # noqa: ARG002 - the port's
+        found: list[Incoming] = []
+        while self._inner.position < self._end:
+            found += self._inner.read(count_max, ORDERS_SECONDS)
+        return found
+
+    def seek(self, offset: int) -> None:
+        self._inner.seek(offset)
+
+    def lag_records(self) -> int:
+        return self._inner.lag_records()
 
 
 def live_feed(job: FeedJob, boundaries: Boundaries) -> None:
@@ -115,9 +141,10 @@ def live_feed(job: FeedJob, boundaries: Boundaries) -> None:
     )  # fmt: skip
     source = ExchangeSource(connect("source", server, boundaries, clock))
     orders_topic = topics.orders(SOURCE)
-    orders = PartitionReader(settings, orders_topic, job.partition, owned.committed(orders_topic))
+    inner = PartitionReader(settings, orders_topic, job.partition, owned.committed(orders_topic))
     looking = reader(settings, f"{orders_topic}.end")
-    stages.is_behind = lambda: orders.position < end_offset(looking, orders_topic, job.partition)[1]
+    orders = _WholeOrders(inner, lambda: end_offset(looking, orders_topic, job.partition)[1])
+    stages.on_deed = orders.look
     feed_settings = FeedSettings(poll_interval_seconds=1.0, forms=tuple(Form(f) for f in job.forms), targets=())
     spool = CountedSpool(Path(job.directory) / "spool", boundaries)
     feed = Feed(owned, source, topics, feed_settings, spool, stages, clock, FeedMetrics(CollectorRegistry()))

@@ -1,10 +1,11 @@
 """Where crash points are struck: one broker and one pair of servers for all, mailboxes and topics for each."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from itertools import count
 from os import environ, getpid
 from pathlib import Path
@@ -23,22 +24,40 @@ from schemas.state import ItemRecord, TargetMailbox
 from schemas.topics import Topics
 
 from .feed_life import FeedJob
-from .forking import Forkers, forkers
+from .forking import Forkers, Life, forkers
 from .owning import SOURCE, Server
 from .replay_life import ReplayJob
 
 WORKERS = 3
 BEYOND_MAX = 12
-STRIDE = int(environ.get("MAILSHADOW_CRASH_STRIDE", "9"))
-"""Every so many boundaries one is struck; 1 strikes all of them (`make crash-points`)."""
-SEED = int(environ.get("MAILSHADOW_SEED", "7"))
-"""Which of them the short form strikes."""
+IS_FULL = bool(environ.get("MAILSHADOW_CRASH_POINTS"))
+"""Whether every boundary of every case is struck (`make crash-points`), or a few of a few."""
+SEED = int(environ.get("MAILSHADOW_SEED", str(date.today().toordinal())))  # noqa: DTZ011 - any day will do
+"""Which cases and boundaries the short form strikes: others every day."""
+STRIDE = 1 if IS_FULL else 4
 _NUMBERS = count(1)
 
 
-def chosen(boundaries: int, seed: int = SEED, stride: int = STRIDE) -> list[int]:
+def chosen(boundaries: int, *, sparser: int = 1) -> list[int]:
     """Return the numbers of the boundaries to strike."""
-    return list(range(seed % stride, boundaries, stride))
+    return list(range(SEED % (STRIDE * sparser), boundaries, STRIDE * sparser))
+
+
+def chosen_cases(cases: Iterable[str]) -> list[str]:
+    """Return the cases to strike: all of them, or one."""
+    found = list(cases)
+    return found if IS_FULL else [found[SEED % len(found)]]
+
+
+@contextmanager
+def failing_at(number: int, life: Life) -> Iterator[None]:
+    """Say in a failure where the worker died and how to see it again."""
+    try:
+        yield
+    except AssertionError as error:
+        place = f"died at boundary {number}: {life.at or 'not at all'}"
+        error.add_note(f"{place} (MAILSHADOW_SEED={SEED} strikes the same again)")
+        raise
 
 
 @dataclass(slots=True)

@@ -1,9 +1,10 @@
 """The feed dies at every boundary between two I/O calls, and a new owner finishes: the log tells exactly the source.
 
-The short form strikes every ninth boundary, beginning with MAILSHADOW_SEED; `make crash-points` strikes all.
+The short form strikes some boundaries of some cases, others with every MAILSHADOW_SEED; `make crash-points` all.
 """
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from queue import SimpleQueue
 from typing import Any
@@ -17,7 +18,7 @@ from schemas.state import IndexEntry, SourceFolder
 from schemas.topics import Topics
 
 from .feed_life import FeedJob
-from .ground import BEYOND_MAX, Ground, address_of, chosen, server_of
+from .ground import BEYOND_MAX, IS_FULL, Ground, address_of, chosen, chosen_cases, failing_at, server_of
 from .log_fold import LogFold, folded
 from .source_view import Seen, content_of, items_of, named_ahead, seen_marks
 
@@ -91,11 +92,12 @@ class Trials:
     def __init__(self, ground: Ground, case: str, count: int) -> None:
         self._waiting: SimpleQueue[Trial] = SimpleQueue()
         for start in range(0, count, PARTITIONS):
-            topics = ground.new_pipeline(PARTITIONS)
-            for partition in range(min(PARTITIONS, count - start)):
+            partitions = min(PARTITIONS, count - start)
+            topics = ground.new_pipeline(partitions)
+            for partition in range(partitions):
                 job = FeedJob(
                     bootstrap_servers=ground.settings.bootstrap_servers, pipeline=topics.pipeline,
-                    partition=partition, partition_count=PARTITIONS, source_address=ground.new_mailbox(ground.source),
+                    partition=partition, partition_count=partitions, source_address=ground.new_mailbox(ground.source),
                     server=asdict(server_of(ground.source)), directory=ground.new_directory(), story=case,
                     **CASES[case],
                 )  # fmt: skip
@@ -105,27 +107,27 @@ class Trials:
         return self._waiting.get_nowait()
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_feed_that_dies_at_any_boundary_is_finished_exactly_by_the_next(ground: Ground, case: str) -> None:
+@pytest.mark.parametrize(
+    ("case", "death"),
+    [(case, "exit") for case in chosen_cases(CASES)] + [("items changed", "kill running")] * IS_FULL,
+)
+def test_a_feed_that_dies_at_any_boundary_is_finished_exactly_by_the_next(
+    ground: Ground, case: str, death: str
+) -> None:
     first = Trials(ground, case, 1).next()
     met = ground.forkers.live(first.job).boundaries
     expected = first.fold()
     first.assert_exact(UserSession(address_of(ground.source)), expected)
-    numbers = chosen(len(met))
+    numbers = chosen(len(met), sparser=3 if death != "exit" else 1 if IS_FULL else 2)
     trials = Trials(ground, case, len(numbers) + BEYOND_MAX)
 
     def strike(number: int) -> str:
         trial, session = trials.next(), UserSession(address_of(ground.source))
-        life = ground.forkers.live(replace(trial.job, die_at=number))
-        try:
+        life = ground.forkers.live(replace(trial.job, die_at=number, death=death))
+        with closing(session), failing_at(number, life):
             trial.assert_nothing_skipped(session)
             ground.forkers.live(replace(trial.job, first_stage=life.stage))
             trial.assert_exact(session, expected)
-        except AssertionError as error:
-            error.add_note(f"died at boundary {number}: {life.at or 'not at all'}")
-            raise
-        finally:
-            session.close()
         return life.at
 
-    print(f"{case}: {ground.strike_all(strike, numbers, len(met))}")
+    print(f"{case}, {death}: {ground.strike_all(strike, numbers, len(met))}")
