@@ -18,10 +18,10 @@ INSTALL := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench kill wheel lock clean distclean
+.PHONY: help setup demo test check bench kill crash-points wheel lock clean distclean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/installed ## the environment in .venv, with the locked packages
 
@@ -39,7 +39,10 @@ test: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## every test, against the inst
 	$(call run_tests,$(WHEEL_VENV),test,$(TESTS))
 
 kill: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## the long form of the kill tests: KILLS rounds of each
-	MAILSHADOW_KILLS=$(KILLS) $(call run_tests,$(WHEEL_VENV),kill,tests/chaos)
+	export MAILSHADOW_KILLS=$(KILLS); $(call run_tests,$(WHEEL_VENV),kill,tests/chaos)
+
+crash-points: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## feed and replay die at every boundary between two calls
+	export MAILSHADOW_CRASH_POINTS=1; $(call run_tests,$(WHEEL_VENV),crash-points,tests/chaos/crash_points)
 
 bench: $(VENV)/installed $(MAIL) | $(REPORTS) ## a full copy of real mail, measured
 	$(VENV)/bin/mailshadow lab bench --mail $(MAIL) --report $(REPORTS)/bench.json

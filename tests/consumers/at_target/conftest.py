@@ -81,29 +81,16 @@ class MemoryTarget:
             return self._held_folder(folder_id) if folder_id in self.folders else None
 
     def create_folder(self, address: str, parent_id: str, name: str, folder_class: str, *, hidden: bool) -> Outcome:  # noqa: ARG002 - the port's
-        with self._call("create_folder"):
-            if parent_id not in self.folders:
-                return Refused("ErrorParentFolderNotFound")
-            if self._is_taken(parent_id, name):
-                return Refused("ErrorFolderExists")
-            return Done(self.add_folder(parent_id, name, is_hidden=hidden), "")
+        return self._once("create_folder", lambda: self._make_folder(parent_id, name, hidden=hidden))
 
     def rename_folder(self, address: str, folder_id: str, name: str) -> Outcome:  # noqa: ARG002 - the port's
-        with self._call("rename_folder"):
-            return self._put_folder(folder_id, self.folders[folder_id].parent_id if self._has(folder_id) else "", name)
+        return self._once("rename_folder", lambda: self._put_folder(folder_id, name=name))
 
     def move_folder(self, address: str, folder_id: str, parent_id: str) -> Outcome:  # noqa: ARG002 - the port's
-        with self._call("move_folder"):
-            return self._put_folder(folder_id, parent_id, self.folders[folder_id].name if self._has(folder_id) else "")
+        return self._once("move_folder", lambda: self._put_folder(folder_id, parent_id=parent_id))
 
     def delete_folder(self, address: str, folder_id: str) -> Outcome:  # noqa: ARG002 - the port's
-        with self._call("delete_folder"):
-            if folder_id not in self.folders:
-                return Refused("ErrorFolderNotFound")
-            for item_id in [i for i, item in self.items.items() if item.folder_id == folder_id]:
-                self.recoverable.append(self.items.pop(item_id))
-            del self.folders[folder_id]
-            return Done(folder_id, "")
+        return self._once("delete_folder", lambda: self._drop_folder(folder_id))
 
     def upload(self, address: str, folder_id: str, streams: list[bytes]) -> list[Outcome]:  # noqa: ARG002 - the port's
         return self._each("upload", streams, lambda s: self._make(folder_id, s, READ, ""))
@@ -190,14 +177,14 @@ class MemoryTarget:
                 self.late.append(lambda: [do(value) for value in inputs])
             raise
 
+    def _once(self, name: str, do: Callable[[], Outcome]) -> Outcome:
+        return self._each(name, [None], lambda _: do())[0]
+
     def deliver_late(self) -> None:
         """Carry out the requests that lay in a buffer somewhere."""
         waiting, self.late = self.late, []
         for request in waiting:
             request()
-
-    def _has(self, folder_id: str) -> bool:
-        return folder_id in self.folders
 
     def _root(self, address: str, name: str) -> str:
         if name == "nowhere":
@@ -212,12 +199,29 @@ class MemoryTarget:
         among = ((i, f) for i, f in self.folders.items() if f.parent_id == parent_id and i != by_other_than)
         return any(_same(f.name, name) for _, f in among)
 
-    def _put_folder(self, folder_id: str, parent_id: str, name: str) -> Outcome:
-        if folder_id not in self.folders:
+    def _make_folder(self, parent_id: str, name: str, *, hidden: bool) -> Outcome:
+        if parent_id not in self.folders:
+            return Refused("ErrorParentFolderNotFound")
+        if self._is_taken(parent_id, name):
+            return Refused("ErrorFolderExists")
+        return Done(self.add_folder(parent_id, name, is_hidden=hidden), "")
+
+    def _put_folder(self, folder_id: str, *, parent_id: str = "", name: str = "") -> Outcome:
+        folder = self.folders.get(folder_id)
+        if folder is None:
             return Refused("ErrorFolderNotFound")
+        parent_id, name = parent_id or folder.parent_id, name or folder.name
         if self._is_taken(parent_id, name, folder_id):
             return Refused("ErrorFolderExists")
-        self.folders[folder_id].parent_id, self.folders[folder_id].name = parent_id, name
+        folder.parent_id, folder.name = parent_id, name
+        return Done(folder_id, "")
+
+    def _drop_folder(self, folder_id: str) -> Outcome:
+        if folder_id not in self.folders:
+            return Refused("ErrorFolderNotFound")
+        for item_id in [i for i, item in self.items.items() if item.folder_id == folder_id]:
+            self.recoverable.append(self.items.pop(item_id))
+        del self.folders[folder_id]
         return Done(folder_id, "")
 
     def _held_folder(self, folder_id: str) -> HeldFolder:

@@ -1,0 +1,211 @@
+"""The settling table of consumers/README.md, row by row: an answer that is unknown, and a request that comes late."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+
+from consumers.target import Outcome, Target
+from schemas.change import Marks
+from schemas.faults import TransportFault
+from schemas.ports import AnswerUnknown
+
+LATE = "still under way"
+FLAGGED = Marks(is_read=True, flag_status="Flagged", categories=("red",), importance="High")
+KINDS = ("unknown, not done", "unknown, done", "late", "minutes late")
+"""Late: while it is being settled. Minutes late: after everything was done and cleaned."""
+
+
+def writing_methods() -> set[str]:
+    """Every method of the port that answers with outcomes."""
+    hints = {n: get_type_hints(m).get("return") for n, m in vars(Target).items() if callable(m)}
+    return {name for name, hint in hints.items() if hint in (Outcome, list[Outcome])}
+
+
+@dataclass(slots=True)
+class Strike:
+    """Meets the calls of one method; strikes one of them."""
+
+    method: str
+    number: int
+    kind: str
+    deliver: Callable[[], None]
+    met: int = 0
+    called: set[str] = field(default_factory=set)
+
+    def meet(self, name: str, when: str) -> None:
+        if when == "before":
+            self.called.add(name)
+        if self.kind == "late":
+            self.deliver()
+        if name != self.method or when != ("after" if self.kind == "unknown, done" else "before"):
+            return
+        self.met += 1
+        if self.met == self.number:
+            is_late = self.kind in {"late", "minutes late"}
+            raise AnswerUnknown(TransportFault.TIMED_OUT, LATE if is_late else "struck")
+
+
+def known(source: Any) -> None:
+    source.folder("work-s", "Work")
+    source.folder("plans-s", "Plans", "work-s")
+    source.folder("empty-s", "Empty")
+    source.save("a", b"first")
+    source.save("b", b"second", "work-s")
+
+
+def only_folders(source: Any) -> None:
+    source.folder("work-s", "Work")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is there, what happens, and the writing calls that make up the operation."""
+
+    when: Callable[[Any, Any], None]
+    methods: tuple[str, ...]
+    settings: dict[str, object] = field(default_factory=dict)
+    given: Callable[[Any], None] = known
+    afterwards: Callable[[Any], None] = lambda _: None
+    """What happens once it is settled, and goes wrong if the replay does not know what is its own."""
+
+
+def target_folder(world: Any, name: str) -> str:
+    """Return the id of a target folder by its name."""
+    return next(str(i) for i, f in world.target.folders.items() if f.name == name)
+
+
+def deleted_at_the_target(world: Any, source: Any) -> None:
+    del world.target.folders[target_folder(world, "Empty")]
+    source.move("a", "empty-s")
+
+
+def left_in_staging(world: Any, source: Any) -> None:
+    staging_id = next(i for i, f in world.target.folders.items() if f.is_hidden)
+    world.target.add_item(staging_id, b"left by a doubt")
+    source.delete("b")
+
+
+CASES: dict[str, Case] = {
+    "a new item as a stream": Case(lambda _, s: s.save("c", b"third", "work-s"), ("upload", "update", "move")),
+    "a new portable item": Case(
+        lambda _, s: s.save("c", b"third", "work-s"), ("create", "move"), {"portable_only": True}
+    ),
+    "new content": Case(lambda _, s: s.save("a", b"edited"), ("upload", "update", "move", "delete")),
+    "a mark": Case(lambda _, s: s.mark("a", FLAGGED), ("update",)),
+    "a move": Case(lambda _, s: s.move("a", "work-s"), ("move",)),
+    "a deletion": Case(lambda _, s: s.delete("a"), ("delete",)),
+    "a new folder": Case(
+        lambda _, s: s.folder("new-s", "New"), ("create_folder",), afterwards=lambda s: s.drop_folder("new-s")
+    ),
+    "a folder renamed": Case(lambda _, s: s.folder("empty-s", "Full"), ("rename_folder",)),
+    "a folder moved": Case(lambda _, s: s.folder("empty-s", "Empty", "work-s"), ("move_folder",)),
+    "a folder deleted": Case(lambda _, s: s.drop_folder("empty-s"), ("delete_folder",)),
+    "a folder that was deleted at the target": Case(deleted_at_the_target, ("create_folder",)),
+    "the first item of its kind": Case(lambda _, s: s.save("a", b"first"), ("create_folder",), given=only_folders),
+    "an item left in staging": Case(left_in_staging, ("delete",)),
+}
+
+
+def play(new_world: Callable[..., Any], case: Case, strike: Strike | None) -> tuple[Any, Any]:
+    """Apply the first half, strike the second, let everything late arrive, and let a new owner look once more."""
+    world = new_world(**case.settings)
+    source = world.source()
+    case.given(source)
+    world.replay()
+    case.when(world, source)
+    if strike:
+        strike.deliver = world.target.deliver_late
+        world.replay_hooked(strike.meet)
+        world.target.deliver_late()
+        world.replay()
+    return world, source
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", CASES)
+def test_an_unknown_answer_is_settled_and_a_late_request_changes_nothing(
+    new_world: Callable[..., Any], name: str, kind: str
+) -> None:
+    case = CASES[name]
+    for method in case.methods:
+        undisturbed = Strike(method, 0, kind, lambda: None)
+        play(new_world, case, undisturbed)
+        assert undisturbed.met, f"{name}: {method} is not called"
+        for number in range(1, undisturbed.met + 1):
+            strike = Strike(method, number, kind, lambda: None)
+            world, source = play(new_world, case, strike)
+            assert strike.met >= number, "nothing was struck"
+            world.assert_exact(source)
+            case.afterwards(source)
+            world.replay()
+            world.assert_exact(source)
+
+
+@pytest.mark.parametrize("method", ["rename_folder", "move_folder", "create_folder"])
+def test_a_folder_call_that_comes_after_the_next_change_of_its_folder_is_repaired_by_a_seed_or_harmless(
+    new_world: Callable[..., Any], method: str
+) -> None:
+    first = {"rename_folder": ("Full", ""), "move_folder": ("Empty", "work-s"), "create_folder": ("New", "")}[method]
+    folder_id = "new-s" if method == "create_folder" else "empty-s"
+    case = Case(lambda _, s: s.folder(folder_id, *first), (method,))
+    world = new_world()
+    source = world.source()
+    known(source)
+    world.replay()
+    case.when(world, source)
+    world.replay_hooked(Strike(method, 1, "minutes late", lambda: None).meet)
+    source.folder(folder_id, "Final")
+    world.replay()
+    world.assert_exact(source)
+    world.target.deliver_late()
+    source.seed()
+    world.replay()
+    if method == "create_folder":
+        # nobody can tell it from a user's own folder: it stays, and it is empty
+        stray_id = target_folder(world, "New")
+        assert all(i.folder_id != stray_id for i in world.target.items.values())
+        del world.target.folders[stray_id]
+    world.assert_exact(source)
+
+
+# -- the table -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the table: the operation, its writing calls, the texts, the cases above that strike it."""
+
+    operation: str
+    methods: tuple[str, ...]
+    texts: tuple[str, ...]
+    cases: tuple[str, ...]
+
+
+@pytest.fixture(scope="module")
+def rows(repository: Path) -> list[Row]:
+    text = (repository / "consumers/README.md").read_text().partition("## Settling")[2]
+    found = []
+    for line in re.findall(r"^\|(.*)\|$", text, re.MULTILINE)[2:]:
+        operation, calls, *texts, cases = (cell.strip() for cell in line.split(" | "))
+        methods = tuple(re.findall(r"`(\w+)`", calls))
+        found.append(Row(operation, methods, tuple(texts), tuple(c.strip() for c in cases.split(";"))))
+    return found
+
+
+def test_every_writing_method_of_the_port_stands_in_the_table(rows: list[Row]) -> None:
+    assert {m for row in rows for m in row.methods} == writing_methods()
+
+
+def test_every_row_says_how_it_is_sent_settled_and_why_late_is_harmless(rows: list[Row]) -> None:
+    assert len(rows) == len({row.operation for row in rows})
+    assert [row.operation for row in rows if len(row.texts) != 3 or not all(row.texts)] == []
+
+
+def test_every_row_is_struck_in_each_of_its_calls(rows: list[Row]) -> None:
+    assert {c for row in rows for c in row.cases} == CASES.keys()
+    for row in rows:
+        assert {m for c in row.cases for m in CASES[c].methods} == set(row.methods), row.operation
