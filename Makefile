@@ -12,13 +12,16 @@ CORPUS := ../shared/corpus/spam-assassin.tar.xz
 MAIL ?= $(BUILD)/corpus
 # How often `make kill` kills each process in each phase.
 KILLS ?= 3
+# Which chaos `make chaos` makes, and for how long faults come.
+SEED ?= 1
+MINUTES ?= 8
 # Chosen tests: make test TESTS=tests/deploy/lab
 TESTS ?= tests
 INSTALL := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench kill wheel lock clean distclean
+.PHONY: help setup demo test check bench kill chaos wheel lock clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +43,11 @@ test: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## every test, against the inst
 
 kill: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## the long form of the kill tests: KILLS rounds of each
 	MAILSHADOW_KILLS=$(KILLS) $(call run_tests,$(WHEEL_VENV),kill,tests/chaos)
+
+chaos: $(VENV)/installed | $(REPORTS) ## every fault at random for MINUTES from SEED, and an independent check of what was done
+	rm -rf $(BUILD)/chaos
+	$(VENV)/bin/mailshadow lab chaos --seed $(SEED) --minutes $(MINUTES) --keep $(BUILD)/chaos \
+		--report $(REPORTS)/chaos.json
 
 bench: $(VENV)/installed $(MAIL) | $(REPORTS) ## a full copy of real mail, measured
 	$(VENV)/bin/mailshadow lab bench --mail $(MAIL) --report $(REPORTS)/bench.json

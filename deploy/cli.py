@@ -14,6 +14,7 @@ from deploy.commands.service import feed, replay, run
 from deploy.commands.status import status
 from deploy.commands.topics import topics
 from deploy.lab.bench import bench
+from deploy.lab.chaos.command import chaos
 from deploy.lab.command import lab
 
 
@@ -29,6 +30,7 @@ def mailshadow() -> None:
 for command in (lab, run, feed, replay, status, mailboxes, dead_letters, check, topics, config):
     mailshadow.add_command(command)
 lab.add_command(bench)
+lab.add_command(chaos)
 
 
 def main() -> None:

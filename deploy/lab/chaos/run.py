@@ -62,6 +62,8 @@ class ChaosRun:
 
     plan: ChaosPlan
     say: Say
+    on_stopping: Callable[[], object] = lambda: None
+    """Called right before everything is stopped."""
     moments: Moments = field(default_factory=Moments)
 
     def run(self) -> None:
@@ -74,6 +76,7 @@ class ChaosRun:
             truth = stack.enter_context(JournalFile(directory / "truth.jsonl"))
             world = ChaosWorld(self._options(), journal)
             stack.callback(world.stop)
+            stack.callback(self.on_stopping)
             self.say("Starting Kafka and the servers")
             world.start_servers()
             numbers = Numbers()

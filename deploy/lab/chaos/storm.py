@@ -72,8 +72,8 @@ class Storm:
         began = time.monotonic()
         with ExitStack() as stack:
             try:
-                # written before it strikes, and once more with what it struck: nothing happens without a cause
-                self._write(fault, "begin", scene.subject, {"lasts_seconds": round(fault.lasts_seconds, 1)})
+                # written before it strikes too: nothing happens without a cause in the journal
+                self._write(fault, "draw", scene.subject, {"lasts_seconds": round(fault.lasts_seconds, 1)})
                 detail = stack.enter_context(FAULTS[fault.kind].strike(scene))
             except _FAILURES as error:
                 self._write(fault, "failed", scene.subject, {"error": str(error)[:300]})
