@@ -9,8 +9,6 @@ from deploy.lab.chaos.checker.shore import Life
 from deploy.lab.chaos.evidence import Anomaly
 from schemas.state import ItemRecord, ItemState
 
-_MAY_COME_LATE_MS = 1_000
-
 
 def ends_equal(case: Case) -> Iterator[Anomaly]:
     """Yield everything that a target lacks, has too much, twice, elsewhere or in another state."""
@@ -55,7 +53,9 @@ def _folders(pairing: Pairing) -> Iterator[Anomaly]:
     source, target = pairing.source.tree.visible_paths(), pairing.shore.tree.visible_paths()
     for path in sorted(source - target):
         yield anomaly("folder-lost", pairing, "", f"folder {'/'.join(path)} is missing")
-    for path in sorted(target - source):
+    strange = [life.last.write.folder_id for life in pairing.shore.lives if life.is_visible and not life.is_ours]
+    kept = pairing.shore.tree.paths_above([*strange, *pairing.shore.tree.made_by_users()])
+    for path in sorted(target - source - kept):
         yield anomaly("folder-extra", pairing, "", f"folder {'/'.join(path)} is gone at the source")
 
 
@@ -85,10 +85,10 @@ def parked_items_have_a_cause(case: Case) -> Iterator[Anomaly]:
         for mailbox, item in list(pairing.ledger.items):
             record = pairing.ledger.last(mailbox, item)
             is_behind = record is not None and record.state is not ItemState.PRESENT
-            if mailbox == pairing.mailbox and is_behind and not _has_cause(case, pairing, item):
+            if mailbox == pairing.mailbox and is_behind and not _is_excused(case, pairing, item):
                 yield anomaly("parked-without-cause", pairing, item, _said(record))
         for letter in case.log.letters[pairing.target]:
-            if letter.mailbox == pairing.mailbox and not _has_cause(case, pairing, letter.item):
+            if letter.mailbox == pairing.mailbox and not _has_cause(case, pairing, letter.item, letter.reason):
                 yield anomaly("parked-without-cause", pairing, letter.item, f"dead letter: {letter.reason}")
 
 
@@ -98,16 +98,18 @@ def _said(record: ItemRecord | None) -> str:
 
 def _is_excused(case: Case, pairing: Pairing, item: str) -> bool:
     record = pairing.ledger.last(pairing.mailbox, item)
-    is_behind = record is not None and record.state is not ItemState.PRESENT
-    return is_behind and _has_cause(case, pairing, item)
+    if record is None or record.state is ItemState.PRESENT:
+        return False
+    return _has_cause(case, pairing, item, record.reason)
 
 
-def _has_cause(case: Case, pairing: Pairing, item: str) -> bool:
-    """Whether a fault that may park was injected at this target or the source, or a user copied this item."""
-    for line in case.evidence.faults:
-        servers = {pairing.target, case.run.source, "source"}
-        if line.phase == "begin" and line.detail.get("may_park") and line.detail.get("server", line.subject) in servers:
-            return True
+def _has_cause(case: Case, pairing: Pairing, item: str, reason: str) -> bool:
+    """Whether a server was told to refuse an item for this reason, or a user copied this one with its stamp."""
+    servers = {pairing.target, case.run.source}
+    details = [line.detail for line in case.evidence.faults if line.phase == "begin" and line.detail.get("may_park")]
+    rules = [rule for detail in details if detail.get("server") in servers for rule in detail.get("rules", ())]
+    if any(rule.get("code") == reason for rule in rules):
+        return True
     copied = {a.item_id for a in case.evidence.truth if a.action == "foreign_copy" and a.server == pairing.target}
     return any(copied.intersection(life.ids) for key, lives in traces(pairing) if key == item for life in lives)
 

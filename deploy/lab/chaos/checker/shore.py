@@ -63,6 +63,7 @@ class _Folder:
     parent: str
     name: str
     distinguished: str
+    agent: str
 
 
 class Tree:
@@ -76,7 +77,9 @@ class Tree:
         if write.kind == "delete":
             self._folders.pop(write.id, None)
         else:
-            self._folders[write.id] = _Folder(write.folder_id, write.name, write.distinguished)
+            known = self._folders.get(write.id)
+            maker = known.agent if known else write.agent
+            self._folders[write.id] = _Folder(write.folder_id, write.name, write.distinguished, maker)
 
     def path(self, folder_id: str) -> tuple[str, ...] | None:
         """Return the names from the visible root down, distinguished ones by id; None outside the visible tree."""
@@ -99,6 +102,15 @@ class Tree:
     def visible_paths(self) -> set[tuple[str, ...]]:
         """Return the paths of all visible folders."""
         return {path for folder_id in self._folders if (path := self.path(folder_id))}
+
+    def paths_above(self, folder_ids: Iterable[str]) -> set[tuple[str, ...]]:
+        """Return the paths of visible folders and of everything above them."""
+        paths = [path for folder_id in folder_ids if (path := self.path(folder_id))]
+        return {path[:length] for path in paths for length in range(1, len(path) + 1)}
+
+    def made_by_users(self) -> list[str]:
+        """Return the folders that somebody else than the product made, distinguished ones apart."""
+        return [i for i, f in self._folders.items() if f.agent not in {"", PRODUCT_AGENT} and not f.distinguished]
 
 
 class Shore:

@@ -39,8 +39,28 @@ def test_an_item_in_another_folder_at_the_end_is_stale(story: Any) -> None:
 def test_the_folders_are_the_same_at_the_end(story: Any, side: str, rule: str) -> None:
     story.copied()
     write = {"object": "folder", "kind": "create", "id": "x", "folder_id": f"{side[0]}-inbox", "name": "x"}
-    (story.user if side == "source" else story.stranger)(**write)
+    (story.user if side == "source" else story.replay)(**write)
     assert rule in story.rules()
+
+
+def test_a_folder_that_a_user_made_at_the_target_is_the_users(story: Any) -> None:
+    story.copied()
+    story.stranger(object="folder", kind="create", id="x", folder_id="t-inbox", name="x")
+    story.replay(object="folder", kind="create", id="y", folder_id="t-inbox", name="y")
+    assert story.rules() == {"folder-extra"}
+    story.stranger(operation="CreateItem", kind="create", id="f1", folder_id="y", subject="own")
+    assert story.anomalies() == []
+
+
+def test_a_parked_item_is_excused_by_its_own_reason_only(story: Any) -> None:
+    story.receives()
+    story.holds(story.parked("ErrorMessageSizeExceeded"))
+    story.applied()
+    detail = {"server": "standby", "may_park": True, "rules": [{"code": "ErrorCorruptData"}]}
+    story.faults.append(
+        FaultLine(fault=1, phase="begin", time_ms=1, kind="refused_item", subject="standby", detail=detail)
+    )
+    assert "parked-without-cause" in story.rules()
 
 
 def test_a_record_of_what_is_not_there_lies(story: Any) -> None:
@@ -66,7 +86,7 @@ def test_a_parked_item_needs_an_injected_cause(story: Any) -> None:
     story.holds(story.parked("ErrorCorruptData"))
     story.applied()
     assert {"parked-without-cause", "lost"} <= story.rules()
-    detail = {"server": "standby", "may_park": True}
+    detail = {"server": "standby", "may_park": True, "rules": [{"code": "ErrorCorruptData"}]}
     story.faults.append(
         FaultLine(fault=1, phase="begin", time_ms=1, kind="server_fault", subject="standby", detail=detail)
     )
