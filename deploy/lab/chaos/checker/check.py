@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from deploy.lab.chaos.checker import outcome, permits, records, sightings
+from deploy.lab.chaos.checker import figures_told, outcome, permits, records, sightings
 from deploy.lab.chaos.checker.case import Case
 from deploy.lab.chaos.checker.story import story_of
 from deploy.lab.chaos.evidence import Anomaly, Evidence
@@ -29,7 +29,8 @@ AT_REST: Final[tuple[Rule, ...]] = (
     outcome.ends_equal,
     outcome.ledger_tells_the_truth,
     outcome.parked_items_have_a_cause,
-    outcome.positions_equal_the_log,
+    figures_told.positions_equal_the_log,
+    figures_told.status_equals_the_log,
 )
 """What holds once changes stopped and faults healed; a run that never came to rest is not judged by it."""
 

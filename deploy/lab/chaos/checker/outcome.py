@@ -114,16 +114,6 @@ def _has_cause(case: Case, pairing: Pairing, item: str, reason: str) -> bool:
     return any(copied.intersection(life.ids) for key, lives in traces(pairing) if key == item for life in lives)
 
 
-def positions_equal_the_log(case: Case) -> Iterator[Anomaly]:
-    """Yield every mailbox whose ledger does not stand at the last change of the log."""
-    for pairing in case.pairings:
-        changes = case.log.changes.get(pairing.mailbox, ())
-        record = pairing.ledger.mailboxes.get(pairing.mailbox)
-        if changes and (record is None or record.applied != changes[-1].change.version):
-            said = record.applied if record else None
-            yield anomaly("behind", pairing, "", f"applied {said}, the log ends at {changes[-1].change.version}")
-
-
 def truth_is_in_the_history(case: Case) -> Iterator[Anomaly]:
     """Yield every acknowledged act that the source's own history does not know: the lab would be at fault."""
     known = {ident for shore in case.sources.values() for ident in shore.by_id}

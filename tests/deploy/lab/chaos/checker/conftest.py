@@ -153,6 +153,7 @@ class Story:
 
     key = KEY
     us = US
+    mailbox = MAILBOX
 
     @staticmethod
     def held(held_id: str, nonce: str, intended: Intent | None = None) -> ItemRecord:

@@ -102,12 +102,6 @@ def test_a_copy_by_a_user_explains_an_ambiguous_stamp_and_no_other(story: Any) -
     assert "parked-without-cause" not in story.rules()
 
 
-def test_a_ledger_that_stands_before_the_end_of_the_log_is_behind(story: Any) -> None:
-    story.copied()
-    story.marked_at_source("")
-    assert "behind" in story.rules()
-
-
 def test_an_acknowledged_act_without_a_write_is_the_labs_fault(story: Any) -> None:
     story.copied()
     act = Act(n=1, phase="acknowledged", time_ms=1, server="source", mailbox="", action="receive", item_id="s9")
