@@ -12,13 +12,16 @@ CORPUS := ../shared/corpus/spam-assassin.tar.xz
 MAIL ?= $(BUILD)/corpus
 # How often `make kill` kills each process in each phase.
 KILLS ?= 3
+# Which chaos `make chaos` makes, and for how long faults come.
+SEED ?= 1
+MINUTES ?= 8
 # Chosen tests: make test TESTS=tests/deploy/lab
 TESTS ?= tests
 INSTALL := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench kill crash-points wheel lock clean distclean
+.PHONY: help setup demo test check bench kill crash-points chaos wheel lock clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,10 +42,15 @@ test: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## every test, against the inst
 	$(call run_tests,$(WHEEL_VENV),test,$(TESTS))
 
 kill: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## the long form of the kill tests: KILLS rounds of each
-	export MAILSHADOW_KILLS=$(KILLS); $(call run_tests,$(WHEEL_VENV),kill,tests/chaos)
+	export MAILSHADOW_KILLS=$(KILLS); $(call run_tests,$(WHEEL_VENV),kill,tests/chaos/test_kills.py)
 
 crash-points: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## feed and replay die at every boundary between two calls
 	export MAILSHADOW_CRASH_POINTS=1; $(call run_tests,$(WHEEL_VENV),crash-points,tests/chaos/crash_points)
+
+chaos: $(VENV)/installed | $(REPORTS) ## every fault at random for MINUTES from SEED, and an independent check of what was done
+	rm -rf $(BUILD)/chaos
+	$(VENV)/bin/mailshadow lab chaos --seed $(SEED) --minutes $(MINUTES) --keep $(BUILD)/chaos \
+		--report $(REPORTS)/chaos.json
 
 bench: $(VENV)/installed $(MAIL) | $(REPORTS) ## a full copy of real mail, measured
 	$(VENV)/bin/mailshadow lab bench --mail $(MAIL) --report $(REPORTS)/bench.json

@@ -15,6 +15,7 @@ from deploy.commands.status import status
 from deploy.commands.targets import targets
 from deploy.commands.topics import topics
 from deploy.lab.bench import bench
+from deploy.lab.chaos.command import chaos
 from deploy.lab.command import lab
 
 
@@ -30,6 +31,7 @@ def mailshadow() -> None:
 for command in (lab, run, feed, replay, status, mailboxes, targets, dead_letters, check, topics, config):
     mailshadow.add_command(command)
 lab.add_command(bench)
+lab.add_command(chaos)
 
 
 def main() -> None:

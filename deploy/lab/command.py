@@ -163,8 +163,8 @@ def demonstrate(
     if options.report_path is not None:
         report.require_writable(options.report_path)
     mails = _mails(options, display)
-    with _interruptible() as hold, ExitStack() as stack:
-        directory = _directory(options.keep, stack)
+    with interruptible() as hold, ExitStack() as stack:
+        directory = run_directory(options.keep, stack)
         world = World(
             WorldOptions(directory=directory, mailbox_count=options.mailbox_count, is_portable=options.is_portable),
             fetch,
@@ -196,7 +196,8 @@ def _mails(options: LabOptions, display: Display) -> Iterator[NewMail] | None:
     return itertools.chain([next(mails)], mails)
 
 
-def _directory(keep: Path | None, stack: ExitStack) -> Path:
+def run_directory(keep: Path | None, stack: ExitStack) -> Path:
+    """Return the empty directory of a run, a temporary one without `keep`; raises DirectoryUnusableError."""
     try:
         if keep is None:
             return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailshadow-lab-")))
@@ -211,7 +212,7 @@ def _directory(keep: Path | None, stack: ExitStack) -> Path:
 
 
 @contextmanager
-def _interruptible() -> Iterator["_Hold"]:
+def interruptible() -> Iterator["_Hold"]:
     """Let SIGTERM interrupt like Ctrl-C, and give back how both are switched off while everything stops."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     previous = {number: signal.getsignal(number) for number in numbers}

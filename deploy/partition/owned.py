@@ -17,6 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from deploy.kafka import RECORD_SIZE_BYTES_MAX, KafkaSettings, committed_offset, producer
 from deploy.partition.cache import CachedPosition, StateCache
+from deploy.partition.deadline import OverdueError, within
 from deploy.partition.reader import read_to_end
 from schemas.metrics import PartitionMetrics
 from schemas.ports import Clock, Incoming, Outgoing, PartitionLost
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 INIT_TIMEOUT_SECONDS = 30.0
 COMMIT_TIMEOUT_SECONDS = 12.0
+OVERDUE_SECONDS = COMMIT_TIMEOUT_SECONDS + 3.0
 ATTEMPTS_MAX = 5
 ABORTED_WAIT_SECONDS = 0.4
 RESTORE_BATCH = 5_000
@@ -144,8 +146,10 @@ class Owned:
                 self._produce(transaction, record)
             offsets = [TopicPartition(t, self.number, o) for t, o in positions.items()]
             if offsets:
-                transaction.send_offsets_to_transaction(offsets, metadata, COMMIT_TIMEOUT_SECONDS)
+                _send_offsets(transaction, offsets, metadata)
             transaction.commit_transaction(COMMIT_TIMEOUT_SECONDS)
+        except OverdueError as overdue:
+            raise self._unclear(str(overdue)) from overdue
         except KafkaException as error:
             if error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
                 raise RecordTooLargeError(
@@ -230,3 +234,16 @@ class Owned:
             self._cache.forget(topic)
             return None
         return position.next_offset
+
+
+def _send_offsets(transaction: Producer, offsets: list[TopicPartition], metadata: object) -> None:
+    """Send positions with a transaction; OverdueError if librdkafka forgets its own time limit.
+
+    It does where the group's coordinator was away and came back (librdkafka issue 5456, open in 2.16), and would
+    hold the partition for ever.
+    """
+    within(
+        OVERDUE_SECONDS,
+        lambda: transaction.send_offsets_to_transaction(offsets, metadata, COMMIT_TIMEOUT_SECONDS),
+        "send-offsets",
+    )

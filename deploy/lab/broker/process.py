@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +23,7 @@ from deploy.lab.broker.jars import OnProgress, fetch_jars, library_directory
 from deploy.lab.broker.java import java_program
 from deploy.lab.broker.lock import DirectoryLock
 from deploy.lab.broker.ports import PortError, choose_port, is_answered, is_free
-from deploy.lab.broker.properties import BrokerPorts, logging_properties, server_properties
+from deploy.lab.broker.properties import BrokerPorts, Door, logging_properties, server_properties
 
 HEAP_MIB = 512
 START_TIMEOUT_SECONDS = 90.0
@@ -51,7 +52,9 @@ class Broker:
         libraries: Path | None = None,
         chance: random.Random | None = None,
         on_progress: OnProgress | None = None,
+        doors: Sequence[Door] = (),
     ) -> None:
+        self._doors = doors
         self._directory = BrokerDirectory(directory.absolute())
         self._port = port
         self._flush_every_append = flush_every_append
@@ -175,6 +178,7 @@ class Broker:
                 ports=node.ports,
                 log_directory=directory.log_directory,
                 flush_every_append=self._flush_every_append,
+                doors=self._doors,
             ),
             encoding="ascii",
         )

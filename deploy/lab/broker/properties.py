@@ -1,5 +1,6 @@
 """What the embedded Kafka is told: server properties and logging, as text (Kafka 4.4, KRaft, one node)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,17 +29,34 @@ class BrokerPorts:
         return f"{HOST}:{self.broker}"
 
 
-def server_properties(*, ports: BrokerPorts, log_directory: Path, flush_every_append: bool) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """One more listener, whose clients are told to come back through another port: a proxy's in front of it.
+
+    The name is letters and digits, in capitals.
+    """
+
+    name: str
+    port: int
+    advertised_port: int
+
+
+def server_properties(
+    *, ports: BrokerPorts, log_directory: Path, flush_every_append: bool, doors: Sequence[Door] = ()
+) -> str:
     """Write the `server.properties` of a single node that is its own controller."""
+    listened = "".join(f",{door.name}://{HOST}:{door.port}" for door in doors)
+    advertised = "".join(f",{door.name}://{HOST}:{door.advertised_port}" for door in doors)
+    protocols = "".join(f",{door.name}:PLAINTEXT" for door in doors)
     settings = {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.bootstrap.servers": f"{HOST}:{ports.controller}",
-        "listeners": f"PLAINTEXT://{HOST}:{ports.broker},CONTROLLER://{HOST}:{ports.controller}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{ports.broker}",
+        "listeners": f"PLAINTEXT://{HOST}:{ports.broker},CONTROLLER://{HOST}:{ports.controller}{listened}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{ports.broker}{advertised}",
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
-        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "listener.security.protocol.map": f"CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{protocols}",
         "log.dirs": str(log_directory),
         "auto.create.topics.enable": "false",
         "offsets.topic.replication.factor": "1",

@@ -25,7 +25,8 @@ EXIT_PORT: Final = 4  # the port cannot be listened on
 @click.option("--password", default="secret", envvar="MAILSHADOW_LAB_PASSWORD", help="Its password.")
 @click.option("--mailbox", "mailboxes", multiple=True, help="Address of a mailbox to have; may be repeated.")
 @click.option("--switch", "switches", multiple=True, metavar="NAME=VALUE", help="A behaviour; may be repeated.")
-def exchange(
+@click.option("--history", "keeps_history", is_flag=True, help="Keep every write for an outside observer.")
+def exchange(  # noqa: PLR0913 - one argument an option
     *,
     host: str,
     port: int,
@@ -35,6 +36,7 @@ def exchange(
     password: str,
     mailboxes: tuple[str, ...],
     switches: tuple[str, ...],
+    keeps_history: bool,
 ) -> None:
     """Start one simulated Exchange server; prints one JSON line when it is ready, stops on SIGTERM or Ctrl-C."""
     for address in mailboxes:
@@ -42,7 +44,7 @@ def exchange(
             _fail(f"--mailbox {address!r} is no address; give name@domain", EXIT_USAGE)
     home = mailboxes[0] if mailboxes else ""
     account = Account(user, password, user if user.lower() in {one.lower() for one in mailboxes} else home)
-    options = Options(host, port, VERSIONS[version_name], data, account, mailboxes, _switches(switches))
+    options = Options(host, port, VERSIONS[version_name], data, account, mailboxes, _switches(switches), keeps_history)
     try:
         run(options)
     except DataError as error:

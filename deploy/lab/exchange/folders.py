@@ -176,13 +176,15 @@ class Folders:
         )  # fmt: skip
         mailbox.attach(folder)
         self._dirty[number] = folder
+        self._keep(folder, "create")
         return folder
 
-    def modified(self, folder: Folder) -> None:
+    def modified(self, folder: Folder, previous_parent: int = 0) -> None:
         """Return the folder itself (name, place, class, properties) was written."""
         folder.modified_sequence = self.store.next_sequence()
         folder.change = self.store.next_change()
         self._dirty[folder.number] = folder
+        self._keep(folder, "move" if previous_parent else "change", previous_parent)
 
     def place(self, mailbox: Mailbox, folder: Folder, parent: int, name: str) -> None:
         """Rename or move a folder; raises `EwsError` (ErrorFolderExists) where the name is taken there."""
@@ -190,9 +192,10 @@ class Folders:
         if taken is not None and taken is not folder:
             raise EwsError("ErrorFolderExists", "A folder with the specified name already exists.")
         mailbox.detach(folder)
+        previous_parent = folder.parent if folder.parent != parent else 0
         folder.parent, folder.name = parent, name
         mailbox.attach(folder)
-        self.modified(folder)
+        self.modified(folder, previous_parent)
 
     def remove(self, mailbox: Mailbox, folder: Folder) -> None:
         """Remove an empty folder and leave its tombstone for hierarchy syncs."""
@@ -200,10 +203,30 @@ class Folders:
         mailbox.children.pop(folder.number, None)
         self._dirty.pop(folder.number, None)
         self.store.database.execute("DELETE FROM folders WHERE number = ?", (folder.number,))
+        self._keep(folder, "delete")
         self.store.database.execute(
             "INSERT INTO folder_tombstones VALUES (?, ?, ?, ?)",
             (mailbox.number, self.store.next_sequence(), folder.number, folder.created_sequence),
         )
+
+    def _keep(self, folder: Folder, kind: str, previous_parent: int = 0) -> None:
+        """Note one write of a folder for an outside observer (see `history.py`)."""
+        if self.store.history is not None:
+            self.store.history.add(
+                time_ms=int(self.store.clock() * 1000),
+                operation=self.store.operation,
+                mailbox=folder.mailbox,
+                kind=kind,
+                object="folder",
+                id=folder.number,
+                folder=folder.parent,
+                previous_folder=previous_parent,
+                deletion="hard" if kind == "delete" else "",
+                item_class=folder.folder_class,
+                change=folder.change,
+                name=folder.name,
+                distinguished=folder.distinguished,
+            )
 
     def counted(self, folder: Folder, size_bytes: int) -> None:
         """Return the folder's contents changed (counts already adjusted); the mailbox grew by `size_bytes`."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from deploy.lab.exchange.folders import Folder, Folders
+from deploy.lab.exchange.history import STAMP_KEY, content_digest
 from deploy.lab.exchange.soap import EwsError
 
 _COLUMNS: Final = (
@@ -153,7 +154,7 @@ class Items:
         self.database.execute("INSERT INTO contents VALUES (?, ?)", (item.row, content))
         self._index(item)
         self._count(item, folder, 1)
-        self._note(item, kind)
+        self._note(item, kind, content)
         return item
 
     def update(self, item: Item, content: bytes | None, *, read_flag_only: bool, new_change: bool = True) -> None:
@@ -186,7 +187,7 @@ class Items:
         if not item.associated:
             folder.unread += was_read - item.is_read
         self.folders.counted(folder, item.size - was_size)
-        self._note(item, "update" if content is not None else "mark")
+        self._note(item, "update" if content is not None else "mark", content)
 
     def move(self, item: Item, target: Folder, *, keeps_modified: bool) -> int:
         """Put an item into another folder with a new id and ChangeKey; answers its old number."""
@@ -211,7 +212,7 @@ class Items:
             ),
         )  # fmt: skip
         self._count(item, target, 1)
-        self._note(item, "move")
+        self._note(item, "move", previous=(old, source.number))
         return old
 
     def copy(self, item: Item, target: Folder) -> Item:
@@ -222,13 +223,14 @@ class Items:
 
     def remove(self, item: Item) -> None:
         """Delete an item for good and leave its tombstone for syncs."""
+        content = self.content(item) if self.store.history is not None else None
         self._entomb(item)
         for statement in _DELETES:
             self.database.execute(statement, (item.row,))
         folder = self.folder_of(item)
         folder.deleted += 1
         self._count(item, folder, -1)
-        self._note(item, "delete")
+        self._note(item, "delete", content)
 
     def _entomb(self, item: Item) -> None:
         self.database.execute(
@@ -251,6 +253,47 @@ class Items:
             folder.unread += by * (1 - item.is_read)
         self.folders.counted(folder, by * item.size)
 
-    def _note(self, item: Item, kind: str) -> None:
+    def _note(self, item: Item, kind: str, content: bytes | None = None, previous: tuple[int, int] = (0, 0)) -> None:
         message_id = item.fields.get("InternetMessageId", "")
         self.store.journal(item.mailbox, item.number, item.folder, kind, item.search_key, message_id)
+        if self.store.history is not None:
+            self._keep(item, kind, self.content(item) if content is None else content, previous)
+
+    def _keep(self, item: Item, kind: str, content: bytes, previous: tuple[int, int]) -> None:
+        """Note one write with the whole item as it is now, for an outside observer (see `history.py`)."""
+        history, fields = self.store.history, item.fields
+        if history is None:
+            return
+        stamp, categories = item.extended.get(STAMP_KEY, ""), fields.get("Categories") or ()
+        history.add(
+            time_ms=int(self.store.clock() * 1000),
+            operation=self.store.operation,
+            mailbox=item.mailbox,
+            kind=kind,
+            object="item",
+            id=item.number,
+            previous_id=previous[0],
+            folder=item.folder,
+            previous_folder=previous[1],
+            deletion=self._deletion(item, kind),
+            item_class=item.item_class,
+            message_id=fields.get("InternetMessageId", ""),
+            subject=str(fields.get("Subject", "")),
+            is_read=item.is_read,
+            flag=str((fields.get("Flag") or {}).get("FlagStatus", "NotFlagged")),
+            categories="\n".join(categories),
+            importance=str(fields.get("Importance", "")),
+            stamp=stamp if isinstance(stamp, str) else "",
+            search_key=item.search_key.hex(),
+            content=content_digest(str(fields.get("Subject", "")), content),
+            change=item.change,
+        )
+
+    def _deletion(self, item: Item, kind: str) -> str:
+        """Return how a write makes an item go: hard, soft or bin; nothing where it stays."""
+        if kind != "move":
+            return "hard" if kind == "delete" else ""
+        home = self.folder_of(item).distinguished
+        if home.startswith("recoverableitems"):
+            return "soft"
+        return "bin" if home == "deleteditems" and self.store.operation != "MoveItem" else ""

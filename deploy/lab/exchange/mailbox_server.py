@@ -29,12 +29,20 @@ _HOMES: Final = {
 class MailboxServer:
     """Everything one server knows; operations change it only inside `writing()`."""
 
-    def __init__(self, directory: Path, version: Version, switches: Switches, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        version: Version,
+        switches: Switches,
+        clock: Callable[[], float],
+        *,
+        keeps_history: bool = False,
+    ) -> None:
         """Open the data in `directory`; raises `DataError`."""
         self.clock = clock
         self.version = version
         self.switches = switches
-        self.store = Store(directory, clock)
+        self.store = Store(directory, clock, keeps_history=keeps_history)
         self.identity = Identity(self.store.identity)
         self.folders = Folders(self.store, self.identity)
         self.items = Items(self.folders)

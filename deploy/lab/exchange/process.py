@@ -57,6 +57,7 @@ class ExchangeProcess:
         password: str = "secret",  # noqa: S107 - the lab's password guards a loopback port
         port: int = 0,
         switches: dict[str, Any] | None = None,
+        keeps_history: bool = False,
     ) -> None:
         self.directory = directory
         self.version = version
@@ -65,6 +66,7 @@ class ExchangeProcess:
         self._password = password
         self._port = port
         self._switches = dict(switches or {})
+        self._keeps_history = keeps_history
         self._process: subprocess.Popen[str] | None = None
         self._connection: ExchangeConnection | None = None
 
@@ -120,7 +122,7 @@ class ExchangeProcess:
             command += ["--mailbox", address]
         for name, value in self._switches.items():
             command += ["--switch", f"{name}={value}"]
-        return command
+        return [*command, "--history"] if self._keeps_history else command
 
     def _environment(self) -> dict[str, str]:
         paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -34,6 +34,7 @@ class Options:
     account: Account
     mailboxes: tuple[str, ...]
     switches: Switches
+    keeps_history: bool = False
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -53,7 +54,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 def run(options: Options) -> None:
     """Serve until SIGTERM or SIGINT; raises `DataError` or `PortError` before anything is served."""
-    server = MailboxServer(options.directory, options.version, options.switches, time.time)
+    server = MailboxServer(
+        options.directory, options.version, options.switches, time.time, keeps_history=options.keeps_history
+    )
     try:
         listener = listen(options.host, options.port)
         for address in options.mailboxes:

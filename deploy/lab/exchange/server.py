@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import hashlib
 import hmac
 import inspect
 import logging
@@ -19,6 +20,7 @@ from deploy.lab.exchange.control import Control
 from deploy.lab.exchange.dispatch import OPERATIONS
 from deploy.lab.exchange.faults import Faults, Plan
 from deploy.lab.exchange.folders import Mailbox
+from deploy.lab.exchange.history import REQUEST, Request
 from deploy.lab.exchange.mailbox_server import MailboxServer
 from deploy.lab.exchange.operations import get_streaming_events
 from deploy.lab.exchange.soap import EwsError, SoapFaultError, T, envelope, fault, local_name, parse
@@ -28,6 +30,7 @@ PATH: Final = "/EWS/Exchange.asmx"
 # IIS does not distinguish case; these are the spellings that clients use.
 _PATHS: Final = (PATH, "/ews/exchange.asmx", "/EWS/exchange.asmx", "/ews/Exchange.asmx")
 _BODY_BYTES_MAX: Final = 256 * 1024 * 1024
+_DIGEST_HEX_DIGITS: Final = 16
 _CONTENT_TYPE: Final = "text/xml; charset=utf-8"
 _SERVER: Final = web.AppKey("server", MailboxServer)
 
@@ -95,9 +98,16 @@ class Front:
             body = await request.read()
             if len(body) > limit:
                 return web.Response(status=413, text="The request exceeds the maximum size.")
+            self._note_request(request, body, number, flight)
             return await self._answer(request, body, flight)
         finally:
             self.calls.end(number)
+
+    def _note_request(self, request: web.Request, body: bytes, number: int, flight: Flight) -> None:
+        """Name the request of this task for the history of what it writes."""
+        if self.server.store.history is not None:
+            agent, digest = request.headers.get("User-Agent", ""), hashlib.sha256(body).hexdigest()[:_DIGEST_HEX_DIGITS]
+            REQUEST.set(Request(agent, number, flight.peer_port, digest))
 
     async def _answer(self, request: web.Request, body: bytes, flight: Flight) -> web.StreamResponse:
         try:

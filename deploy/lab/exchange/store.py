@@ -7,17 +7,15 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
+from deploy.lab.exchange.history import DATABASE, History
 from deploy.lab.exchange.tables import DataError, open_database
-
-_DATABASE: Final = "exchange.sqlite"
 
 
 class Store:
     """One writer on one database: everything inside `writing()` is committed together or not at all."""
 
-    def __init__(self, directory: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, directory: Path, clock: Callable[[], float], *, keeps_history: bool = False) -> None:
         """Open or create the data in `directory`; raises `DataError` where it is unusable or in use."""
         self.clock = clock
         try:
@@ -33,7 +31,7 @@ class Store:
             os.close(self._lock)
             raise DataError(f"{directory} is in use by another simulated server; stop it first") from error
         try:
-            self.database: sqlite3.Connection = open_database(directory / _DATABASE, secrets.token_bytes(16))
+            self.database: sqlite3.Connection = open_database(directory / DATABASE, secrets.token_bytes(16))
         except (DataError, sqlite3.Error) as error:
             os.close(self._lock)
             raise DataError(str(error)) from error
@@ -42,6 +40,7 @@ class Store:
         ).fetchone()
         self.identity: bytes = row[0]
         self.sequence, self.number, self.change, self.state_epoch, self.receipts = (int(value) for value in row[1:])
+        self.history = History(self.database) if keeps_history else None
         self.writes = False
         self.operation = ""
         self.on_commit: list[Callable[[], None]] = []
@@ -67,10 +66,14 @@ class Store:
             for flush in self.on_commit:
                 flush()
             self._flush()
+            if self.history is not None:
+                self.history.flush()
             self.database.execute("COMMIT")
         except BaseException:
             self.database.execute("ROLLBACK")
             self._journal.clear()
+            if self.history is not None:
+                self.history.drop()
             self.sequence, self.number, self.change, self.state_epoch, self.receipts = counters
             for restore in self.on_rollback:
                 restore()

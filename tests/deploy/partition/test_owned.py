@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,8 @@ from schemas.ports import Outgoing, PartitionLost
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from confluent_kafka import Producer
 
     from .conftest import Ground
 
@@ -70,6 +73,37 @@ def test_a_record_too_large_for_kafka_is_said_and_nothing_is_written(ground: Gro
     with pytest.raises(RecordTooLargeError, match="partition 0"):
         owned.transact([state(ground, "small", b"1"), state(ground, "k", b"x" * 2_000_000)], {})
     assert ground.owner().get(ground.topics.source_state, "small") is None
+
+
+class Forgetful:
+    """A producer whose call to send positions never returns, as librdkafka's does after its coordinator was away."""
+
+    def __init__(self, real: Producer) -> None:
+        self._real = real
+        self.released = threading.Event()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._real, name)
+
+    def send_offsets_to_transaction(self, *_: object) -> None:
+        self.released.wait(60)
+
+
+def test_a_producer_that_never_returns_is_given_up_and_the_next_owner_goes_on(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.partition.owned.OVERDUE_SECONDS", 0.5)
+    owned = ground.owner()
+    hanging = Forgetful(owned._producer)  # type: ignore[arg-type] # acquired, so there is one
+    owned._producer = hanging  # type: ignore[assignment] # it stands in for one
+    with pytest.raises(PartitionLost, match="did not return"):
+        owned.transact([state(ground, "k", b"doubtful")], {ground.topics.orders("mail"): 7})
+    assert not owned.still_owned()
+    following = ground.owner()
+    assert following.get(ground.topics.source_state, "k") is None
+    following.transact([state(ground, "k", b"certain")], {})
+    hanging.released.set()
+    assert ground.owner().get(ground.topics.source_state, "k") == b"certain"
 
 
 def test_the_history_of_a_topic_is_what_was_committed_in_order(ground: Ground) -> None:

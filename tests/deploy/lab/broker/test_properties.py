@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deploy.lab.broker.properties import BrokerPorts, logging_properties, server_properties
+from deploy.lab.broker.properties import BrokerPorts, Door, logging_properties, server_properties
 
 PORTS = BrokerPorts(broker=20_001, controller=20_002)
 
@@ -20,6 +20,15 @@ def test_the_broker_listens_on_this_machine_only() -> None:
     listeners = properties()["listeners"].split(",")
     assert listeners == ["PLAINTEXT://127.0.0.1:20001", "CONTROLLER://127.0.0.1:20002"]
     assert properties()["advertised.listeners"] == f"PLAINTEXT://{PORTS.bootstrap_servers}"
+
+
+def test_clients_that_come_through_a_door_are_told_to_come_back_through_the_proxy_before_it() -> None:
+    doors = [Door(name="DOOR1", port=20_003, advertised_port=40_001)]
+    text = server_properties(ports=PORTS, log_directory=Path("/data"), flush_every_append=False, doors=doors)
+    found = settings_of(text)
+    assert found["listeners"].split(",")[-1] == "DOOR1://127.0.0.1:20003"
+    assert found["advertised.listeners"] == "PLAINTEXT://127.0.0.1:20001,DOOR1://127.0.0.1:40001"
+    assert found["listener.security.protocol.map"].split(",")[-1] == "DOOR1:PLAINTEXT"
 
 
 def test_a_killed_member_is_expelled_after_six_seconds() -> None:

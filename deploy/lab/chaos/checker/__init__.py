@@ -1,0 +1,1 @@
+"""Judges a chaos run from outside: pure functions over what servers, log and users say."""

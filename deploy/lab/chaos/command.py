@@ -1,0 +1,124 @@
+"""`mailshadow lab chaos`: a pipeline of several processes under every fault at random, judged by the checker."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from deploy import exit_codes
+from deploy.lab import report
+from deploy.lab.chaos.checker.check import check
+from deploy.lab.chaos.checker.report import counts, figures, lines
+from deploy.lab.chaos.evidence import Anomaly, Evidence, load
+from deploy.lab.chaos.faults.table import FAULTS
+from deploy.lab.chaos.run import ChaosPlan, ChaosRun
+from deploy.lab.command import interruptible, named_exit_codes, run_directory
+
+MINUTES_DEFAULT = 1.0
+MAILBOXES_DEFAULT = 4
+TARGETS_DEFAULT = ("standby=2019",)
+TARGET_VERSIONS = ("2013", "2016", "2019")
+
+
+@click.command()
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed draws the same faults and acts.")
+@click.option(
+    "--minutes", type=click.FloatRange(0.1, 600), default=MINUTES_DEFAULT, show_default=True, help="Of faults."
+)
+@click.option("--faults", default="", help="Only these kinds, separated by commas; --faults list names them all.")
+@click.option("--mailboxes", type=click.IntRange(1, 50), default=MAILBOXES_DEFAULT, show_default=True)
+@click.option("--target", "targets", multiple=True, metavar="NAME=VERSION", default=TARGETS_DEFAULT, show_default=True)
+@click.option("--report", "report_path", type=click.Path(path_type=Path, dir_okay=False), help="JSON to write.")
+@click.option(
+    "--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep the evidence in this new directory."
+)
+def chaos(
+    *,
+    seed: int,
+    minutes: float,
+    faults: str,
+    mailboxes: int,
+    targets: tuple[str, ...],
+    report_path: Path | None,
+    keep: Path | None,
+) -> None:
+    """Break everything at random for some minutes, heal, and prove that nothing was lost, doubled or turned back.
+
+    Exit code 1 where the checker finds an anomaly; it then prints the item's story and the command to run again.
+    """
+    if faults == "list":
+        click.echo("\n".join(FAULTS))
+        return
+    kinds = _kinds(faults)
+    pairs = tuple(_target(text) for text in targets)
+    chosen = f" --faults {','.join(kinds)}" if kinds else ""
+    chosen += f" --mailboxes {mailboxes}" if mailboxes != MAILBOXES_DEFAULT else ""
+    chosen += "".join(f" --target {text}" for text in targets) if targets != TARGETS_DEFAULT else ""
+    console = Console()
+    with named_exit_codes(), ExitStack() as stack:
+        if report_path is not None:
+            report.require_writable(report_path)
+        plan = ChaosPlan(
+            seed=seed,
+            minutes=minutes,
+            directory=run_directory(keep, stack),
+            command=f"mailshadow lab chaos --seed {seed} --minutes {minutes:g}{chosen} --keep DIRECTORY",
+            kinds=kinds,
+            mailbox_count=mailboxes,
+            targets=pairs,
+        )
+        with interruptible() as hold:
+            ChaosRun(plan, lambda text: console.print(text, markup=False, highlight=False), hold).run()
+        evidence = load(plan.directory)
+        anomalies = check(evidence)
+        console.print("\n".join(lines(evidence, anomalies)), markup=False, highlight=False, soft_wrap=True)
+        _told(console, evidence)
+        if report_path is not None:
+            report.write(report_path, _values(plan, evidence, anomalies))
+    if anomalies:
+        raise SystemExit(exit_codes.DIFFERENT)
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(kind.strip() for kind in text.split(",") if kind.strip())
+    for kind in kinds:
+        if kind not in FAULTS:
+            raise click.BadParameter(f"{kind}: there is no such fault; known are {', '.join(FAULTS)}")
+    return kinds
+
+
+def _target(text: str) -> tuple[str, str]:
+    name, _, version = text.partition("=")
+    if not name.isalnum() or version not in TARGET_VERSIONS or name == "source":
+        known = ", ".join(TARGET_VERSIONS)
+        raise click.BadParameter(f"--target {text}: give NAME=VERSION, letters and digits, one of {known}")
+    return name, version
+
+
+def _told(console: Console, evidence: Evidence) -> None:
+    values = figures(evidence)
+    faults = ", ".join(f"{kind} {count}" for kind, count in values["faults"].items())
+    console.print(f"Faults: {faults}", markup=False, highlight=False, soft_wrap=True)
+    recovery = values["recovery_seconds"]
+    rest = "never came to rest" if recovery is None else f"level {recovery:.1f} s after the last fault healed"
+    console.print(
+        f"{values['source_writes']} writes at the source, {values['changes']} changes in the log, "
+        f"{values['target_writes']} writes at the targets; {rest}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _values(plan: ChaosPlan, evidence: Evidence, anomalies: list[Anomaly]) -> dict[str, object]:
+    return {
+        "seed": plan.seed,
+        "minutes": plan.minutes,
+        "targets": dict(plan.targets),
+        "mailboxes": plan.mailbox_count,
+        "command": plan.command,
+        "commit": report.commit(),
+        "anomalies": counts(anomalies),
+        **figures(evidence),
+    }

@@ -1,0 +1,1 @@
+"""The faults of a chaos run: one function each, one table."""

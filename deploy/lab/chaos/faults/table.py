@@ -1,0 +1,93 @@
+"""The faults of a chaos run, one row each: what it strikes, how often it is drawn, how long it lasts, what it does.
+
+A fault is a context manager: entered it begins, left it heals. It yields what the journal says of it. To add one,
+write the function and its row in FAULTS.
+
+Not here yet, because the product or the machine has no honest way: a clock that jumps (no offset belongs in product
+code), a slow disk (it needs a device of its own), retention that passes a paused mailbox, `source-state` or
+`target-state` deleted, a source restored from an older backup, an upgrade with the previous schema version.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Final
+
+from deploy.lab.chaos.faults import network, processes, servers
+from deploy.lab.chaos.faults.scene import Detail, Scene
+from deploy.lab.chaos.schedule import Draw
+from deploy.lab.chaos.world import KAFKA, SOURCE, ChaosWorld
+
+
+def _services(world: ChaosWorld) -> list[str]:
+    return [service.name for service in world.members]
+
+
+def _replays(world: ChaosWorld) -> list[str]:
+    return [service.name for service in world.members if service.target]
+
+
+def _spares(world: ChaosWorld) -> list[str]:
+    return [service.name for service in world.spares]
+
+
+def _links(world: ChaosWorld) -> list[str]:
+    return [link.name for service in world.members for link in service.links.values()]
+
+
+def _replay_links(world: ChaosWorld) -> list[str]:
+    return [s.links[s.target].name for s in world.members if s.target]
+
+
+def _targets(world: ChaosWorld) -> list[str]:
+    return [name for name in world.servers if name != SOURCE]
+
+
+def _servers(world: ChaosWorld) -> list[str]:
+    return list(world.servers)
+
+
+def _kafka(_world: ChaosWorld) -> list[str]:
+    return [KAFKA]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One row: its draw, what it can strike, what it does."""
+
+    draw: Draw
+    subjects: Callable[[ChaosWorld], list[str]]
+    strike: Callable[[Scene], AbstractContextManager[Detail]]
+
+
+def _draw(weight: int, shortest: float, longest: float) -> Draw:
+    return Draw(weight=weight, seconds=(shortest, longest))
+
+
+# The group's session is 6 s, a transaction's life 15 s, a request's time-out 8 s: stops come shorter and longer.
+FAULTS: Final[Mapping[str, Fault]] = {
+    "kill": Fault(_draw(10, 0.2, 4.0), _services, processes.kill),
+    "kill_wiped": Fault(_draw(5, 0.2, 4.0), _services, processes.kill_wiped),
+    "stop_short": Fault(_draw(6, 0.5, 5.0), _services, processes.stop),
+    "stop_long": Fault(_draw(8, 8.0, 22.0), _services, processes.stop),
+    "crawl": Fault(_draw(3, 4.0, 12.0), _services, processes.crawl),
+    "disk_refuses": Fault(_draw(3, 3.0, 8.0), _services, processes.disk_refuses),
+    "rebalance": Fault(_draw(4, 8.0, 20.0), _spares, processes.rebalance),
+    "broker_kill": Fault(_draw(3, 0.5, 4.0), _kafka, processes.broker_kill),
+    "broker_stop": Fault(_draw(3, 2.0, 10.0), _kafka, processes.broker_stop),
+    "server_kill": Fault(_draw(4, 0.2, 4.0), _servers, processes.server_kill),
+    "server_stop": Fault(_draw(5, 2.0, 14.0), _servers, processes.server_stop),
+    "cut": Fault(_draw(4, 1.0, 12.0), _links, network.cut),
+    "blackhole": Fault(_draw(6, 2.0, 20.0), _links, network.blackhole),
+    "isolate": Fault(_draw(6, 4.0, 22.0), _services, network.isolate),
+    "latency": Fault(_draw(3, 3.0, 12.0), _links, network.latency),
+    "drop_after_bytes": Fault(_draw(4, 1.0, 5.0), _links, network.drop_after_bytes),
+    "half_close": Fault(_draw(3, 1.0, 4.0), _links, network.half_close),
+    "half_open": Fault(_draw(4, 3.0, 18.0), _services, network.half_open),
+    "late_request": Fault(_draw(14, 3.0, 25.0), _replay_links, network.late_request),
+    "server_fault": Fault(_draw(12, 0.5, 1.0), _servers, servers.server_fault),
+    "throttling": Fault(_draw(3, 0.5, 1.0), _servers, servers.throttling),
+    "refused_item": Fault(_draw(1, 0.5, 1.0), _targets, servers.refused_item),
+    "resync": Fault(_draw(3, 0.5, 1.0), _kafka, servers.resync),
+    "foreign": Fault(_draw(4, 0.2, 0.5), _targets, servers.foreign),
+}
