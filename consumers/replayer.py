@@ -20,6 +20,7 @@ from consumers.ledger import Ledger
 from consumers.mailbox_run import MailboxWorker, Run, Step, Tools
 from consumers.patience import FellBehind, Patience, TargetHaltError
 from consumers.plan import Action, Do
+from consumers.proof import Proof
 from consumers.recovery import Recovery
 from consumers.seeds import stale_folders, stale_items
 from consumers.staging import Staging
@@ -27,7 +28,7 @@ from consumers.stragglers import Stragglers
 from consumers.subscription import Batch, Received, Subscription
 from consumers.target import Target
 from consumers.tidying import Tidying
-from schemas.change import FolderDeleted, FolderSaved, SeedBegin, SeedEnd
+from schemas.change import Checksum, FolderDeleted, FolderSaved, SeedBegin, SeedEnd
 from schemas.faults import ReplicationFault
 from schemas.identity import target_id
 from schemas.metrics import ReplayMetrics
@@ -44,11 +45,12 @@ _ITEM_OPERATIONS = ("ItemSaved", "ItemMarked", "ItemMoved", "ItemDeleted", "Item
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaySettings:
-    """The target's name, whether streams are to be ignored, and the limit on dead letters."""
+    """The target's name, whether streams are to be ignored, the limit on dead letters; checksums unread at 0."""
 
     target: str
     portable_only: bool = False
     dead_letter_limit: DeadLetterLimit = field(default_factory=DeadLetterLimit)
+    checksum_interval_seconds: float = 0.0
 
 
 class Replayer:
@@ -93,6 +95,7 @@ class Replayer:
         self._stragglers = Stragglers(
             self._ledger, self._intake, self._patience, self._tidying, self._worker.settle_open, clock
         )
+        self._proof = Proof(target, self._ledger, name, clock, metrics, settings.checksum_interval_seconds)
         self._addresses: Mapping[str, str] = {}
         self._complete = 0
         self._committed: int | None = None
@@ -122,6 +125,7 @@ class Replayer:
             self._complete = batch.position
             if not batch.changes:
                 self._rest()
+            self._prove()
             self._metrics.records_behind.labels(partition=self._owned.number).set(reader.lag_records())
 
     def _refuse_lost_ledger(self, committed: int | None) -> None:
@@ -204,9 +208,12 @@ class Replayer:
             case SeedBegin():
                 self._begin_seed(received)
             case FolderSaved() as saved:
+                self._proof.touch(mailbox, [saved])
                 self._folders.save(run.address, change, saved)
             case FolderDeleted() as deleted:
                 self._folders.delete(run.address, mailbox, deleted)
+            case Checksum() as checksum:
+                self._proof.take(change, checksum)
             case SeedEnd() as end:
                 run.steps = stale_items(self._ledger, received, end, RUN_STEPS_MAX)
                 if not run.steps:
@@ -217,6 +224,7 @@ class Replayer:
         change = received.change
         record = self._ledger.mailbox(change.mailbox)
         self._metrics.waiting.labels(mailbox=change.mailbox).set(0)
+        self._proof.forget_all(change.mailbox)
         self._ledger.put_mailbox(replace(record, waiting="", seed_begun=change.sequence))
 
     # -- a run ---------------------------------------------------------------------------------------------
@@ -259,6 +267,7 @@ class Replayer:
         return Run(run.mailbox, run.address, steps, last=last, first_offset=run.first_offset)
 
     def _mark_unsettled(self, run: Run) -> None:
+        self._proof.touch(run.mailbox, [step.operation for step in run.steps])
         record = self._ledger.mailbox(run.mailbox)
         self._ledger.put_mailbox(replace(record, unsettled=self._worker.open_items(run)))
 
@@ -308,6 +317,13 @@ class Replayer:
             self._tidying.tidy(self._addresses)
         except CallFailed as failure:
             log.info("staging not cleaned", extra={"code": failure.code})
+
+    def _prove(self) -> None:
+        """Compare a page of a target folder with the source's checksum."""
+        try:
+            self._proof.step(self._addresses)
+        except CallFailed as failure:
+            log.info("folder not compared", extra={"code": failure.code})
 
     def _observe(self, received: Received) -> None:
         change = received.change

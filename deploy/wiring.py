@@ -114,6 +114,7 @@ def feed_service(settings: Settings, mailboxes: Registry) -> Service:
     feed_settings = FeedSettings(
         poll_interval_seconds=settings.feed.poll_interval_seconds,
         heartbeat_seconds=settings.feed.heartbeat_seconds,
+        checksum_interval_seconds=settings.feed.checksum_interval_seconds,
         forms=tuple(Form(f) for f in settings.feed.forms),
         targets=tuple(settings.targets),
     )
@@ -147,6 +148,7 @@ def replay_service(settings: Settings, mailboxes: Registry, target: str) -> Serv
         target=target,
         portable_only=settings.targets[target].portable_only,
         dead_letter_limit=DeadLetterLimit(consecutive_max=settings.replay.dead_letters_consecutive_max),
+        checksum_interval_seconds=settings.replay.checksum_interval_seconds,
     )
 
     def work(owned: Owned) -> None:

@@ -92,6 +92,12 @@ class FeedMetrics:
         self.pending = Gauge(
             "mailshadow_feed_pending_items", "Deletions that may be moves.", ["mailbox"], registry=registry
         )
+        self.checksums = Counter(
+            "mailshadow_feed_checksums_total",
+            "Folders listed for a checksum, by outcome (published, unchanged, restless, mismatch).",
+            ["outcome"],
+            registry=registry,
+        )
         self.paused = Gauge("mailshadow_feed_paused", "1 while the mailbox is paused.", ["mailbox"], registry=registry)
 
 
@@ -142,5 +148,23 @@ class ReplayMetrics:
         self.staged_removed = Counter(
             "mailshadow_replay_staged_removed_total",
             "Unnamed staged items deleted when idle.",
+            registry=registry,
+        )
+        self.folders_compared = Counter(
+            "mailshadow_replay_folders_compared_total",
+            "Target folders compared with the source's checksum, by outcome (equal, suspect, different, abandoned).",
+            ["outcome"],
+            registry=registry,
+        )
+        self.divergent = Gauge(
+            "mailshadow_replay_divergent_items",
+            "Items of the target that differ from the source's checksum, by kind.",
+            ["mailbox", "kind"],
+            registry=registry,
+        )
+        self.foreign = Gauge(
+            "mailshadow_replay_foreign_items",
+            "Items in mirrored folders that we did not write, as last compared.",
+            ["mailbox"],
             registry=registry,
         )

@@ -222,6 +222,7 @@ class World:
         self.rests = 3
         self.cut = 1000
         self.portable_only = False
+        self.checksum_interval_seconds = 0.0
         self._metrics = metrics
         self._nonces = count(1)
         self.foreign_folder_id = self.target.add_folder(self.target.root(making.address, "msgfolderroot"), "Mine")
@@ -241,7 +242,11 @@ class World:
         self.target.hook = self.owned.hook = adversity.meet if adversity else lambda _name, _when: None
         if adversity:
             adversity.deliver = self.target.deliver_late
-        settings = ReplaySettings(target="t", portable_only=self.portable_only)
+        settings = ReplaySettings(
+            target="t",
+            portable_only=self.portable_only,
+            checksum_interval_seconds=self.checksum_interval_seconds,
+        )
         replayer = Replayer(
             self.owned, self.target, self.topics, settings, lambda: self.now_ms, self._mint, self._metrics
         )
