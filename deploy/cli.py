@@ -13,6 +13,7 @@ from deploy.commands.mailboxes import mailboxes
 from deploy.commands.service import feed, replay, run
 from deploy.commands.status import status
 from deploy.commands.topics import topics
+from deploy.commands.verify import verify
 from deploy.lab.bench import bench
 from deploy.lab.command import lab
 
@@ -26,7 +27,7 @@ def mailshadow() -> None:
     """Replicate Exchange mailboxes, object by object, to live standby servers."""
 
 
-for command in (lab, run, feed, replay, status, mailboxes, dead_letters, check, topics, config):
+for command in (lab, run, feed, replay, status, verify, mailboxes, dead_letters, check, topics, config):
     mailshadow.add_command(command)
 lab.add_command(bench)
 
