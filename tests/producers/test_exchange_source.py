@@ -16,6 +16,7 @@ from deploy.lab.workload.mailbox import UserMailbox
 from producers.exchange_source import ExchangeSource
 from producers.source import CursorLostError, Described, Failed, Portable
 from schemas.faults import ReplicationFault
+from schemas.listing import ListedItem
 from schemas.metrics import SessionMetrics
 from schemas.ports import AnswerUnknown, CallRefused
 
@@ -200,12 +201,13 @@ def test_a_folder_is_listed_to_its_end_whatever_a_page_may_hold(side: Side) -> N
     ids = {side.add() for _ in range(5)}
     side.process.set_switch("find_count_limit", 2)
     try:
-        found, offset = {}, 0
+        found: dict[str, ListedItem] = {}
+        offset: int | None = 0
         while offset is not None:
             page = side.source.listing(side.address, side.inbox, offset)
             assert len(page.items) <= 2
             found |= {i.item_id: i for i in page.items}
-            offset = page.next_offset  # type: ignore[assignment] # None ends it
+            offset = page.next_offset
     finally:
         side.process.set_switch("find_count_limit", 1000)
     assert ids <= found.keys()

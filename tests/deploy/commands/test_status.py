@@ -63,7 +63,7 @@ def test_what_the_continuous_proof_found_is_told_by_kind() -> None:
                 checksum=checksum,
                 compared_at=1,
                 divergence=divergence,
-            )  # fmt: skip
+            )
         )
     told = report(state)["mailboxes"][0]["targets"]["standby"]
     assert told["divergence"] == {"missing": 3, "differing": 1}

@@ -37,7 +37,7 @@ class Scene:
 
     source: dict[str, str] = field(default_factory=lambda: dict.fromkeys(KEYS, "letter"))
     target: dict[str, str] = field(default_factory=lambda: dict.fromkeys(KEYS, "letter"))
-    known: MailboxKnowledge = field(default_factory=lambda: knowledge())
+    known: MailboxKnowledge = field(default_factory=lambda: knowledge(5))
     wanted: list[str] = field(default_factory=list)
     now: float = 0.0
     listed: int = 0
@@ -92,7 +92,7 @@ def knowledge(sequence: int = 5) -> MailboxKnowledge:
             created=True,
             generation=1,
             sequence=1,
-        )  # fmt: skip
+        )
     )
     for item in KEYS:
         known.put(
@@ -105,7 +105,7 @@ def knowledge(sequence: int = 5) -> MailboxKnowledge:
                 fingerprint="",
                 digest="",
                 marks=UNREAD,
-            )  # fmt: skip
+            )
         )
         known.put(
             ItemRecord(
@@ -119,7 +119,7 @@ def knowledge(sequence: int = 5) -> MailboxKnowledge:
                 target_id=f"t-{item}",
                 target_change_key="",
                 nonce="9",
-            )  # fmt: skip
+            )
         )
     return known
 
