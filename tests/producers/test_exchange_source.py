@@ -16,12 +16,13 @@ from deploy.lab.workload.mailbox import UserMailbox
 from producers.exchange_source import ExchangeSource
 from producers.source import CursorLostError, Described, Failed, Portable
 from schemas.faults import ReplicationFault
-from schemas.listing import ListedItem
 from schemas.metrics import SessionMetrics
 from schemas.ports import AnswerUnknown, CallRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from schemas.listing import ListedItem
 
 pytestmark = pytest.mark.slow
 MIME = b"From: a@x.test\r\nTo: b@x.test\r\nSubject: a letter\r\nMessage-ID: <1@x.test>\r\n\r\nbody\r\n"
