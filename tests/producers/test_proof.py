@@ -113,6 +113,38 @@ def test_a_folder_that_changes_while_it_is_listed_is_left_for_later(rig: Rig, pr
     assert found.items == 2
 
 
+def test_marks_set_while_a_folder_is_listed_are_said_before_its_checksum(
+    rig: Rig, proving: Callable[[], Capture]
+) -> None:
+    item_id = rig.source.add(rig.source.inbox)
+    rig.rest()
+    capture = proving()
+    rig.round(capture)
+    rig.rest()
+    rig.source.before("listing", lambda: rig.source.mark(item_id, Marks(is_read=True)))
+    assert checksums(rig.round(capture)) == []
+    rig.rest()
+    said = rounds(rig, capture)
+    assert [type(o).__name__ for o in said] == ["ItemMarked", "Checksum"]
+    assert checksums(said)[0].digest == of(rig, rig.source.inbox).hex
+
+
+def test_a_folder_that_lost_an_item_without_a_word_is_read_again_before_its_checksum(
+    rig: Rig, proving: Callable[[], Capture]
+) -> None:
+    item_id = rig.source.add(rig.source.inbox)
+    rig.rest()
+    capture = proving()
+    rounds(rig, capture)
+    del rig.source.items_by_id[item_id]
+    rig.source.folders[rig.source.inbox].journal.clear()
+    rig.rest(seconds=200)
+    capture.index.put_folder(_with_probe_of_now(rig, capture))
+    said = rounds(rig, capture, 5)
+    assert [type(o).__name__ for o in said] == ["ItemDeleted", "Checksum"]
+    assert checksums(said)[0].items == 0
+
+
 def test_a_folder_with_an_item_owed_is_not_said(rig: Rig, proving: Callable[[], Capture]) -> None:
     item_id = rig.source.add(rig.source.inbox)
     rig.source.items_by_id[item_id].refusals["export"] = "ErrorTimeoutExpired"
