@@ -143,6 +143,8 @@ class FolderProof:
             if page.next_offset is None:
                 self._conclude(listing, folder)
         except CursorLostError:
+            log.warning("folder cursor lost", extra={"mailbox": self._index.record.mailbox})
+            self._index.put_folder(replace(folder, cursor="", probe=""))  # so that the next round reads it again
             self._end(listing, "restless")
         except CallRefused as refused:
             self._listing = None

@@ -239,7 +239,10 @@ class MemorySource:
         held = [i for i in self.items_by_id.values() if i.folder_id == folder_id]
         shown = held[offset : offset + self.listing_items_max]
         end = offset + len(shown)
-        items = tuple(ListedItem(i.item_id, i.change_key, "", len(i.content), _row(i)) for i in shown)
+        items = tuple(
+            ListedItem(i.item_id, i.change_key, "", len(i.content), row_of(i.item_class, i.content, i.marks))
+            for i in shown
+        )
         return ListingPage(items, end if end < len(held) else None, has_flags=True)
 
     def probe(self, address: str, folder_ids: list[str]) -> dict[str, str]:
@@ -254,10 +257,11 @@ class MemorySource:
         return found
 
 
-def _row(item: StoredItem) -> CanonicalRow:
+def row_of(item_class: str, content: bytes, marks: Marks) -> CanonicalRow:
+    """An item as a listing shows it, its content in place of a subject."""
     return canonical_row(
-        item_class=item.item_class, message_id="", subject=item.content.decode(errors="replace"), sent="",
-        received="", is_draft=False, marks=item.marks, sensitivity="Normal", with_flag=True,
+        item_class=item_class, message_id="", subject=content.decode(errors="replace"), sent="", received="",
+        is_draft=False, marks=marks, sensitivity="Normal", with_flag=True,
     )  # fmt: skip
 
 
