@@ -9,12 +9,23 @@ from typing import Any
 import pytest
 
 from consumers.replayer import Replayer, ReplaySettings
-from schemas.change import FolderDeleted, FolderSaved, ItemDeleted, ItemMarked, ItemMoved, Marks, SeedBegin, SeedEnd
+from schemas.canonical_row import FolderDigest, canonical_row
+from schemas.change import (
+    Checksum,
+    FolderDeleted,
+    FolderSaved,
+    ItemDeleted,
+    ItemMarked,
+    ItemMoved,
+    Marks,
+    SeedBegin,
+    SeedEnd,
+)
 from schemas.codec import decode, encode
 from schemas.faults import TransportFault
 from schemas.metrics import ReplayMetrics
 from schemas.ports import AnswerUnknown, CallRefused, Incoming, PartitionLost
-from schemas.state import ItemRecord, TargetMailbox
+from schemas.state import ItemRecord, TargetFolder, TargetMailbox
 from schemas.topics import Topics
 
 LATE = "still under way"
@@ -150,6 +161,18 @@ class Source:
         if not silently:
             self.write(ItemDeleted(ref=self.making.ref(name, folder_id, change_key)))
 
+    def prove(self, folder_id: str = "inbox-s") -> None:
+        """Write the checksum of a folder, of rows as the target in memory lists them."""
+        digest = FolderDigest()
+        for name, (where, body, marks, _) in self.items.items():
+            if where == folder_id:
+                row = canonical_row(
+                    item_class="IPM.Note", message_id="", subject=body.decode(), sent="", received="", is_draft=False,
+                    marks=marks, sensitivity="Normal", with_flag=True,
+                )  # fmt: skip
+                digest = digest.plus(self.making.key(name), row)
+        self.write(Checksum(folder_id=folder_id, items=digest.items, digest=digest.hex, form=1, has_flags=True))
+
     def path(self, folder_id: str) -> str:
         if folder_id == "inbox-s":
             return "inbox"
@@ -277,6 +300,10 @@ class World:
         value = self.owned.get(self.topics.target_state("t"), mailbox or self.making.mailbox)
         found: TargetMailbox = decode(value) if value else TargetMailbox(mailbox=mailbox)
         return found
+
+    def folder_records(self) -> list[TargetFolder]:
+        found = (decode(v) for _, v in self.owned.scan(self.topics.target_state("t"), ""))
+        return [r for r in found if isinstance(r, TargetFolder)]
 
     def item_records(self) -> list[ItemRecord]:
         found = (decode(v) for _, v in self.owned.scan(self.topics.target_state("t"), ""))

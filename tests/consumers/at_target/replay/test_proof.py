@@ -5,9 +5,6 @@ from typing import Any
 
 import pytest
 
-from schemas.canonical_row import FolderDigest, canonical_row
-from schemas.change import Checksum
-from schemas.codec import decode
 from schemas.state import TargetFolder
 
 World = Any
@@ -19,22 +16,9 @@ def proving(new_world: Any) -> World:
     return new_world(checksum_interval_seconds=30.0, rests=40)
 
 
-def prove(source: Any, folder_id: str = "inbox-s") -> None:
-    """Write the checksum of a folder, as a feed does."""
-    digest = FolderDigest()
-    for name, (folder, body, marks, _) in source.items.items():
-        if folder == folder_id:
-            row = canonical_row(
-                item_class="IPM.Note", message_id="", subject=body.decode(), sent="", received="", is_draft=False,
-                marks=marks, sensitivity="Normal", with_flag=True,
-            )  # fmt: skip
-            digest = digest.plus(source.making.key(name), row)
-    source.write(Checksum(folder_id=folder_id, items=digest.items, digest=digest.hex, form=1, has_flags=True))
-
-
 def folder(world: World, folder_id: str = "inbox-s") -> TargetFolder:
-    found = (decode(v) for _, v in world.owned.scan(world.topics.target_state("t"), ""))
-    return next(f for f in found if isinstance(f, TargetFolder) and f.folder_id == folder_id)
+    found: TargetFolder = next(f for f in world.folder_records() if f.folder_id == folder_id)
+    return found
 
 
 def filled(world: World) -> Any:
@@ -42,8 +26,8 @@ def filled(world: World) -> Any:
     source.folder("sub", "Sub")
     for name in ("one", "two", "three"):
         source.save(name, name.encode(), marks=world.making.unread)
-    prove(source)
-    prove(source, "sub")
+    source.prove()
+    source.prove("sub")
     return source
 
 
@@ -128,7 +112,7 @@ def test_a_change_makes_the_checksum_stale_until_the_next_one(proving: World) ->
     proving.replay()
     assert folder(proving).checksum is None
     assert folder(proving, "sub").checksum is not None
-    prove(source)
+    source.prove()
     proving.replay()
     assert folder(proving).checksum is not None
     assert folder(proving).divergence == {}
@@ -140,7 +124,7 @@ def test_a_repaired_folder_is_told_equal_again(proving: World) -> None:
     del proving.target.items[of(proving, "two")]
     proving.replay()
     source.name("two", "t")
-    prove(source)
+    source.prove()
     proving.replay()
     assert folder(proving).divergence == {}
     proving.assert_exact(source)
@@ -175,7 +159,7 @@ def test_a_large_folder_is_listed_a_page_at_a_time(proving: World) -> None:
 def test_a_folder_deleted_at_the_target_misses_all_its_items(proving: World) -> None:
     source = filled(proving)
     source.save("five", b"five", "sub")
-    prove(source, "sub")
+    source.prove("sub")
     proving.replay()
     sub = _sub(proving)
     proving.target.delete_folder(proving.making.address, sub)
