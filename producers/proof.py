@@ -88,7 +88,7 @@ class FolderProof:
         """Return when a folder is to be listed (milliseconds), or None while only the slow turn is left."""
         if self._listing is not None:
             return 0
-        waiting = (f for f in self._index.folders.values() if not f.proved and self._may_be_listed(f))
+        waiting = (f for f in self._unproved() if self._may_be_listed(f))
         return min((self._not_before.setdefault(f.folder_id, self._clock() + SETTLE_MS) for f in waiting), default=None)
 
     # -- which folder --------------------------------------------------------------------------------------
@@ -103,8 +103,8 @@ class FolderProof:
 
     def _touched(self, probes: Mapping[str, str], now: int) -> SourceFolder | None:
         """Return a folder without a valid checksum that is due and at rest."""
-        for folder in self._index.folders.values():
-            if folder.proved or not self._may_be_listed(folder):
+        for folder in self._unproved():
+            if not self._may_be_listed(folder):
                 continue
             if self._not_before.setdefault(folder.folder_id, now + SETTLE_MS) > now:
                 continue
@@ -113,6 +113,9 @@ class FolderProof:
                 return folder
             self._not_before[folder.folder_id] = now + SETTLE_MS
         return None
+
+    def _unproved(self) -> list[SourceFolder]:
+        return [self._index.folders[f] for f in sorted(self._index.unproved)]
 
     def _in_turn(self, now: int) -> SourceFolder | None:
         """Return the folder listed longest ago, one each interval: what the feed did not notice is seen so."""
