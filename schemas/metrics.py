@@ -157,14 +157,10 @@ class ReplayMetrics:
             registry=registry,
         )
         self.divergent = Gauge(
-            "mailshadow_replay_divergent_items",
-            "Items of the target that differ from the source's checksum, by kind.",
-            ["mailbox", "kind"],
-            registry=registry,
-        )
+            "mailshadow_replay_divergent_items", "Items that differ from the source's checksum, by kind.",
+            ["mailbox", "kind"], registry=registry,
+        )  # fmt: skip
         self.foreign = Gauge(
-            "mailshadow_replay_foreign_items",
-            "Items in mirrored folders that we did not write, as last compared.",
-            ["mailbox"],
-            registry=registry,
-        )
+            "mailshadow_replay_foreign_items", "Items in mirrored folders that we did not write, as last compared.",
+            ["mailbox"], registry=registry,
+        )  # fmt: skip
