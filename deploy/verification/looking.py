@@ -26,14 +26,24 @@ class Addresses:
     target: str
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Items of one folder: at the source, ours at the target, foreign at the target."""
+
+    source: int = 0
+    target: int = 0
+    foreign: int = 0
+
+    def plus(self, other: "Counts") -> "Counts":
+        """Return the sum of two."""
+        return Counts(self.source + other.source, self.target + other.target, self.foreign + other.foreign)
+
+
 @dataclass(slots=True)
 class Look:
     """What one reading of some folders found; `differing` are the folders to look at again."""
 
-    folders: int = 0
-    items_source: int = 0
-    items_target: int = 0
-    foreign: int = 0
+    counts: dict[str, Counts] = field(default_factory=dict)
     deeply_compared: int = 0
     unreadable: int = 0
     differing: set[str] = field(default_factory=set)
@@ -94,10 +104,7 @@ class Looking:
 
     @staticmethod
     def _count(found: Look, folder: ListedFolder) -> None:
-        found.folders += 1
-        found.items_source += len(folder.source)
-        found.items_target += len(folder.target)
-        found.foreign += folder.foreign
+        found.counts[folder.folder_id] = Counts(len(folder.source), len(folder.target), folder.foreign)
 
     @staticmethod
     def _missing(found: Look, folder: ListedFolder) -> Iterator[Divergence]:

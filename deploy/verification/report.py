@@ -155,7 +155,7 @@ def _row(row: dict[str, Any]) -> str:
         row["foreign"],
         counts(row["behind"]),
         counts(row["kinds"]),
-        row["repairs_ordered"],
+        f"{row['repairs_ordered']}: {counts(row['repaired'])}" if row["repairs_ordered"] else "-",
         row["failure"] or ("equal" if row["equal"] else "not equal"),
     )
 

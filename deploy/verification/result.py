@@ -1,5 +1,6 @@
 """What verifying found, as values with fixed JSON keys: mailboxes by id, items by key, no content, no address."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +9,7 @@ from consumers.verifier import Divergence, Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxResult:
-    """One mailbox at one target; `failure` is the code that kept it from being read."""
+    """One mailbox at one target; `failure`: the code that kept it from being read, `repaired`: what differed before."""
 
     mailbox: str
     target: str
@@ -22,6 +23,7 @@ class MailboxResult:
     behind: dict[str, int] = field(default_factory=dict)
     divergences: tuple[Divergence, ...] = ()
     repairs_ordered: int = 0
+    repaired: dict[str, int] = field(default_factory=dict)
     failure: str = ""
 
     @property
@@ -32,16 +34,13 @@ class MailboxResult:
     @property
     def by_kind(self) -> dict[str, int]:
         """Number of divergent items by kind."""
-        found: dict[str, int] = {}
-        for divergence in self.divergences:
-            found[divergence.kind] = found.get(divergence.kind, 0) + 1
-        return found
+        return kinds_of(self.divergences)
 
     def as_json(self) -> dict[str, Any]:
         """Return the result's keys and values."""
         names = (
             "mailbox", "target", "folders", "folders_equal", "items_source", "items_target", "foreign",
-            "deeply_compared", "unreadable", "behind", "repairs_ordered", "failure",
+            "deeply_compared", "unreadable", "behind", "repairs_ordered", "repaired", "failure",
         )  # fmt: skip
         divergences = [
             {
@@ -55,6 +54,14 @@ class MailboxResult:
         ]
         plain = {name: getattr(self, name) for name in names}
         return plain | {"equal": self.is_equal, "kinds": self.by_kind, "divergences": divergences}
+
+
+def kinds_of(divergences: Iterable[Divergence]) -> dict[str, int]:
+    """Return the number of divergent items by kind."""
+    found: dict[str, int] = {}
+    for divergence in divergences:
+        found[divergence.kind.value] = found.get(divergence.kind.value, 0) + 1
+    return found
 
 
 def from_json(row: dict[str, Any]) -> MailboxResult:

@@ -9,10 +9,11 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 from deploy.verification.knowledge import MailboxKnowledge
-from deploy.verification.looking import Addresses, Look, Looking, is_on_its_way
-from deploy.verification.result import MailboxResult
+from deploy.verification.looking import Addresses, Counts, Look, Looking, is_on_its_way
+from deploy.verification.result import MailboxResult, kinds_of
 from schemas.ports import CallFailed
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class Verification:
         """Return what differs in the end; `known` may be a little old."""
         try:
             first = self._looking.look(known, addresses)
-            last = self._settled(mailbox, addresses, first)
+            settled = last = self._settled(mailbox, addresses, first)
             ordered = 0
             if is_repairing and (items := _repairable(last)):
                 ordered = len(items)
@@ -64,7 +65,7 @@ class Verification:
         except CallFailed as failure:
             log.warning("mailbox not verified", extra={"mailbox": mailbox, "code": failure.code})
             return MailboxResult(mailbox=mailbox, target=self._target, failure=failure.code)
-        return self._result(mailbox, first, last, ordered)
+        return self._result(mailbox, (first, settled, last), ordered)
 
     def _settled(self, mailbox: str, addresses: Addresses, look: Look) -> Look:
         """Look again until two looks agree and nothing is on its way, or the time is over."""
@@ -88,20 +89,25 @@ class Verification:
         self._sleep(LOOK_SPACING_SECONDS)
         return self._looking.look(self._pipeline.know(mailbox), addresses, look.differing)
 
-    def _result(self, mailbox: str, first: Look, last: Look, ordered: int) -> MailboxResult:
+    def _result(self, mailbox: str, looks: tuple[Look, Look, Look], ordered: int) -> MailboxResult:
+        """Sum up: the first look saw every folder, the later ones only those that differed."""
+        first, settled, last = looks
+        counts = first.counts | settled.counts | last.counts
+        total = reduce(Counts.plus, counts.values(), Counts())
         return MailboxResult(
             mailbox=mailbox,
             target=self._target,
-            folders=first.folders,
-            folders_equal=first.folders - len(last.differing),
-            items_source=first.items_source,
-            items_target=first.items_target,
-            foreign=first.foreign,
+            folders=len(counts),
+            folders_equal=len(counts) - len(last.differing),
+            items_source=total.source,
+            items_target=total.target,
+            foreign=total.foreign,
             deeply_compared=first.deeply_compared,
             unreadable=first.unreadable,
             behind=last.behind,
             divergences=tuple(last.verdict.divergences),
             repairs_ordered=ordered,
+            repaired=kinds_of(settled.verdict.divergences) if ordered else {},
         )
 
 

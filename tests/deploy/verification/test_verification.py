@@ -187,7 +187,8 @@ def test_a_repair_is_ordered_once_and_looked_at_until_it_is_done() -> None:
     scene.on_sleep = mend
     found = scene.verify(is_repairing=True)
     assert scene.wanted == [KEYS[1]]
-    assert found.repairs_ordered == 1
+    assert (found.repairs_ordered, found.repaired) == (1, {"missing": 1})
+    assert (found.items_source, found.items_target) == (2, 2)
     assert found.is_equal
 
 
