@@ -173,7 +173,8 @@ def _verified(settings: Settings, target: str, wanted: list[Registration], wish:
             else None
         )
         stamp_name = target_id(settings.pipeline.name, target)
-        looking = Looking(ExchangeSource(source).listing, ExchangeTarget(other).listing, stamp_name, deepen)
+        reading = ExchangeSource(source)
+        looking = Looking(reading.hierarchy, reading.listing, ExchangeTarget(other).listing, stamp_name, deepen)
         verification = Verification(target, looking, Pipeline(know=know, want=want), wish.wait_seconds)
         by_partition = sorted(wanted, key=lambda r: (partition_of(r.mailbox, connection.partition_count), r.mailbox))
         for start in range(0, len(by_partition), MAILBOXES_AT_ONCE_MAX):

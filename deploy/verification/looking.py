@@ -11,9 +11,12 @@ from consumers.verifier import Behind, Divergence, Kind, SourceItem, TargetItem,
 from deploy.verification.full_form import FullFormReader
 from deploy.verification.knowledge import MailboxKnowledge
 from deploy.verification.listed_folder import ListedFolder, Listing, joined, read_side
+from producers.source import HierarchyPage
 from schemas.canonical import CanonicalItem, differences
 
 DEEP_PAIRS_MAX = 200
+Hierarchy = Callable[[str, str], HierarchyPage]
+"""Address, cursor: `Source.hierarchy`."""
 Deepen = Callable[[bool], tuple[FullFormReader, FullFormReader]]
 """With flags or without: readers of both servers."""
 
@@ -67,7 +70,10 @@ class Look:
 class Looking:
     """Looks at mailboxes of one source and one target; `stamp_name` is how stamps name that target."""
 
-    def __init__(self, source: Listing, target: Listing, stamp_name: str, deepen: Deepen | None) -> None:
+    def __init__(
+        self, folders: Hierarchy, source: Listing, target: Listing, stamp_name: str, deepen: Deepen | None
+    ) -> None:
+        self._folders = folders
         self._source = source
         self._target = target
         self._stamp_name = stamp_name
@@ -76,12 +82,13 @@ class Looking:
     def look(self, known: MailboxKnowledge, addresses: Addresses, only: Iterable[str] | None = None) -> Look:
         """Compare some folders, all by default; CallFailed if a server can't answer."""
         found = Look(is_level=known.is_level)
-        chosen = set(known.folders) if only is None else set(only)
+        chosen = self._all_folders(known, addresses) if only is None else set(only)
         ones: list[SourceItem] = []
         others: list[TargetItem] = []
         further: list[Divergence] = []
-        for folder_id in sorted(chosen & known.folders.keys()):
-            if known.folders[folder_id].gone:
+        strange = chosen - known.folders.keys() - known.target_folders.keys()
+        for folder_id in sorted(chosen - strange):
+            if (at_source := known.folders.get(folder_id)) and at_source.gone:
                 continue
             folder = self._listed(known, addresses, folder_id)
             self._count(found, folder)
@@ -93,12 +100,23 @@ class Looking:
                 others += folder.target
         found.verdict = judge(ones, others, known.for_verifier())
         found.verdict.divergences += further
-        found.differing |= {d.folder_id for d in further}
+        found.verdict.behind += [(Behind.NOT_CAPTURED, folder_id) for folder_id in sorted(strange)]
+        found.differing |= {d.folder_id for d in further} | strange
+        return found
+
+    def _all_folders(self, known: MailboxKnowledge, addresses: Addresses) -> set[str]:
+        """Return every folder that the source shows, the feed knows, or the ledger maps."""
+        found = {f for f, held in known.target_folders.items() if held.target_id} | known.folders.keys()
+        cursor, is_last = "", False
+        while not is_last:
+            page = self._folders(addresses.source, cursor)
+            found |= {f.folder_id for f in page.seen}
+            cursor, is_last = page.cursor, page.is_last
         return found
 
     def _listed(self, known: MailboxKnowledge, addresses: Addresses, folder_id: str) -> ListedFolder:
         mapped = known.target_folders.get(folder_id)
-        one = read_side(self._source, addresses.source, folder_id)
+        one = read_side(self._source, addresses.source, folder_id if folder_id in known.folders else "")
         other = read_side(self._target, addresses.target, mapped.target_id if mapped else "")
         return joined(folder_id, one, other, known.by_item_id, self._stamp_name)
 

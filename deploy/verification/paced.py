@@ -9,7 +9,7 @@ from schemas.ports import Answers, CallFailed, EwsSession
 ATTEMPTS_MAX = 8
 WAIT_SECONDS_FIRST = 0.5
 WAIT_SECONDS_MAX = 60.0
-READING = frozenset({"FindItem", "GetItem", "GetFolder", "GetAttachment", "FindFolder"})
+READING = frozenset({"FindItem", "GetItem", "GetFolder", "GetAttachment", "SyncFolderHierarchy"})
 
 
 class PacedSession:

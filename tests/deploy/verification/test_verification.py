@@ -9,6 +9,7 @@ from deploy.verification.knowledge import MailboxKnowledge
 from deploy.verification.looking import Addresses, Looking
 from deploy.verification.result import MailboxResult
 from deploy.verification.verification import Pipeline, Verification
+from producers.source import FolderSeen, HierarchyPage
 from schemas.canonical_row import canonical_row
 from schemas.change import Marks
 from schemas.identity import Stamp
@@ -37,6 +38,7 @@ class Scene:
 
     source: dict[str, str] = field(default_factory=lambda: dict.fromkeys(KEYS, "letter"))
     target: dict[str, str] = field(default_factory=lambda: dict.fromkeys(KEYS, "letter"))
+    source_folders: list[str] = field(default_factory=lambda: ["f"])
     known: MailboxKnowledge = field(default_factory=lambda: knowledge(5))
     wanted: list[str] = field(default_factory=list)
     now: float = 0.0
@@ -44,8 +46,16 @@ class Scene:
     page_items: int = 1000
     on_sleep: Callable[[], None] = lambda: None
 
+    def folders_of_source(self, address: str, cursor: str) -> HierarchyPage:
+        assert address == "anna@s.test"
+        seen = tuple(FolderSeen(f, "", f, "", "") for f in self.source_folders)
+        start = int(cursor or "0")
+        return HierarchyPage(seen[start : start + 1], (), str(start + 1), start + 1 >= len(seen))
+
     def list_source(self, address: str, folder_id: str, offset: int) -> ListingPage:
-        assert (address, folder_id) == ("anna@s.test", "f")
+        assert address == "anna@s.test"
+        if folder_id != "f":
+            return ListingPage((), None, has_flags=True)
         self.listed += 1
         return self._page(self.source, offset, at_target=False)
 
@@ -69,7 +79,7 @@ class Scene:
         self.wanted += items
 
     def verify(self, *, is_repairing: bool = False) -> MailboxResult:
-        looking = Looking(self.list_source, self.list_target, STAMP_NAME, None)
+        looking = Looking(self.folders_of_source, self.list_source, self.list_target, STAMP_NAME, None)
         pipeline = Pipeline(know=lambda _: self.known, want=self.want)
         verification = Verification("t", looking, pipeline, 30.0, self.sleep, lambda: self.now)
         return verification.verify("m", ADDRESSES, self.known, is_repairing=is_repairing)
@@ -206,6 +216,27 @@ def test_a_folder_the_target_lacks_is_told_beside_its_items() -> None:
     assert scene.verify().by_kind == {"missing": 2, "folder missing": 1}
 
 
+def test_a_folder_of_the_source_that_the_feed_never_saw_is_known_to_be_behind_until_it_is_captured() -> None:
+    scene = Scene(source_folders=["f", "new"])
+    assert scene.verify().behind == {"not yet captured": 1}
+    scene = Scene(source_folders=["f", "new"])
+
+    def capture() -> None:
+        scene.known = knowledge()
+        scene.known.put(SourceFolder(folder_id="new", parent_id="", name="N", folder_class="", distinguished=""))
+
+    scene.on_sleep = capture
+    found = scene.verify()
+    assert (found.behind, found.by_kind, found.folders) == ({}, {"folder missing": 1}, 2)
+
+
+def test_items_in_a_folder_that_only_the_ledger_still_maps_are_extra() -> None:
+    scene = Scene(source_folders=[])
+    del scene.known.folders["f"]
+    scene.known.index.clear()
+    assert scene.verify().by_kind == {"extra": 2}
+
+
 @pytest.mark.parametrize("code", ["ErrorAccessDenied", "ErrorNonExistentMailbox"])
 def test_a_mailbox_that_cannot_be_read_is_told_with_the_code(code: str) -> None:
     scene = Scene()
@@ -213,7 +244,7 @@ def test_a_mailbox_that_cannot_be_read_is_told_with_the_code(code: str) -> None:
     def refuse(_address: str, _folder_id: str, _offset: int) -> ListingPage:
         raise CallRefused(code, "refused")
 
-    looking = Looking(scene.list_source, refuse, STAMP_NAME, None)
+    looking = Looking(scene.folders_of_source, scene.list_source, refuse, STAMP_NAME, None)
     verification = Verification("t", looking, Pipeline(know=lambda _: scene.known, want=scene.want), 30.0)
     found = verification.verify("m", ADDRESSES, scene.known, is_repairing=False)
     assert found.failure == code
