@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable
 
 from consumers.target import Done, Held, HeldFolder, Outcome, PortableItem, Refused, Update
-from schemas import ews
+from schemas import ews, listing
 from schemas.change import Marks
 from schemas.ews import M, T, child_text, text
 from schemas.ports import CallRefused, Element, EwsSession, ServerAnswer
@@ -174,6 +174,12 @@ class ExchangeTarget:
     def listed(self, address: str, folder_id: str) -> list[Held]:
         """Return the first items of a folder."""
         return self._find_items(address, [folder_id], "")
+
+    def listing(self, address: str, folder_id: str, offset: int) -> listing.ListingPage:
+        """List one page of a folder's items by FindItem."""
+        body = listing.request(folder_id, offset, with_flags=self._is_2013_or_later())
+        message = self._one("FindItem", address, body)
+        return listing.page(message.element.find(f"{M}RootFolder"), offset, with_flags=self._is_2013_or_later())
 
     def look(self, address: str, item_ids: list[str]) -> list[Held | Refused]:
         """Return items by id."""

@@ -118,14 +118,7 @@ class FolderMap:
             distinguished=known.distinguished,
         )
         target_id, created = self._adopt_or_create(address, mailbox, saved)
-        self._ledger.put_folder(
-            mailbox,
-            TargetFolder(
-                folder_id=folder_id, target_id=target_id, parent_id=known.parent_id, name=known.name,
-                folder_class=known.folder_class, distinguished=known.distinguished, created=created,
-                generation=known.generation, sequence=known.sequence,
-            ),
-        )  # fmt: skip
+        self._ledger.put_folder(mailbox, replace(known, target_id=target_id, created=created))
 
     def target_id(self, mailbox: str, folder_id: str) -> str:
         """Return the target folder for a source folder; CallRefused if the log never named it."""

@@ -15,12 +15,13 @@ from consumers.ledger import Ledger
 from consumers.mailbox_run import MailboxWorker, Run, Step
 from consumers.patience import FellBehind, Patience
 from consumers.plan import Action, Do
+from consumers.proof import Proof
 from consumers.scope import Scope
 from consumers.seeds import stale_folders, stale_items
 from consumers.stragglers import Stragglers
 from consumers.subscription import Received
 from consumers.tidying import Tidying
-from schemas.change import FolderDeleted, FolderSaved, ItemOperation, SeedBegin, SeedEnd
+from schemas.change import Checksum, FolderDeleted, FolderSaved, ItemOperation, SeedBegin, SeedEnd
 from schemas.metrics import ReplayMetrics
 
 RUN_STEPS_MAX = 200
@@ -40,6 +41,7 @@ class LaneTools:
     patience: Patience
     stragglers: Stragglers
     tidying: Tidying
+    proof: Proof
     commit: Callable[[], None]
     seed: Callable[[str, str], None]
     scope: Scope
@@ -57,6 +59,7 @@ class Lane:
         self._patience = tools.patience
         self._stragglers = tools.stragglers
         self._tidying = tools.tidying
+        self._proof = tools.proof
         self._commit = tools.commit
         self._seed = tools.seed
         self._scope = tools.scope
@@ -113,7 +116,10 @@ class Lane:
         match change.operation:
             case SeedBegin():
                 self._begin_seed(received)
+            case Checksum() as checksum if self._scope.holds_whole_folders:
+                self._proof.take(change, checksum)
             case FolderSaved() as saved:
+                self._proof.touch(self._mailbox, [saved])
                 is_scope_other = self._folders.save(self._address, change, saved)
                 if is_scope_other and not self._ledger.mailbox(self._mailbox).seed_begun:
                     self._seed(self._mailbox, "a folder came into scope or left it")
@@ -129,6 +135,7 @@ class Lane:
     def _begin_seed(self, received: Received) -> None:
         record = self._ledger.mailbox(self._mailbox)
         self._metrics.waiting.labels(mailbox=self._mailbox).set(0)
+        self._proof.forget_all(self._mailbox)
         begun = replace(record, waiting="", seed_begun=received.change.sequence, scope=self._scope.digest)
         self._ledger.put_mailbox(begun)
 
@@ -137,6 +144,7 @@ class Lane:
     def _carry_out(self, run: Run) -> None:
         """Prepare, commit, perform; what has to be staged again goes around."""
         while self._attempt(run, self._prepare):
+            self._proof.touch(self._mailbox, [step.operation for step in run.steps])
             self._note_unsettled(run, self._worker.open_items(run))
             self._commit()
             if not self._attempt(run, self._perform):

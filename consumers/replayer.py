@@ -24,6 +24,7 @@ from consumers.lane import Lane, LaneTools
 from consumers.ledger import Ledger
 from consumers.mailbox_run import MailboxWorker, Tools
 from consumers.patience import Patience, TargetHaltError
+from consumers.proof import Proof
 from consumers.recovery import Recovery
 from consumers.scope import Scope
 from consumers.staging import Staging
@@ -44,13 +45,17 @@ READ_TIMEOUT_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaySettings:
-    """The target's name and scope, whether streams are to be ignored, mailboxes at once, limit on dead letters."""
+    """The target's name and scope, whether streams are to be ignored, mailboxes at once, limit on dead letters.
+
+    Checksums are not compared at an interval of 0.
+    """
 
     target: str
     portable_only: bool = False
     mailboxes_at_once: int = 4
     scope: Scope = field(default_factory=Scope)
     dead_letter_limit: DeadLetterLimit = field(default_factory=DeadLetterLimit)
+    checksum_interval_seconds: float = 0.0
 
 
 class Replayer:
@@ -95,6 +100,7 @@ class Replayer:
         patience = Patience(owned.still_owned, metrics)
         self._intake = Intake(self._ledger)
         self._stragglers = Stragglers(self._ledger, self._intake, patience, self._tidying, worker.settle_open, clock)
+        self._proof = Proof(target, self._ledger, name, clock, metrics, settings.checksum_interval_seconds)
         self._lane_tools = LaneTools(
             ledger=self._ledger,
             folders=self._folders,
@@ -102,6 +108,7 @@ class Replayer:
             patience=patience,
             stragglers=self._stragglers,
             tidying=self._tidying,
+            proof=self._proof,
             commit=self._commit,
             seed=self._orders.seed,
             scope=settings.scope,
@@ -138,6 +145,7 @@ class Replayer:
                 self._complete = batch.position
                 if not batch.changes:
                     self._rest()
+                self._prove()
                 self._metrics.records_behind.labels(partition=self._owned.number).set(reader.lag_records())
 
     def _refuse_lost_ledger(self, committed: int | None) -> None:
@@ -217,6 +225,13 @@ class Replayer:
             self._tidying.tidy(self._addresses)
         except CallFailed as failure:
             log.info("staging not cleaned", extra={"code": failure.code})
+
+    def _prove(self) -> None:
+        """Compare a page of a target folder with the source's checksum."""
+        try:
+            self._proof.step(self._addresses)
+        except CallFailed as failure:
+            log.info("folder not compared", extra={"code": failure.code})
 
     def _observe(self, received: Received) -> None:
         change = received.change

@@ -35,6 +35,11 @@ class Scope:
         parts = (sorted(map(str.casefold, self.folders_left_out)), sorted(map(str.upper, self.classes_left_out)))
         return "" if self == Scope() else hashlib.sha256(repr((*parts, self.age_days_max)).encode()).hexdigest()[:16]
 
+    @property
+    def holds_whole_folders(self) -> bool:
+        """Whether a folder in scope holds all its source holds, so that the source's checksum means it."""
+        return not self.classes_left_out and not self.age_days_max
+
     def leaves_out_folder(self, saved: FolderSaved, parent: TargetFolder | None) -> bool:
         """Tell whether a folder is left out, given what is known of its parent."""
         if parent is not None and parent.left_out:

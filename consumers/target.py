@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from schemas.change import Marks
+from schemas.listing import ListingPage
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,10 @@ class Target(Protocol):
 
     def look(self, address: str, item_ids: list[str]) -> list[Held | Refused]:
         """Return items by id."""
+        ...
+
+    def listing(self, address: str, folder_id: str, offset: int) -> ListingPage:
+        """List one page of a folder's items from an offset on, with our stamps; CallRefused if it is not there."""
         ...
 
     def listed(self, address: str, folder_id: str) -> list[Held]:

@@ -14,6 +14,7 @@ from deploy.commands.service import feed, replay, run
 from deploy.commands.status import status
 from deploy.commands.targets import targets
 from deploy.commands.topics import topics
+from deploy.commands.verify import verify
 from deploy.lab.bench import bench
 from deploy.lab.chaos.command import chaos
 from deploy.lab.command import lab
@@ -28,7 +29,7 @@ def mailshadow() -> None:
     """Replicate Exchange mailboxes, object by object, to live standby servers."""
 
 
-for command in (lab, run, feed, replay, status, mailboxes, targets, dead_letters, check, topics, config):
+for command in (lab, run, feed, replay, status, verify, mailboxes, targets, dead_letters, check, topics, config):
     mailshadow.add_command(command)
 lab.add_command(bench)
 lab.add_command(chaos)

@@ -9,7 +9,7 @@ from deploy.kafka import KafkaSettings
 from deploy.partition.reader import read_to_end
 from schemas.codec import decode
 from schemas.ports import Incoming
-from schemas.state import IndexEntry, ItemRecord, ItemState, MailboxRecord, TargetMailbox
+from schemas.state import IndexEntry, ItemRecord, ItemState, MailboxRecord, TargetFolder, TargetMailbox
 from schemas.topics import Topics
 
 
@@ -31,6 +31,16 @@ class TargetStanding:
     items: int = 0
     parked: list[ItemRecord] = field(default_factory=list)
     wanted: int = 0
+    folders: int = 0
+    proved: int = 0
+    divergence: dict[str, int] = field(default_factory=dict)
+
+    def count_folder(self, folder: TargetFolder) -> None:
+        """Count a folder, whether it was found equal to the source's checksum, and what was not."""
+        self.folders += 1
+        self.proved += bool(folder.checksum and folder.compared_at and not folder.divergence)
+        for kind, number in folder.divergence.items():
+            self.divergence[kind] = self.divergence.get(kind, 0) + number
 
 
 @dataclass(slots=True)
@@ -74,14 +84,17 @@ def read(settings: KafkaSettings, topics: Topics, targets: tuple[str, ...]) -> P
 def read_target(settings: KafkaSettings, topic: str) -> dict[str, TargetStanding]:
     """Read where every mailbox stands at one target, from its ledger's topic."""
     found: dict[str, TargetStanding] = {}
-    items: list[tuple[str, ItemRecord]] = []
+    parts: list[tuple[str, ItemRecord | TargetFolder]] = []
     for key, record in _latest(settings, topic):
         if isinstance(record, TargetMailbox):
             found[record.mailbox] = TargetStanding(record)
-        elif isinstance(record, ItemRecord):
-            items.append((key.split("/")[0], record))
-    for mailbox, item in items:
+        elif isinstance(record, ItemRecord | TargetFolder):
+            parts.append((key.split("/")[0], record))
+    for mailbox, item in parts:
         standing = found.setdefault(mailbox, TargetStanding(TargetMailbox(mailbox=mailbox)))
+        if isinstance(item, TargetFolder):
+            standing.count_folder(item)
+            continue
         standing.items += bool(item.target_id)
         standing.wanted += item.state is ItemState.WANTED
         if item.state is ItemState.PARKED:

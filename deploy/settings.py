@@ -86,11 +86,12 @@ class TargetSection(ServerSection):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedSection:
-    """Content forms, intervals in seconds, the port of /metrics (0: none)."""
+    """Content forms, intervals in seconds (no checksums at 0), the port of /metrics (0: none)."""
 
     forms: tuple[str, ...] = ("STREAM",)
     poll_interval_seconds: float = 30.0
     heartbeat_seconds: float = 30.0
+    checksum_interval_seconds: float = 600.0
     streaming: bool = True
     spool_directory: Path | None = None
     metrics_port: int = 0
@@ -98,10 +99,11 @@ class FeedSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaySection:
-    """Mailboxes of a partition at once, dead letters in a row that stop the line, the port of /metrics (0: none)."""
+    """Mailboxes at once, dead letters in a row that stop the line, how often a folder is compared (0: never), port."""
 
     mailboxes_at_once: int = 4
     dead_letters_consecutive_max: int = 100
+    checksum_interval_seconds: float = 3600.0
     metrics_port: int = 0
 
 
@@ -249,6 +251,8 @@ def _check(settings: Settings) -> None:
     _limit("kafka.replication_factor", settings.kafka.replication_factor, 1, 9)
     _limit("feed.poll_interval_seconds", settings.feed.poll_interval_seconds, 0.1, 3600)
     _limit("feed.heartbeat_seconds", settings.feed.heartbeat_seconds, 0.1, 600)
+    for name, section in (("feed", settings.feed), ("replay", settings.replay)):
+        _limit(f"{name}.checksum_interval_seconds", section.checksum_interval_seconds, 0, 7 * 86400)
     for name in ("feed", "replay"):
         _limit(f"{name}.metrics_port", getattr(settings, name).metrics_port, 0, 65535)
     _limit("replay.mailboxes_at_once", settings.replay.mailboxes_at_once, 1, 32)

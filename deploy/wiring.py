@@ -122,6 +122,7 @@ def feed_service(settings: Settings, mailboxes: Registry) -> Service:
     feed_settings = FeedSettings(
         poll_interval_seconds=settings.feed.poll_interval_seconds,
         heartbeat_seconds=settings.feed.heartbeat_seconds,
+        checksum_interval_seconds=settings.feed.checksum_interval_seconds,
         forms=tuple(Form(f) for f in settings.feed.forms),
         targets=tuple(settings.targets),
     )
@@ -162,6 +163,7 @@ def replay_service(settings: Settings, mailboxes: Registry, target: str) -> Serv
             age_days_max=section.age_days_max,
         ),
         dead_letter_limit=DeadLetterLimit(consecutive_max=settings.replay.dead_letters_consecutive_max),
+        checksum_interval_seconds=settings.replay.checksum_interval_seconds,
     )
 
     def work(owned: Owned) -> None:

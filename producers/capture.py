@@ -14,9 +14,11 @@ from producers import round as decisions
 from producers.contents import ContentReader
 from producers.index import MailboxIndex
 from producers.item_look import DESCRIBE_ITEMS_MAX, Drafts, ItemLook, Part
+from producers.proof import FolderProof, ProofSettings
 from producers.source import CursorLostError, ItemPage, Source
-from schemas.change import SeedBegin, SeedEnd, Version
+from schemas.change import ItemDeleted, ItemRef, SeedBegin, SeedEnd, Version
 from schemas.faults import Disposition, disposition_of
+from schemas.metrics import FeedMetrics
 from schemas.ports import CallFailed, CallRefused, Clock
 from schemas.state import IndexEntry, SourceFolder
 
@@ -54,6 +56,11 @@ class Capture:
         self._unread: set[str] = set()
         self._drafts = Drafts()
         self._items = ItemLook(source, address, index, contents, self._drafts, clock)
+        self._proof: FolderProof | None = None
+
+    def prove(self, settings: ProofSettings, metrics: FeedMetrics) -> None:
+        """Draft checksums of folders from now on."""
+        self._proof = FolderProof(self._source, self.address, self.index, self._drafts, self._clock, settings, metrics)
 
     def parts(self, dirt: Dirt) -> Iterator[Part]:
         """Run one round; yields parts to publish in order. CallFailed ends it after the drafted part."""
@@ -84,6 +91,8 @@ class Capture:
         self._close_seed()
         if not self._unread:
             self.index.record = replace(self.index.record, certain_up_to=begun_at)
+        if self._proof:
+            self._proof.advance(probes)
 
     # -- folders -------------------------------------------------------------------------------------------
 
@@ -233,6 +242,11 @@ class Capture:
         for entry in list(self.index.entries.values()):
             decisions.want(self.index, entry, self._clock(), "", SEED_REASON)
 
+    def say_gone(self, item: str) -> None:
+        """Answer who wants an item that the source has no more, or never had: it is deleted."""
+        gone = ItemRef(item=item, item_id="", folder_id="", change_key="", search_key="", fingerprint="")
+        self._drafts.add(ItemDeleted(ref=gone))
+
     def _close_seed(self) -> None:
         """End a seed once every folder was read to its end and everything known was named."""
         record = self.index.record
@@ -245,8 +259,9 @@ class Capture:
             self.index.record = replace(record, seed_begun=0)
 
     def next_due_at(self) -> int | None:
-        """Return when the next owed or restless item is to be looked at (milliseconds), or None."""
-        return self._items.next_due_at()
+        """Return when the next item or folder is to be looked at (milliseconds), or None."""
+        times = [self._items.next_due_at(), self._proof.next_due_at() if self._proof else None]
+        return min((t for t in times if t is not None), default=None)
 
     def _next_tick(self) -> int:
         self._tick += 1

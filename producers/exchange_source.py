@@ -15,7 +15,7 @@ from producers.source import (
     ItemPage,
     Portable,
 )
-from schemas import ews
+from schemas import ews, listing
 from schemas.change import Summary
 from schemas.ews import M, T, child_text
 from schemas.faults import CURSOR_LOST, ReplicationFault, TransportFault
@@ -132,6 +132,15 @@ class ExchangeSource:
         shape = f"<t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>{uris}</t:AdditionalProperties>"
         answers = self._get_items(address, item_ids, shape)
         return [_portable(m) if m.is_done else Failed(m.code) for m, _ in answers]
+
+    def listing(self, address: str, folder_id: str, offset: int) -> listing.ListingPage:
+        """List one page of a folder's items by FindItem; CallRefused if the folder can't be listed."""
+        with_flags = self._has_flag_element()
+        body = listing.request(folder_id, offset, with_flags=with_flags)
+        message = self._session.call("FindItem", address, body, 1).messages[0]
+        if not message.is_done:
+            raise CallRefused(message.code, message.text)
+        return listing.page(message.element.find(f"{M}RootFolder"), offset, with_flags=with_flags)
 
     def probe(self, address: str, folder_ids: list[str]) -> dict[str, str]:
         """Read commit time, deletions and count of every folder in one call (facts: the cheap probe)."""

@@ -17,6 +17,7 @@ from producers.index import MailboxIndex
 from producers.item_look import Part
 from producers.lineage import last_versions
 from producers.orders import apply_order
+from producers.proof import ProofSettings
 from producers.publisher import Publisher
 from producers.schedule import Turn
 from producers.source import CursorLostError, Source
@@ -58,10 +59,11 @@ class Doorbell(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedSettings:
-    """Intervals in seconds, the content forms the targets take, and the targets' names."""
+    """Intervals in seconds (no checksums at 0), the content forms the targets take, and the targets' names."""
 
     poll_interval_seconds: float = 30.0
     heartbeat_seconds: float = 30.0
+    checksum_interval_seconds: float = 0.0
     forms: tuple[Form, ...] = (Form.STREAM,)
     targets: tuple[str, ...] = ()
 
@@ -120,10 +122,17 @@ class Feed:
             index = MailboxIndex.restore(mailbox, self._topics, self._owned)
             capture = Capture(self._source, address, index, self._contents, self._clock)
             self._mailboxes[mailbox] = _Mailbox(capture, Turn())
+            self._prove(capture)
             is_index_lost = bool(index.record.hierarchy_cursor) and not index.folders
             if index.record.generation == 0 or is_index_lost:
                 self._begin_generation(capture)
         self._doorbell.watch(registered)
+
+    def _prove(self, capture: Capture) -> None:
+        if interval_seconds := self._settings.checksum_interval_seconds:
+            spacing_seconds = self._settings.poll_interval_seconds
+            proof = ProofSettings(interval_seconds=interval_seconds, spacing_seconds=spacing_seconds)
+            capture.prove(proof, self._metrics)
 
     def _begin_generation(self, capture: Capture) -> None:
         if self._lineage is None:

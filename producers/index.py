@@ -1,6 +1,7 @@
 """What the feed knows of one mailbox: folders, items, and what of it is not committed yet.
 
-State: the mailbox record, folders by FolderId, entries by item key, with look-ups by ItemId and search key.
+State: the mailbox record, folders by FolderId, entries by item key, with look-ups by ItemId and search key, and
+which folders no checksum holds of (`unproved`).
 Order: changed in place while a round runs; `drain` hands out what the next transaction must write.
 Failure: after a failed transaction the whole index is dropped and read again from the restored state.
 """
@@ -21,6 +22,7 @@ class MailboxIndex:
         self.record = record
         self.folders: dict[str, SourceFolder] = {}
         self.entries: dict[str, IndexEntry] = {}
+        self.unproved: set[str] = set()
         self.pending: set[str] = set()
         self.owed: set[str] = set()
         self._by_item_id: dict[str, str] = {}
@@ -35,7 +37,7 @@ class MailboxIndex:
         index = cls(decode(stored) if stored else MailboxRecord(mailbox=mailbox))
         for _, value in owned.scan(topics.source_state, folder_key(mailbox, "")):
             folder: SourceFolder = decode(value)
-            index.folders[folder.folder_id] = folder
+            index._remember_folder(folder)
         for _, value in owned.scan(topics.source_state, item_record_key(mailbox, "")):
             index._remember(decode(value))
         return index
@@ -67,11 +69,12 @@ class MailboxIndex:
     def put_folder(self, folder: SourceFolder) -> None:
         """Insert or replace a folder."""
         if self.folders.get(folder.folder_id) != folder:
-            self.folders[folder.folder_id] = folder
+            self._remember_folder(folder)
             self._touched_folders[folder.folder_id] = None
 
     def remove_folder(self, folder_id: str) -> None:
         """Forget a folder."""
+        self.unproved.discard(folder_id)
         if self.folders.pop(folder_id, None):
             self._touched_folders[folder_id] = None
 
@@ -89,6 +92,10 @@ class MailboxIndex:
         self._touched_folders.clear()
         self._touched_items.clear()
         return records
+
+    def _remember_folder(self, folder: SourceFolder) -> None:
+        self.folders[folder.folder_id] = folder
+        (self.unproved.discard if folder.proved else self.unproved.add)(folder.folder_id)
 
     def _remember(self, entry: IndexEntry) -> None:
         if old := self.entries.get(entry.item):

@@ -20,6 +20,8 @@ def apply_order(capture: Capture, order: Order, now: int) -> None:
             for item in order.items:
                 if entry := index.entries.get(item):
                     decisions.want(index, entry, now, order.target, order.reason)
+                elif not index.record.seed_begun:
+                    capture.say_gone(item)
         case "SEED":
             last = index.record.next_sequence - 1
             # also while a seed runs: who orders now is past its beginning, and waits for a new one

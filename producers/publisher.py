@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from producers.capture import Capture
 from producers.item_look import Part
+from producers.proof import note_published
 from producers.spool import Spool
 from schemas.change import Change, Chunk, ItemSaved, Operation, subject_of
 from schemas.codec import encode
@@ -35,6 +36,7 @@ class Publisher:
             record = index.record
             for operation in part.operations:
                 records += self._operation(record, operation, part)
+                note_published(index, operation)
                 record = replace(record, next_sequence=record.next_sequence + 1)
             count += len(part.operations)
             index.record = record

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from schemas.change import Marks, Summary
+from schemas.listing import ListingPage
 
 
 class CursorLostError(Exception):
@@ -96,6 +97,10 @@ class Source(Protocol):
 
     def portable(self, address: str, item_ids: list[str]) -> list[Portable | Failed]:
         """Return MIME and properties, one answer an id."""
+        ...
+
+    def listing(self, address: str, folder_id: str, offset: int) -> ListingPage:
+        """List one page of a folder's items from an offset on, without content."""
         ...
 
     def probe(self, address: str, folder_ids: list[str]) -> dict[str, str]:

@@ -163,8 +163,19 @@ class ItemUnreadable:
     targets: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checksum:
+    """What a source folder holds at this sequence: item count and digest of `canonical_row`, version `form`."""
+
+    folder_id: str
+    items: int
+    digest: str
+    form: int
+    has_flags: bool
+
+
 ItemOperation = ItemSaved | ItemMarked | ItemMoved | ItemDeleted | ItemUnreadable
-Operation = SeedBegin | SeedEnd | FolderSaved | FolderDeleted | ItemOperation
+Operation = SeedBegin | SeedEnd | FolderSaved | FolderDeleted | ItemOperation | Checksum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,9 +198,22 @@ class Change:
 def subject_of(operation: Operation) -> str:
     """Return what an operation is about, for the key of its record: item key, folder id or `seed`."""
     match operation:
-        case FolderSaved(folder_id=folder_id) | FolderDeleted(folder_id=folder_id):
+        case FolderSaved(folder_id=folder_id) | FolderDeleted(folder_id=folder_id) | Checksum(folder_id=folder_id):
             return folder_id
         case SeedBegin() | SeedEnd():
             return "seed"
         case ItemSaved() | ItemMarked() | ItemMoved() | ItemDeleted() | ItemUnreadable():
             return operation.ref.item
+
+
+def folders_of(operation: Operation) -> tuple[str, ...]:
+    """Return the source folders whose checksum an operation makes stale; the feed and the replay agree by it."""
+    match operation:
+        case FolderSaved(folder_id=folder_id) | FolderDeleted(folder_id=folder_id):
+            return (folder_id,)
+        case ItemMoved(ref=ref, from_folder_id=from_folder_id):
+            return (ref.folder_id, from_folder_id)
+        case ItemSaved() | ItemMarked() | ItemDeleted() | ItemUnreadable():
+            return (operation.ref.folder_id,)
+        case SeedBegin() | SeedEnd() | Checksum():
+            return ()

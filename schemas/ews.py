@@ -68,6 +68,11 @@ def text(value: str) -> str:
     return escape("".join(c if is_xml_character(ord(c)) else "\N{REPLACEMENT CHARACTER}" for c in value))
 
 
+def quoted(value: str) -> str:
+    """Return `value` as an attribute in quotes."""
+    return quoteattr(value)
+
+
 def is_xml_character(code: int) -> bool:
     """Tell whether XML 1.0 can hold a character (§2.2)."""
     return code in {9, 10, 13} or 0x20 <= code < 0xD800 or 0xE000 <= code < 0xFFFE or 0xFFFF < code <= 0x10FFFF  # noqa: PLR2004 - XML 1.0 §2.2

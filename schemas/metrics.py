@@ -92,6 +92,12 @@ class FeedMetrics:
         self.pending = Gauge(
             "mailshadow_feed_pending_items", "Deletions that may be moves.", ["mailbox"], registry=registry
         )
+        self.checksums = Counter(
+            "mailshadow_feed_checksums_total",
+            "Folders listed for a checksum, by outcome (published, unchanged, restless, mismatch).",
+            ["outcome"],
+            registry=registry,
+        )
         self.paused = Gauge("mailshadow_feed_paused", "1 while the mailbox is paused.", ["mailbox"], registry=registry)
 
 
@@ -144,3 +150,17 @@ class ReplayMetrics:
             "Unnamed staged items deleted when idle.",
             registry=registry,
         )
+        self.folders_compared = Counter(
+            "mailshadow_replay_folders_compared_total",
+            "Target folders compared with the source's checksum, by outcome (equal, suspect, different, abandoned).",
+            ["outcome"],
+            registry=registry,
+        )
+        self.divergent = Gauge(
+            "mailshadow_replay_divergent_items", "Items that differ from the source's checksum, by kind.",
+            ["mailbox", "kind"], registry=registry,
+        )  # fmt: skip
+        self.foreign = Gauge(
+            "mailshadow_replay_foreign_items", "Items in mirrored folders that we did not write, as last compared.",
+            ["mailbox"], registry=registry,
+        )  # fmt: skip

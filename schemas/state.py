@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from schemas.change import Marks, Version
+from schemas.change import Checksum, Marks, Version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,8 @@ class SourceFolder:
     """A folder of the source and how far it was read; an empty `probe` means unknown.
 
     `gone`: deleted at the source, published once its last item is. `ahead`: ItemIds captured beyond the cursor; if
-    one is deleted before the cursor covers it, Sync names it never again.
+    one is deleted before the cursor covers it, Sync names it never again. `proved`: digest of the checksum that was
+    published last; empty once anything of the folder was published after it.
     """
 
     folder_id: str
@@ -38,6 +39,7 @@ class SourceFolder:
     probe: str = ""
     gone: bool = False
     ahead: tuple[str, ...] = ()
+    proved: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,10 @@ class TargetMailbox:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetFolder:
-    """A source folder and the target folder that stands for it; `created` if we made it, `left_out` if out of scope."""
+    """A source folder and the target folder that stands for it; `created` if we made it, `left_out` if out of scope.
+
+    `checksum`: what it has to hold, None while that is not known; `divergence`: what was found instead, by kind.
+    """
 
     folder_id: str
     target_id: str
@@ -103,6 +108,9 @@ class TargetFolder:
     generation: int
     sequence: int
     left_out: bool = False
+    checksum: Checksum | None = None
+    compared_at: int = 0
+    divergence: dict[str, int] = field(default_factory=dict)
 
     @property
     def version(self) -> Version:

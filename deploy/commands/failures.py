@@ -13,6 +13,8 @@ from deploy.partition.cache import CacheError
 from deploy.partition.owned import RecordTooLargeError
 from deploy.removal import StagingLeftError, StillReplayingError
 from deploy.settings import SettingsError
+from deploy.verification.report import ReportError
+from deploy.verification.signature import SignatureError
 from producers.feed import HaltError
 from producers.spool import SpoolError
 from schemas.ports import CallFailed, PartitionLost
@@ -26,6 +28,8 @@ _CODES: dict[type[Exception], int] = {
     PartitionLost: exit_codes.KAFKA_UNREACHABLE,
     KafkaException: exit_codes.KAFKA_UNREACHABLE,
     CacheError: exit_codes.DISK,
+    ReportError: exit_codes.DISK,
+    SignatureError: exit_codes.SETTINGS,
     RecordTooLargeError: exit_codes.HALTED,
     HaltError: exit_codes.HALTED,
     TargetHaltError: exit_codes.HALTED,

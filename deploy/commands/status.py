@@ -30,6 +30,9 @@ def report(state: pipeline_state.PipelineState) -> dict[str, Any]:
                     "wanted": standing.wanted,
                     "behind": record.behind,
                     "waiting": record.waiting,
+                    "folders": standing.folders,
+                    "folders_proved": standing.proved,
+                    "divergence": standing.divergence,
                     "lag_seconds": round(pipeline_state.lag_seconds(source, standing), 3),
                 }
         rows.append(
@@ -82,6 +85,7 @@ def _add_rows(table: Table, row: dict[str, Any]) -> None:
     for target, at in row["targets"].items() or [("none yet", {})]:
         also = [f"{at[k]} {k}" for k in ("unsettled", "parked", "wanted") if at.get(k)]
         also += [f"{k}: {at[k]}" for k in ("behind", "waiting") if at.get(k)]
+        also += [f"{number} {kind}" for kind, number in at.get("divergence", {}).items()]
         table.add_row(
             row["mailbox"],
             str(source["items"]),

@@ -105,6 +105,7 @@ class Rig:
         self.registered = {self.mailbox: ADDRESS}
         self.metrics = FeedMetrics(CollectorRegistry())
         self.waits = 0
+        self.checksum_interval_seconds = 0.0
         self._feed: tuple[Feed, Orders] | None = None
 
     def capture(self) -> Capture:
@@ -148,7 +149,13 @@ class Rig:
 
     def spin(self, times: int, milliseconds: int = 1000) -> None:
         """Let the feed go round, time passing between; PartitionLost leaves it crashed."""
-        settings = FeedSettings(poll_interval_seconds=1.0, heartbeat_seconds=5.0, forms=self.forms, targets=("one",))
+        settings = FeedSettings(
+            poll_interval_seconds=1.0,
+            heartbeat_seconds=5.0,
+            checksum_interval_seconds=self.checksum_interval_seconds,
+            forms=self.forms,
+            targets=("one",),
+        )
         for _ in range(times):
             if self._feed is None:
                 feed = Feed(

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from producers import fingerprint
 from producers.round import UNCERTAIN
 from producers.source import CursorLostError, Described, Failed, FolderSeen, HierarchyPage, ItemPage, Portable
+from schemas.canonical_row import CanonicalRow, canonical_row
 from schemas.change import Marks, Summary
+from schemas.listing import ListedItem, ListingPage
 from schemas.ports import CallRefused
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ class MemorySource:
         self.calls: list[tuple[str, tuple[str, object]]] = []
         self.hooks: defaultdict[str, list[Callable[[], object]]] = defaultdict(list)
         self.page_items_max = 512
+        self.listing_items_max = 1000
         self.moves_touch_time = False
         self.tells_unseen_deletions = False
         self.closed_folders: set[str] = set()
@@ -229,6 +232,19 @@ class MemorySource:
         cheap = fingerprint.cheap(summary, str(item.modified_seconds), is_at_rest=is_at_rest)
         return Described(item.item_id, item.change_key, item.folder_id, item.search_key, cheap, item.marks, summary)
 
+    def listing(self, address: str, folder_id: str, offset: int) -> ListingPage:
+        self._called("listing", (address, folder_id))
+        if folder_id not in self.folders:
+            raise CallRefused("ErrorFolderNotFound", "no such folder")
+        held = [i for i in self.items_by_id.values() if i.folder_id == folder_id]
+        shown = held[offset : offset + self.listing_items_max]
+        end = offset + len(shown)
+        items = tuple(
+            ListedItem(i.item_id, i.change_key, "", len(i.content), row_of(i.item_class, i.content, i.marks))
+            for i in shown
+        )
+        return ListingPage(items, end if end < len(held) else None, has_flags=True)
+
     def probe(self, address: str, folder_ids: list[str]) -> dict[str, str]:
         self._called("probe", (address, tuple(folder_ids)))
         found = {}
@@ -239,6 +255,14 @@ class MemorySource:
                 value = f"{folder.committed_seconds:012d}/{folder.deleted}/{total}"
                 found[folder_id] = value + ("" if rested else UNCERTAIN)
         return found
+
+
+def row_of(item_class: str, content: bytes, marks: Marks) -> CanonicalRow:
+    """An item as a listing shows it, its content in place of a subject."""
+    return canonical_row(
+        item_class=item_class, message_id="", subject=content.decode(errors="replace"), sent="", received="",
+        is_draft=False, marks=marks, sensitivity="Normal", with_flag=True,
+    )  # fmt: skip
 
 
 def summary_of(size_bytes: int = 10, item_class: str = "IPM.Note") -> Summary:

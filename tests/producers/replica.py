@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from schemas.canonical_row import FolderDigest, folder_digest
 from schemas.change import (
     Change,
+    Checksum,
     Chunk,
     FolderDeleted,
     FolderSaved,
@@ -19,6 +21,8 @@ from schemas.change import (
     Version,
 )
 from schemas.codec import decode
+
+from .memory_source import row_of
 
 if TYPE_CHECKING:
     from .conftest import Rig
@@ -46,6 +50,7 @@ class Replica:
     items: dict[str, Held] = field(default_factory=dict)
     bodies: dict[str, dict[int, bytes]] = field(default_factory=dict)
     applied: Version = NOTHING
+    proved: dict[str, Checksum] = field(default_factory=dict)
 
     def take(self, record: Change | Chunk) -> None:
         if isinstance(record, Chunk):
@@ -77,9 +82,18 @@ class Replica:
                 self.items[ref.item] = replace(held, marks=marks)
             case ItemDeleted(ref=ref):
                 self.items.pop(ref.item, None)
+            case Checksum() as checksum:
+                found = self.digest(checksum.folder_id)
+                assert (checksum.items, checksum.digest) == (found.items, found.hex), "not what the log says so far"
+                self.proved[checksum.folder_id] = checksum
             case SeedEnd(begun=begun):
                 first = Version(generation=change.generation, sequence=begun)
                 self.items = {k: h for k, h in self.items.items() if h.told_at > first}
+
+    def digest(self, folder_id: str) -> FolderDigest:
+        """Return the digest of a folder as the log tells it, of rows as the source in memory lists them."""
+        held = {k: h for k, h in self.items.items() if h.folder_id == folder_id}
+        return folder_digest((k, row_of("IPM.Note", h.content, h.marks)) for k, h in held.items())
 
     def _body(self, saved: ItemSaved) -> bytes:
         content = saved.contents[0]
@@ -102,3 +116,10 @@ def assert_equal(rig: Rig) -> None:
     assert held == {i.item_id: (i.folder_id, i.content, i.marks) for i in rig.source.items_by_id.values()}
     folders = {f: (s.seen.parent_id, s.seen.name) for f, s in rig.source.folders.items()}
     assert replica.folders == folders
+
+
+def assert_proved(rig: Rig) -> None:
+    """Every folder was said with a checksum that still holds."""
+    replica = replica_of(rig)
+    said = {f: c.digest for f, c in replica.proved.items() if f in replica.folders}
+    assert said == {f: replica.digest(f).hex for f in replica.folders}

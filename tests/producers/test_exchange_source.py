@@ -23,6 +23,8 @@ from schemas.ports import AnswerUnknown, CallRefused
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from schemas.listing import ListedItem
+
 pytestmark = pytest.mark.slow
 MIME = b"From: a@x.test\r\nTo: b@x.test\r\nSubject: a letter\r\nMessage-ID: <1@x.test>\r\n\r\nbody\r\n"
 VERSIONS = ("2010_SP1", "2013", "2019")
@@ -195,3 +197,36 @@ def test_the_version_is_the_one_the_server_says(side: Side) -> None:
     side.source.hierarchy(side.address, "")
     expected = {"2010_SP1": "14.1.", "2013": "15.0.", "2019": "15.2."}
     assert side.source.version.startswith(expected[side.process.version])
+
+
+def test_a_folder_is_listed_to_its_end_whatever_a_page_may_hold(side: Side) -> None:
+    ids = {side.add() for _ in range(5)}
+    side.process.set_switch("find_count_limit", 2)
+    try:
+        found: dict[str, ListedItem] = {}
+        offset: int | None = 0
+        while offset is not None:
+            page = side.source.listing(side.address, side.inbox, offset)
+            assert len(page.items) <= 2
+            found |= {i.item_id: i for i in page.items}
+            offset = page.next_offset
+    finally:
+        side.process.set_switch("find_count_limit", 1000)
+    assert ids <= found.keys()
+    assert found.keys() == side.read()[0]
+    row = found[ids.pop()].row
+    assert (row.item_class, row.subject, row.message_id) == ("IPM.NOTE", "a letter", "<1@x.test>")
+    assert (row.is_read, row.is_draft) == (False, False)
+
+
+def test_flags_are_listed_where_the_server_knows_them_and_unknown_elsewhere(side: Side) -> None:
+    side.add()
+    page = side.source.listing(side.address, side.inbox, 0)
+    is_old = side.process.version == "2010_SP1"
+    assert page.has_flags is not is_old
+    assert page.items[0].row.flag == (("", "", "", "") if is_old else ("NotFlagged", "", "", ""))
+
+
+def test_a_folder_that_is_not_there_can_not_be_listed(side: Side) -> None:
+    with pytest.raises(CallRefused):
+        side.source.listing(side.address, side.inbox[:-8] + "AAAAAAA=", 0)

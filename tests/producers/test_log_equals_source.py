@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.ports import AnswerUnknown, CallRefused
 
-from .replica import assert_equal
+from .replica import assert_equal, assert_proved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = 60 if not os.environ.get("MAILSHADOW_EXAMPLES") else int(os.environ["MAILSHADOW_EXAMPLES"])
 SETTLE_SPINS = 40
-METHODS = ("hierarchy", "items", "describe", "export", "portable", "probe")
+METHODS = ("hierarchy", "items", "describe", "export", "portable", "probe", "listing")
 CATEGORIES = ((), ("red",), ("red", "blue"))
 
 
@@ -151,6 +151,7 @@ def test_the_log_tells_exactly_what_the_source_holds(
     rig.source.page_items_max = page_items_max
     rig.source.moves_touch_time = moves_touch_time
     rig.source.tells_unseen_deletions = tells_unseen_deletions
+    rig.checksum_interval_seconds = 20.0
     for step in steps:
         if isinstance(step, Deed):
             do(rig, step)
@@ -158,6 +159,7 @@ def test_the_log_tells_exactly_what_the_source_holds(
             trouble(rig, *step)
     settle(rig)
     assert_equal(rig)
+    assert_proved(rig)
 
 
 @pytest.mark.parametrize("how", ["lost", "applied"])

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from producers.orders import apply_order
-from schemas.change import FolderSaved, ItemSaved, SeedBegin, SeedEnd, Version
+from schemas.change import FolderSaved, ItemDeleted, ItemSaved, SeedBegin, SeedEnd, Version
 from schemas.faults import ReplicationFault
 from schemas.state import Order
 
@@ -26,13 +26,22 @@ def copied(rig: Rig, count: int = 1) -> Capture:
     return capture
 
 
-def test_a_want_is_answered_by_a_save_that_names_its_target(rig: Rig) -> None:
+def test_a_want_is_answered_by_a_save_that_names_its_target_or_by_a_deletion_where_there_is_none(rig: Rig) -> None:
     capture = copied(rig)
     (item,) = capture.index.entries
     apply_order(capture, order(rig, "WANT", item, "stranger", target="one"), rig.now)
-    (saved,) = rig.round(capture)
+    deleted, saved = rig.round(capture)
+    assert isinstance(deleted, ItemDeleted)
+    assert deleted.ref.item == "stranger"
     assert isinstance(saved, ItemSaved)
     assert saved.targets == ("one",)
+
+
+def test_while_a_seed_runs_nobody_is_told_that_an_item_is_deleted(rig: Rig) -> None:
+    capture = rig.capture()
+    capture.begin_seed(None, "first copy")
+    apply_order(capture, order(rig, "WANT", "stranger", target="one"), rig.now)
+    assert not [o for o in rig.round(capture) if isinstance(o, ItemDeleted)]
 
 
 def test_a_seed_says_everything_once_between_its_ends_and_names_where_it_began(rig: Rig) -> None:

@@ -6,6 +6,7 @@ import pytest
 from schemas import change as module
 from schemas.change import (
     Change,
+    Checksum,
     FolderDeleted,
     FolderSaved,
     ItemDeleted,
@@ -21,6 +22,7 @@ from schemas.change import (
     SeedEnd,
     Summary,
     Version,
+    folders_of,
     subject_of,
 )
 
@@ -41,12 +43,27 @@ SUBJECTS: list[tuple[Operation, str]] = [
     (ItemMoved(ref=REF, from_folder_id="g"), "key"),
     (ItemDeleted(ref=REF), "key"),
     (ItemUnreadable(ref=REF, reason=""), "key"),
+    (Checksum(folder_id="f", items=0, digest="0" * 32, form=1, has_flags=True), "f"),
 ]
 
 
 @pytest.mark.parametrize(("operation", "subject"), SUBJECTS, ids=[type(o).__name__ for o, _ in SUBJECTS])
 def test_an_operation_is_about_its_item_its_folder_or_the_seed(operation: Operation, subject: str) -> None:
     assert subject_of(operation) == subject
+
+
+@pytest.mark.parametrize(
+    ("operation", "folders"),
+    [
+        (FOLDER, ("f",)),
+        (ItemMoved(ref=REF, from_folder_id="g"), (REF.folder_id, "g")),
+        (ItemMarked(ref=REF, marks=MARKS), (REF.folder_id,)),
+        (Checksum(folder_id="f", items=0, digest="0" * 32, form=1, has_flags=True), ()),
+    ],
+    ids=["folder saved", "moved", "marked", "checksum"],
+)
+def test_what_touches_a_folder_makes_its_checksum_stale(operation: Operation, folders: tuple[str, ...]) -> None:
+    assert folders_of(operation) == folders
 
 
 def test_every_operation_has_a_subject() -> None:

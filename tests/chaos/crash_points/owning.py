@@ -1,14 +1,14 @@
 """What both kinds of worker are made of: a partition owned without a group, and a clock that runs ahead at rest."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from deploy.exchange import BackOff, ServerSettings, Session
+from deploy.exchange import ServerSettings, Session
 from deploy.kafka import KafkaSettings, reader, topic_ids
 from deploy.partition.owned import Owned, Role
+from deploy.throttle import Throttle
 from deploy.wiring import now_ms
 from schemas.metrics import PartitionMetrics, SessionMetrics
 
@@ -76,5 +76,5 @@ def connect(name: str, server: Server, boundaries: Boundaries, clock: Clock) -> 
     settings = ServerSettings(
         name=name, url=server.url, user=server.user, password=server.password, version=server.version
     )
-    session = Session(settings, BackOff(time.monotonic), SessionMetrics(CollectorRegistry()))
+    session = Session(settings, Throttle(), SessionMetrics(CollectorRegistry()))
     return CountedSession(session, boundaries, clock.ahead_seconds)

@@ -14,7 +14,9 @@ from typing import TypeVar
 import pytest
 
 from consumers.target import Done, Held, HeldFolder, Outcome, PortableItem, Refused, Update
+from schemas.canonical_row import CanonicalRow, canonical_row
 from schemas.change import Marks
+from schemas.listing import ListedItem, ListingPage
 from schemas.ports import AnswerUnknown, CallRefused
 
 LATE = "still under way"
@@ -64,6 +66,7 @@ class MemoryTarget:
     seen: defaultdict[str, list[tuple[str, bytes, Marks] | None]] = field(default_factory=lambda: defaultdict(list))
     refuse_content: dict[bytes, str] = field(default_factory=dict)
     writing_at: str = ""
+    listing_items_max: int = 1000
     late: list[Callable[[], object]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -116,6 +119,16 @@ class MemoryTarget:
     def look(self, address: str, item_ids: list[str]) -> list[Held | Refused]:  # noqa: ARG002 - the port's
         with self._call("look"):
             return [self._held(i) if i in self.items else Refused("ErrorItemNotFound") for i in item_ids]
+
+    def listing(self, address: str, folder_id: str, offset: int) -> ListingPage:  # noqa: ARG002 - the port's
+        with self._call("listing"):
+            if folder_id not in self.folders:
+                raise CallRefused("ErrorFolderNotFound", "no such folder")
+            held = [(i, item) for i, item in self.items.items() if item.folder_id == folder_id]
+            shown = held[offset : offset + self.listing_items_max]
+            end = offset + len(shown)
+            items = tuple(ListedItem(i, m.change_key, m.stamp, len(m.content), row_of(m)) for i, m in shown)
+            return ListingPage(items, end if end < len(held) else None, has_flags=True)
 
     def listed(self, address: str, folder_id: str) -> list[Held]:  # noqa: ARG002 - the port's
         with self._call("listed"):
@@ -282,6 +295,13 @@ class MemoryTarget:
     def _note(self, item: MemoryItem) -> None:
         if not self.is_staging(item.folder_id):
             self.seen[_key_of(item.stamp)].append((self.path(item.folder_id), item.content, item.marks))
+
+
+def row_of(item: MemoryItem) -> CanonicalRow:
+    return canonical_row(
+        item_class="IPM.Note", message_id="", subject=item.content.decode(errors="replace"), sent="", received="",
+        is_draft=False, marks=item.marks, sensitivity="Normal", with_flag=True,
+    )  # fmt: skip
 
 
 def _same(one: str, other: str) -> bool:

@@ -132,3 +132,22 @@ def test_looking_for_a_child_of_a_folder_that_is_gone_is_refused(target: Exchang
     with pytest.raises(CallRefused):
         target.find_child(ADDRESS, made.item_id, "x")
     assert target.find(ADDRESS, [made.item_id], ["aa:bb:51"]) == []
+
+
+def test_a_listing_shows_our_stamps_and_the_marks_and_nothing_foreign_as_ours(target: ExchangeTarget) -> None:
+    folder_id = done(target.create_folder(ADDRESS, target.root(ADDRESS, "inbox"), "Listed", "IPF.Note", hidden=False))
+    target.create(ADDRESS, folder_id.item_id, [message("t:i:n", FLAGGED), message("", Marks(is_read=True))])
+    page = target.listing(ADDRESS, folder_id.item_id, 0)
+    assert (page.next_offset, page.has_flags) == (None, True)
+    assert sorted(i.stamp for i in page.items) == ["", "t:i:n"]
+    ours = next(i for i in page.items if i.stamp)
+    assert ours.row.flag == ("Flagged", "2026-05-05T00:00:00Z", "2026-05-06T00:00:00Z", "")
+    assert ours.row.received == "2020-02-03T04:05:06Z"
+
+
+def test_a_folder_that_is_gone_is_refused_by_a_listing(target: ExchangeTarget) -> None:
+    folder = done(target.create_folder(ADDRESS, target.root(ADDRESS, "inbox"), "Gone", "IPF.Note", hidden=False))
+    target.delete_folder(ADDRESS, folder.item_id)
+    with pytest.raises(CallRefused) as refused:
+        target.listing(ADDRESS, folder.item_id, 0)
+    assert refused.value.code in {"ErrorFolderNotFound", "ErrorItemNotFound"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.lab.chaos.evidence import LogRecord, Run
-from schemas.change import Change, Chunk, FolderDeleted, FolderSaved, SeedBegin, SeedEnd
+from schemas.change import Change, Chunk, ItemOperation
 from schemas.codec import CodecError, decode
 from schemas.state import DeadLetter, IndexEntry, ItemRecord, TargetFolder, TargetMailbox
 
@@ -22,7 +22,7 @@ class Logged:
     def item(self) -> str:
         """The key of the item it is about, or nothing."""
         operation = self.change.operation
-        return "" if isinstance(operation, SeedBegin | SeedEnd | FolderSaved | FolderDeleted) else operation.ref.item
+        return operation.ref.item if isinstance(operation, ItemOperation) else ""
 
     @property
     def kind(self) -> str:

@@ -10,12 +10,23 @@ import pytest
 
 from consumers.replayer import Replayer, ReplaySettings
 from consumers.scope import Scope
-from schemas.change import FolderDeleted, FolderSaved, ItemDeleted, ItemMarked, ItemMoved, Marks, SeedBegin, SeedEnd
+from schemas.canonical_row import FolderDigest, canonical_row
+from schemas.change import (
+    Checksum,
+    FolderDeleted,
+    FolderSaved,
+    ItemDeleted,
+    ItemMarked,
+    ItemMoved,
+    Marks,
+    SeedBegin,
+    SeedEnd,
+)
 from schemas.codec import decode, encode
 from schemas.faults import TransportFault
 from schemas.metrics import ReplayMetrics
 from schemas.ports import AnswerUnknown, CallRefused, Incoming, PartitionLost
-from schemas.state import ItemRecord, TargetMailbox
+from schemas.state import ItemRecord, TargetFolder, TargetMailbox
 from schemas.topics import Topics
 
 LATE = "still under way"
@@ -151,6 +162,18 @@ class Source:
         if not silently:
             self.write(ItemDeleted(ref=self.making.ref(name, folder_id, change_key)))
 
+    def prove(self, folder_id: str = "inbox-s") -> None:
+        """Write the checksum of a folder, of rows as the target in memory lists them."""
+        digest = FolderDigest()
+        for name, (where, body, marks, _) in self.items.items():
+            if where == folder_id:
+                row = canonical_row(
+                    item_class="IPM.Note", message_id="", subject=body.decode(), sent="", received="", is_draft=False,
+                    marks=marks, sensitivity="Normal", with_flag=True,
+                )  # fmt: skip
+                digest = digest.plus(self.making.key(name), row)
+        self.write(Checksum(folder_id=folder_id, items=digest.items, digest=digest.hex, form=1, has_flags=True))
+
     def path(self, folder_id: str) -> str:
         if folder_id == "inbox-s":
             return "inbox"
@@ -224,6 +247,7 @@ class World:
         self.cut = 1000
         self.portable_only = False
         self.scope = Scope()
+        self.checksum_interval_seconds = 0.0
         self._metrics = metrics
         self._nonces = count(1)
         self.foreign_folder_id = self.target.add_folder(self.target.root(making.address, "msgfolderroot"), "Mine")
@@ -243,7 +267,12 @@ class World:
         self.target.hook = self.owned.hook = adversity.meet if adversity else lambda _name, _when: None
         if adversity:
             adversity.deliver = self.target.deliver_late
-        settings = ReplaySettings(target="t", portable_only=self.portable_only, scope=self.scope)
+        settings = ReplaySettings(
+            target="t",
+            portable_only=self.portable_only,
+            scope=self.scope,
+            checksum_interval_seconds=self.checksum_interval_seconds,
+        )
         replayer = Replayer(
             self.owned, self.target, self.topics, settings, lambda: self.now_ms, self._mint, self._metrics
         )
@@ -274,6 +303,10 @@ class World:
         value = self.owned.get(self.topics.target_state("t"), mailbox or self.making.mailbox)
         found: TargetMailbox = decode(value) if value else TargetMailbox(mailbox=mailbox)
         return found
+
+    def folder_records(self) -> list[TargetFolder]:
+        found = (decode(v) for _, v in self.owned.scan(self.topics.target_state("t"), ""))
+        return [r for r in found if isinstance(r, TargetFolder)]
 
     def item_records(self) -> list[ItemRecord]:
         found = (decode(v) for _, v in self.owned.scan(self.topics.target_state("t"), ""))

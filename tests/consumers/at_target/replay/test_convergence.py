@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.change import Marks
+from schemas.metrics import ReplayMetrics
 
 ITEMS = ("a", "b", "c", "d")
 FOLDERS = ("inbox-s", "work-s", "plans-s")
@@ -18,7 +19,7 @@ MARKS = (
 KINDS = ("death", "partition lost", "answer unknown", "busy", "late", "very late")
 
 acts = st.tuples(
-    st.sampled_from(("save", "mark", "move", "delete", "name", "seed", "rename", "replay")),
+    st.sampled_from(("save", "mark", "move", "delete", "name", "seed", "rename", "prove", "replay")),
     st.sampled_from(ITEMS),
     st.sampled_from(FOLDERS),
     st.sampled_from(MARKS),
@@ -43,6 +44,8 @@ class Play:
             if is_there:
                 source.delete(name, silently=True)
             source.seed()
+        elif what == "prove":
+            source.prove(folder_id)
         elif what == "rename":
             self.versions += 1
             source.folder("plans-s", f"Plans {self.versions}", "work-s" if self.versions % 2 else "")
@@ -66,22 +69,30 @@ class Play:
 def test_the_target_converges_and_no_item_goes_backwards(
     new_world: Callable[..., Any],
     adversity: Any,
+    metrics: ReplayMetrics,
     happened: list[tuple[str, str, str, Marks]],
     struck: dict[int, str],
     cut: int,
     *,
     portable_only: bool,
 ) -> None:
-    world = new_world(cut=cut, portable_only=portable_only)
+    world = new_world(cut=cut, portable_only=portable_only, checksum_interval_seconds=5.0)
     source = world.source()
     source.folder("work-s", "Work")
     source.folder("plans-s", "Plans")
     world.replay()
     play, adverse = Play(world, source), adversity(struck)
+    told = metrics.folders_compared.labels(outcome="different")
+    alarms = told._value.get()
     for what, name, folder_id, marks in happened:
         if what == "replay":
             world.replay_through(adverse)
         else:
             play.act(what, name, folder_id, marks)
+    for folder_id in FOLDERS:
+        source.prove(folder_id)
+    world.rests = 30
     world.replay_through(adverse)
     world.assert_exact(source)
+    assert told._value.get() == alarms, "a false alarm"
+    assert all(f.checksum and f.compared_at for f in world.folder_records())

@@ -1,0 +1,234 @@
+"""The continuous proof: every target folder compared with the source's checksum, at once and again while idle.
+
+State: in the ledger the checksum of each folder (until a change of the folder makes it stale) and what was found
+wrong; here when each folder is to be compared, and a listing under way.
+Order: a checksum is taken when every earlier change of its mailbox is applied; the listing goes page by page between
+batches, reading calls only; a difference is looked at a second time before it is told.
+Failure: a listing is forgotten and begun again; a change of the folder meanwhile ends it.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from consumers import folder_verdict as verdict
+from consumers.ledger import Ledger
+from consumers.target import Held, Target
+from schemas.canonical_row import ROW_VERSION
+from schemas.change import Change, Checksum, Operation, folders_of
+from schemas.identity import Stamp
+from schemas.listing import ListedItem
+from schemas.metrics import ReplayMetrics
+from schemas.ports import CallFailed, CallRefused, Clock
+from schemas.state import ItemRecord, TargetFolder
+
+log = logging.getLogger(__name__)
+
+AGAIN_AFTER_MS = 2_000
+PAGE_SPACING_MS = 1_000
+FAILURE_SPACING_MS = 30_000
+SEARCHED_ITEMS_MAX = 20
+FOLDER_GONE = frozenset({"ErrorFolderNotFound", "ErrorItemNotFound"})
+Place = tuple[str, str]
+"""Mailbox id and source FolderId."""
+
+
+@dataclass(slots=True)
+class _Look:
+    place: Place
+    offset: int = 0
+    items: dict[str, ListedItem] = field(default_factory=dict)
+
+
+class Proof:
+    """Compares the folders of one partition's mailboxes at one target."""
+
+    def __init__(
+        self,
+        target: Target,
+        ledger: Ledger,
+        target_name: str,
+        clock: Clock,
+        metrics: ReplayMetrics,
+        interval_seconds: float,
+    ) -> None:
+        self._target = target
+        self._ledger = ledger
+        self._target_name = target_name
+        self._clock = clock
+        self._metrics = metrics
+        self._interval_ms = int(interval_seconds * 1000)
+        self._due: dict[Place, int] = {}
+        self._fresh: set[Place] = set()
+        self._suspect: set[Place] = set()
+        self._look: _Look | None = None
+        self._looked_at = 0
+        self._foreign: dict[Place, int] = {}
+        if self._interval_ms:
+            self._resume()
+
+    def _resume(self) -> None:
+        """Plan the folders that have a checksum, spread over the interval."""
+        now = self._clock()
+        places = [
+            (m.mailbox, f.folder_id)
+            for m in list(self._ledger.mailboxes())
+            for f in self._ledger.folders(m.mailbox)
+            if f.checksum
+        ]
+        for number, place in enumerate(places):
+            self._due[place] = now + self._interval_ms * number // len(places)
+        for mailbox in {m for m, _ in places}:
+            self._tell_metrics(mailbox)
+
+    # -- what the loop says --------------------------------------------------------------------------------
+
+    def take(self, change: Change, checksum: Checksum) -> None:
+        """Remember a checksum: every earlier change of its mailbox is applied."""
+        folder = self._ledger.folder(change.mailbox, checksum.folder_id)
+        if folder is None or folder.left_out or checksum.form != ROW_VERSION:
+            return
+        self._ledger.put_folder(change.mailbox, replace(folder, checksum=checksum, compared_at=0))
+        if self._interval_ms:
+            place = change.mailbox, checksum.folder_id
+            self._due[place] = self._clock()
+            self._fresh.add(place)
+            self._suspect.discard(place)
+
+    def touch(self, mailbox: str, operations: Iterable[Operation]) -> None:
+        """Forget the checksums of the folders that operations change, before their intents are committed."""
+        for folder_id in {f for operation in operations for f in folders_of(operation)}:
+            folder = self._ledger.folder(mailbox, folder_id)
+            if folder is not None and folder.checksum is not None:
+                self._ledger.put_folder(mailbox, replace(folder, checksum=None))
+            self._forget((mailbox, folder_id))
+
+    def forget_all(self, mailbox: str) -> None:
+        """Forget the checksums of a mailbox: a seed says everything anew."""
+        for folder in list(self._ledger.folders(mailbox)):
+            if folder.checksum is not None:
+                self._ledger.put_folder(mailbox, replace(folder, checksum=None))
+            self._forget((mailbox, folder.folder_id))
+
+    def step(self, addresses: Mapping[str, str]) -> None:
+        """Read at most one page of a folder, and judge it after the last. CallFailed if the target can't answer."""
+        try:
+            if self._look is None:
+                self._begin(addresses)
+            elif self._may_be_compared(self._look.place[0], addresses):
+                self._read(self._look, addresses)
+            else:
+                self._end(self._look, "abandoned", AGAIN_AFTER_MS)
+        except CallFailed:
+            if self._look is not None:
+                self._end(self._look, "abandoned", FAILURE_SPACING_MS)
+            raise
+
+    # -- a look --------------------------------------------------------------------------------------------
+
+    def _begin(self, addresses: Mapping[str, str]) -> None:
+        now = self._clock()
+        due = [p for p, at in self._due.items() if at <= now and (p in self._fresh or self._is_rested(now))]
+        ready = [p for p in due if self._may_be_compared(p[0], addresses)]
+        if ready:
+            self._look = _Look(min(ready, key=lambda p: (p not in self._fresh, self._due[p])))
+            self._read(self._look, addresses)
+
+    def _is_rested(self, now: int) -> bool:
+        return now - self._looked_at >= PAGE_SPACING_MS
+
+    def _may_be_compared(self, mailbox: str, addresses: Mapping[str, str]) -> bool:
+        record = self._ledger.mailbox(mailbox)
+        return mailbox in addresses and not (record.behind or record.waiting or record.unsettled)
+
+    def _read(self, look: _Look, addresses: Mapping[str, str]) -> None:
+        mailbox, folder_id = look.place
+        folder = self._ledger.folder(mailbox, folder_id)
+        self._looked_at = self._clock()
+        if folder is None or folder.checksum is None:
+            self._end(look, "abandoned", 0)
+            self._forget(look.place)
+            return
+        try:
+            page = self._target.listing(addresses[mailbox], folder.target_id, look.offset)
+        except CallRefused as refused:
+            if refused.code not in FOLDER_GONE:
+                raise
+            self._judge(look, folder, folder.checksum, addresses[mailbox])  # what is gone shows nothing
+            return
+        look.items.update((i.item_id, i) for i in page.items)
+        if page.next_offset is None:
+            self._judge(look, folder, folder.checksum, addresses[mailbox])
+        else:
+            look.offset = page.next_offset
+
+    def _judge(self, look: _Look, folder: TargetFolder, checksum: Checksum, address: str) -> None:
+        mailbox = look.place[0]
+        stamps = [s for i in look.items.values() if (s := Stamp.parse(i.stamp)) and s.target == self._target_name]
+        records = {s.item: r for s in stamps if (r := self._ledger.item(mailbox, s.item))}
+        seen = verdict.see(look.items.values(), records, folder.folder_id, self._target_name)
+        self._foreign[look.place] = seen.foreign
+        found: dict[str, int] = {}
+        if not verdict.is_as_expected(seen, records, checksum):
+            in_folder = [r for r in self._ledger.items(mailbox) if r.folder_id == folder.folder_id]
+            moved = self._found_elsewhere(address, mailbox, verdict.absent(seen, in_folder))
+            found = verdict.divergence(seen, in_folder, checksum, moved, self._copied(address, seen.strays))
+        if found and found != folder.divergence and look.place not in self._suspect:
+            self._suspect.add(look.place)
+            self._end(look, "suspect", AGAIN_AFTER_MS)
+            return
+        self._suspect.discard(look.place)
+        self._fresh.discard(look.place)
+        self._end(look, "different" if found else "equal", self._interval_ms)
+        self._tell(mailbox, folder, found)
+
+    def _found_elsewhere(self, address: str, mailbox: str, missing: list[ItemRecord]) -> set[str]:
+        """Return which absent items stand in another mirrored folder."""
+        asked = {str(Stamp(self._target_name, r.item, r.nonce)): r.item for r in missing[:SEARCHED_ITEMS_MAX]}
+        folder_ids = [f.target_id for f in self._ledger.folders(mailbox) if f.target_id]
+        if not asked or not folder_ids:
+            return set()
+        return {asked[h.stamp.lower()] for h in self._target.find(address, folder_ids, list(asked))}
+
+    def _copied(self, address: str, strays: tuple[ItemRecord, ...]) -> set[str]:
+        """Return which items of other folders stand here as a copy: their original is alive."""
+        asked = [r for r in strays if r.target_id][:SEARCHED_ITEMS_MAX]
+        held = self._target.look(address, [r.target_id for r in asked]) if asked else []
+        return {r.item for r, h in zip(asked, held, strict=True) if isinstance(h, Held)}
+
+    def _end(self, look: _Look, outcome: str, again_after_ms: int) -> None:
+        self._look = None
+        self._due[look.place] = self._clock() + again_after_ms
+        self._metrics.folders_compared.labels(outcome=outcome).inc()
+
+    def _forget(self, place: Place) -> None:
+        if self._look and self._look.place == place:
+            self._look = None
+        self._due.pop(place, None)
+        self._fresh.discard(place)
+        self._suspect.discard(place)
+
+    # -- what was found ------------------------------------------------------------------------------------
+
+    def _tell(self, mailbox: str, folder: TargetFolder, found: dict[str, int]) -> None:
+        if found != folder.divergence:
+            facts = {"mailbox": mailbox, "folder": folder.target_id, "kinds": found or folder.divergence}
+            if found:
+                log.error("target differs from source", extra=facts)
+            else:
+                log.warning("target equals source again", extra=facts)
+        if found != folder.divergence or not folder.compared_at:
+            compared = replace(folder, divergence=found, compared_at=self._clock())
+            self._ledger.put_folder(mailbox, compared)
+        self._tell_metrics(mailbox)
+
+    def _tell_metrics(self, mailbox: str) -> None:
+        totals = dict.fromkeys(verdict.KINDS, 0)
+        for folder in self._ledger.folders(mailbox):
+            for kind, number in folder.divergence.items():
+                totals[kind] = totals.get(kind, 0) + number
+        for kind, number in totals.items():
+            self._metrics.divergent.labels(mailbox=mailbox, kind=kind).set(number)
+        self._metrics.foreign.labels(mailbox=mailbox).set(
+            sum(n for (owner, _), n in self._foreign.items() if owner == mailbox)
+        )
