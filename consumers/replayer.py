@@ -12,16 +12,21 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from consumers.breaker import BreakerLimit
 from consumers.dead_letters import DeadLetterLimit, DeadLetters
 from consumers.feed_orders import FeedOrders
 from consumers.folder_map import FolderMap
+from consumers.gate import Gate
+from consumers.holding import HeldReader, OpenLog, RunAhead
 from consumers.intake import Intake, Verdict
 from consumers.ledger import Ledger
 from consumers.mailbox_run import MailboxWorker, Run, Step, Tools
+from consumers.orders import Desk, OrderBook, obey
 from consumers.patience import FellBehind, Patience, TargetHaltError
 from consumers.plan import Action, Do
 from consumers.recovery import Recovery
-from consumers.seeds import stale_folders, stale_items
+from consumers.redrive import Archive, Redriver
+from consumers.seeds import stale_folders, stale_items, stale_records
 from consumers.staging import Staging
 from consumers.stragglers import Stragglers
 from consumers.subscription import Batch, Received, Subscription
@@ -44,11 +49,21 @@ _ITEM_OPERATIONS = ("ItemSaved", "ItemMarked", "ItemMoved", "ItemDeleted", "Item
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaySettings:
-    """The target's name, whether streams are to be ignored, and the limit on dead letters."""
+    """The target's name, whether streams are to be ignored, how long the log is held back, and the limits."""
 
     target: str
     portable_only: bool = False
+    hold_seconds: float = 0.0
     dead_letter_limit: DeadLetterLimit = field(default_factory=DeadLetterLimit)
+    breaker_limit: BreakerLimit = field(default_factory=BreakerLimit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """What is read beside the log: the orders of this target, and the log once more from an offset."""
+
+    orders: LogReader
+    open_log: OpenLog
 
 
 class Replayer:
@@ -77,6 +92,7 @@ class Replayer:
         letters = topics.dead_letters(settings.target)
         self._dead_letters = DeadLetters(letters, settings.target, settings.dead_letter_limit, clock, metrics)
         self._orders = FeedOrders(topics, settings.target, self._ledger, clock)
+        self._gate = Gate(self._ledger, settings.breaker_limit, clock, metrics)
         tools = Tools(
             target=target,
             ledger=self._ledger,
@@ -84,6 +100,7 @@ class Replayer:
             staging=staging,
             recovery=recovery,
             dead_letters=self._dead_letters,
+            gate=self._gate,
             want=self._orders.want,
         )
         self._worker = MailboxWorker(tools, name, mint, clock, metrics)
@@ -94,6 +111,9 @@ class Replayer:
             self._ledger, self._intake, self._patience, self._tidying, self._worker.settle_open, clock
         )
         self._addresses: Mapping[str, str] = {}
+        self._book: OrderBook | None = None
+        self._ahead: RunAhead | None = None
+        self._desk: Desk | None = None
         self._complete = 0
         self._committed: int | None = None
 
@@ -101,21 +121,34 @@ class Replayer:
         """Return where reading begins: the group's offset, or that of the mailbox furthest behind."""
         return self._stragglers.start_offset(committed)
 
-    def run(self, registered: Callable[[], Mapping[str, str]], reader: LogReader, committed: int | None = None) -> None:
+    def run(
+        self,
+        registered: Callable[[], Mapping[str, str]],
+        reader: LogReader,
+        committed: int | None = None,
+        side: Side | None = None,
+    ) -> None:
         """Work until the partition is to be given up.
 
         `registered` is mailbox id to target address, `committed` the offset the group committed.
         """
         self._refuse_lost_ledger(committed)
+        held = HeldReader(reader, self._settings.hold_seconds, self._clock) if self._settings.hold_seconds else None
+        reader = held or reader
         subscription = Subscription(reader)
+        self._open_side(side)
         self._complete, self._committed = reader.position, committed
         self._addresses = registered()
         self._stragglers.resume([m.mailbox for m in self._ledger.mailboxes()], self._addresses, self._complete)
         self._commit()
         while self._owned.still_owned():
             self._addresses = registered()
+            self._obey()
             self._retry_behind(subscription)
             self._orders.remind()
+            if held and self._ahead:
+                self._replay(self._ahead.next_batch(self._complete))
+                held.show(self._metrics, self._owned.number)
             batch = subscription.next_batch(READ_TIMEOUT_SECONDS)
             if batch.changes:
                 self._replay(batch)
@@ -123,6 +156,36 @@ class Replayer:
             if not batch.changes:
                 self._rest()
             self._metrics.records_behind.labels(partition=self._owned.number).set(reader.lag_records())
+
+    # -- operators -----------------------------------------------------------------------------------------
+
+    def _open_side(self, side: Side | None) -> None:
+        if side is None:
+            return
+        topics, target = self._topics, self._settings.target
+        archive = Archive(letters=lambda: self._owned.history(topics.dead_letters(target)), open_log=side.open_log)
+        redriver = Redriver(self._ledger, archive, self._orders.want, lambda run: self._carry_out([run]))
+        self._book = OrderBook(side.orders, topics.orders(target))
+        self._ahead = RunAhead(side.open_log, self._ledger.mailboxes, self._clock)
+        self._desk = Desk(
+            ledger=self._ledger,
+            gate=self._gate,
+            fall_behind=lambda mailbox, code: self._stragglers.fall_behind(mailbox, self._complete, code),
+            retry=self._stragglers.retry_now,
+            redrive=lambda o: redriver.redrive(o, self._addresses.get(o.mailbox, ""), self._complete),
+            is_lagged=self._settings.hold_seconds > 0,
+            clock=self._clock,
+        )
+        for record in self._ledger.mailboxes():
+            self._gate.show(record.mailbox)
+
+    def _obey(self) -> None:
+        """Do what operators ordered since; everything read of the log so far is done."""
+        while self._book and self._desk and self._ahead and (given := self._book.next()):
+            obey(self._desk, given)
+            self._book.done()
+            self._commit()
+            self._ahead.restart()
 
     def _refuse_lost_ledger(self, committed: int | None) -> None:
         """Raise TargetHaltError if the group has read the log and left no record: all mail would come twice."""
@@ -177,12 +240,23 @@ class Replayer:
                 continue
             if operation.ref.item in items:  # type: ignore[union-attr] # every item operation has a ref
                 break
+            if self._is_stopped(run, received):
+                break
             items.add(operation.ref.item)  # type: ignore[union-attr] # as above
             run.steps.append(Step(received, operation, Action(Do.SKIP), None))  # type: ignore[arg-type] # as above
             size_bytes += received.size_bytes
             queue.popleft()
         run.first_offset = run.steps[0].received.offset if run.steps else -1
         return run if run.steps else None
+
+    def _is_stopped(self, run: Run, received: Received) -> bool:
+        """Tell whether the breaker holds the mailbox at this change; if nothing runs before it, it is held now."""
+        before = [step.received for step in run.steps]
+        counted = self._gate.stops(received, received.change.operation, before)
+        if counted and not run.steps:
+            self._gate.trip(run.mailbox, ReplicationFault.DELETION_BREAKER, counted)
+            self._stragglers.fall_behind(run.mailbox, received.offset, ReplicationFault.DELETION_BREAKER)
+        return bool(counted)
 
     def _whole(self, run: Run, received: Received, queue: deque[Received]) -> bool:
         """Do a change of the whole mailbox or a folder; False if its mailbox fell behind or steps come first."""
@@ -208,6 +282,9 @@ class Replayer:
             case FolderDeleted() as deleted:
                 self._folders.delete(run.address, mailbox, deleted)
             case SeedEnd() as end:
+                if counted := self._gate.stops_seed(received, stale_records(self._ledger, change, end)):
+                    self._gate.trip(mailbox, ReplicationFault.DELETION_BREAKER, counted)
+                    raise FellBehind(ReplicationFault.DELETION_BREAKER)
                 run.steps = stale_items(self._ledger, received, end, RUN_STEPS_MAX)
                 if not run.steps:
                     for folder in stale_folders(self._ledger, change, end):
@@ -256,9 +333,10 @@ class Replayer:
         again = {r.offset for r in run.again}
         steps = [Step(s.received, s.operation, s.action, None) for s in run.steps if s.received.offset in again]
         last = run.last or run.steps[-1].received
-        return Run(run.mailbox, run.address, steps, last=last, first_offset=run.first_offset)
+        return Run(run.mailbox, run.address, steps, last=last, first_offset=run.first_offset, is_redrive=run.is_redrive)
 
     def _mark_unsettled(self, run: Run) -> None:
+        self._gate.count(run.mailbox, [s.received for s in run.steps if s.action.do is Do.DELETE])
         record = self._ledger.mailbox(run.mailbox)
         self._ledger.put_mailbox(replace(record, unsettled=self._worker.open_items(run)))
 
@@ -266,7 +344,7 @@ class Replayer:
         last = run.last or run.steps[-1].received
         record = self._ledger.mailbox(run.mailbox)
         self._ledger.put_mailbox(replace(record, unsettled=()))
-        if not isinstance(last.change.operation, SeedEnd):
+        if not isinstance(last.change.operation, SeedEnd) and not run.is_redrive:
             self._advance(run.mailbox, last)
         self._tidying.touched(run.mailbox)
 
@@ -285,21 +363,28 @@ class Replayer:
     def _commit(self) -> None:
         """Write the ledger, orders and dead letters with the position that is complete."""
         records = self._ledger.drain() + self._orders.drain() + self._dead_letters.drain()
-        moved = self._complete != self._committed
-        if records or moved:
-            self._owned.transact(records, {self._topics.changes: self._complete} if moved else {})
+        positions = dict(self._book.positions) if self._book else {}
+        if self._complete != self._committed:
+            positions[self._topics.changes] = self._complete
+        if records or positions:
+            self._owned.transact(records, positions)
             self._ledger.settle()
             self._committed = self._complete
+            if self._book:
+                self._book.settle()
 
     # -- between batches -----------------------------------------------------------------------------------
 
     def _retry_behind(self, subscription: Subscription) -> None:
         """Let mailboxes that fell behind try again: the log is read again from where they stopped."""
         if due := self._stragglers.due(self._addresses):
-            self._complete = min(due.values())
+            # one that fell behind while it ran ahead stands after what is held of the others
+            self._complete = min(self._complete, *due.values())
             subscription.rewind(self._complete)
             self._stragglers.resume(due, self._addresses, self._complete)
             self._commit()
+            if self._ahead:
+                self._ahead.restart()
 
     def _rest(self) -> None:
         """Nothing to read: commit results, then clean staging."""

@@ -17,11 +17,13 @@ from typing import Any, Union, get_args, get_origin
 
 from schemas.change import Form
 from schemas.identity import mailbox_id, partition_of
+from schemas.topics import CHANGES_RETENTION_MS
 
 ENVIRONMENT_PREFIX = "MAILSHADOW_"
 VERSIONS = ("2010_SP1", "2013", "2016", "2019")
 AUTHENTICATIONS = ("basic", "ntlm", "digest", "gssapi")
 PARTITIONS_MAX = 1_000
+HOLD_SECONDS_MAX = CHANGES_RETENTION_MS / 2000
 _TOPIC_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 
@@ -49,7 +51,7 @@ class KafkaSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSection:
-    """One Exchange server and the account that may impersonate its mailboxes."""
+    """One Exchange server and the account that may impersonate its mailboxes; a target may hold the log back."""
 
     name: str = ""
     url: str
@@ -62,6 +64,7 @@ class ServerSection:
     ca_file: str = ""
     timeout_seconds: float = 120.0
     portable_only: bool = False
+    hold_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +81,15 @@ class FeedSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaySection:
-    """How many dead letters in a row stop the line, the port of /metrics (0: none)."""
+    """When a mailbox is held for its dead letters or deletions, the port of /metrics (0: none)."""
 
     dead_letters_consecutive_max: int = 100
+    dead_letters_share_max: float = 0.5
+    dead_letters_window_changes: int = 200
+    dead_letters_mailboxes_max: int = 3
+    breaker_deletions_max: int = 100
+    breaker_share_max: float = 0.3
+    breaker_window_seconds: float = 3600.0
     metrics_port: int = 0
 
 
@@ -218,6 +227,7 @@ def _check(settings: Settings) -> None:
     _limit("feed.heartbeat_seconds", settings.feed.heartbeat_seconds, 0.1, 600)
     for name in ("feed", "replay"):
         _limit(f"{name}.metrics_port", getattr(settings, name).metrics_port, 0, 65535)
+    _check_replay(settings.replay)
     if not settings.targets:
         raise SettingsError("targets: at least one target is needed, such as [targets.standby]")
     for path, server in {
@@ -226,6 +236,8 @@ def _check(settings: Settings) -> None:
     }.items():
         _topic_name(f"{path}.name", server.name)
         _limit(f"{path}.timeout_seconds", server.timeout_seconds, 1, 3600)
+        # the other half of the retention is the time an operator has to act
+        _limit(f"{path}.hold_seconds", server.hold_seconds, 0, 0 if path == "source" else HOLD_SECONDS_MAX)
         _one_of(f"{path}.version", server.version, VERSIONS)
         _one_of(f"{path}.auth", server.auth, AUTHENTICATIONS)
         if path != "source" and server.version == "2010_SP1":
@@ -239,6 +251,19 @@ def _check(settings: Settings) -> None:
     if not settings.feed.forms:
         raise SettingsError("feed.forms: at least one of STREAM, PORTABLE is needed")
     _check_mailboxes(settings)
+
+
+def _check_replay(section: ReplaySection) -> None:
+    for name, high in (
+        ("dead_letters_consecutive_max", 1_000_000),
+        ("dead_letters_share_max", 1),
+        ("breaker_deletions_max", 1_000_000_000),
+        ("breaker_share_max", 1),
+    ):
+        _limit(f"replay.{name}", getattr(section, name), 0, high)
+    _limit("replay.dead_letters_window_changes", section.dead_letters_window_changes, 1, 10_000)
+    _limit("replay.dead_letters_mailboxes_max", section.dead_letters_mailboxes_max, 1, 1_000_000)
+    _limit("replay.breaker_window_seconds", section.breaker_window_seconds, 1, 7 * 24 * 3600)
 
 
 def _check_mailboxes(settings: Settings) -> None:
