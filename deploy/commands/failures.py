@@ -11,10 +11,11 @@ from deploy.kafka import KafkaUnreachableError, TopicMismatchError
 from deploy.lab.broker.command import EXIT_CODES as BROKER_EXIT_CODES
 from deploy.partition.cache import CacheError
 from deploy.partition.owned import RecordTooLargeError
+from deploy.restoring import RestoreError
 from deploy.settings import SettingsError
 from producers.feed import HaltError
 from producers.spool import SpoolError
-from schemas.ports import PartitionLost
+from schemas.ports import CallFailed, PartitionLost
 
 _CODES: dict[type[Exception], int] = {
     SettingsError: exit_codes.SETTINGS,
@@ -25,6 +26,8 @@ _CODES: dict[type[Exception], int] = {
     PartitionLost: exit_codes.KAFKA_UNREACHABLE,
     KafkaException: exit_codes.KAFKA_UNREACHABLE,
     CacheError: exit_codes.DISK,
+    RestoreError: exit_codes.NOT_RESTORABLE,
+    CallFailed: exit_codes.TARGET_UNREACHABLE,
     RecordTooLargeError: exit_codes.HALTED,
     HaltError: exit_codes.HALTED,
     TargetHaltError: exit_codes.HALTED,
