@@ -123,7 +123,7 @@ def forgotten(record: ItemRecord) -> ItemRecord | None:
 
 def parked(record: ItemRecord | None, change: Change, operation: ItemOperation, reason: str) -> ItemRecord:
     """Return the record of an item whose content is behind; what the target holds of it stays."""
-    return recorded(record, change, operation, state=ItemState.PARKED, reason=reason, intent=None)
+    return recorded(record, change, operation, state=ItemState.PARKED, reason=reason, intent=None, dropped_at=0)
 
 
 def wanted(record: ItemRecord | None, change: Change, operation: ItemOperation) -> ItemRecord:

@@ -11,17 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from consumers.folder_map import FolderMap
+from consumers.gate import Gate
 from consumers.ledger import Ledger
 from consumers.mailbox_run import MailboxWorker, Run, Step
 from consumers.patience import FellBehind, Patience
 from consumers.plan import Action, Do
 from consumers.proof import Proof
 from consumers.scope import Scope
-from consumers.seeds import stale_folders, stale_items
+from consumers.seeds import stale_folders, stale_items, stale_records
 from consumers.stragglers import Stragglers
 from consumers.subscription import Received
 from consumers.tidying import Tidying
 from schemas.change import Checksum, FolderDeleted, FolderSaved, ItemOperation, SeedBegin, SeedEnd
+from schemas.faults import ReplicationFault
 from schemas.metrics import ReplayMetrics
 
 RUN_STEPS_MAX = 200
@@ -41,6 +43,7 @@ class LaneTools:
     patience: Patience
     stragglers: Stragglers
     tidying: Tidying
+    gate: Gate
     proof: Proof
     commit: Callable[[], None]
     seed: Callable[[str, str], None]
@@ -59,6 +62,7 @@ class Lane:
         self._patience = tools.patience
         self._stragglers = tools.stragglers
         self._tidying = tools.tidying
+        self._gate = tools.gate
         self._proof = tools.proof
         self._commit = tools.commit
         self._seed = tools.seed
@@ -73,7 +77,7 @@ class Lane:
         """Apply every change, or fall behind at the first that can't be."""
         while self._changes and not self._ledger.mailbox(self._mailbox).behind:
             if run := self._next_run():
-                self._carry_out(run)
+                self.carry_out(run)
 
     # -- what comes next -----------------------------------------------------------------------------------
 
@@ -89,7 +93,7 @@ class Lane:
                 if run.steps or not self._whole(run, received):
                     break
                 continue
-            if operation.ref.item in items:
+            if operation.ref.item in items or self._is_stopped(run, received):
                 break
             items.add(operation.ref.item)
             run.steps.append(Step(received, operation, Action(Do.SKIP), None))
@@ -97,6 +101,15 @@ class Lane:
             self._changes.popleft()
         run.first_offset = run.steps[0].received.offset if run.steps else -1
         return run if run.steps else None
+
+    def _is_stopped(self, run: Run, received: Received) -> bool:
+        """Tell whether the breaker holds the mailbox at this change; if nothing runs before it, it is held now."""
+        before = [step.received for step in run.steps]
+        counted = self._gate.stops(received, received.change.operation, before)
+        if counted and not run.steps:
+            self._gate.trip(self._mailbox, ReplicationFault.DELETION_BREAKER, counted)
+            self._stragglers.fall_behind(self._mailbox, received.offset, ReplicationFault.DELETION_BREAKER)
+        return bool(counted)
 
     def _whole(self, run: Run, received: Received) -> bool:
         """Do a change of the whole mailbox or a folder; False if its mailbox fell behind or steps come first."""
@@ -126,6 +139,9 @@ class Lane:
             case FolderDeleted() as deleted:
                 self._folders.delete(self._address, self._mailbox, deleted)
             case SeedEnd() as end:
+                if counted := self._gate.stops_seed(received, stale_records(self._ledger, change, end)):
+                    self._gate.trip(self._mailbox, ReplicationFault.DELETION_BREAKER, counted)
+                    raise FellBehind(ReplicationFault.DELETION_BREAKER)
                 run.steps = stale_items(self._ledger, received, end, RUN_STEPS_MAX)
                 if not run.steps:
                     for folder in stale_folders(self._ledger, change, end):
@@ -141,9 +157,10 @@ class Lane:
 
     # -- a run ---------------------------------------------------------------------------------------------
 
-    def _carry_out(self, run: Run) -> None:
+    def carry_out(self, run: Run) -> None:
         """Prepare, commit, perform; what has to be staged again goes around."""
         while self._attempt(run, self._prepare):
+            self._gate.count(self._mailbox, [s.received for s in run.steps if s.action.do is Do.DELETE])
             self._proof.touch(self._mailbox, [step.operation for step in run.steps])
             self._note_unsettled(run, self._worker.open_items(run))
             self._commit()
@@ -177,7 +194,7 @@ class Lane:
         again = {r.offset for r in run.again}
         steps = [Step(s.received, s.operation, s.action, None) for s in run.steps if s.received.offset in again]
         last = run.last or run.steps[-1].received
-        return Run(run.mailbox, run.address, steps, last=last, first_offset=run.first_offset)
+        return Run(run.mailbox, run.address, steps, last=last, first_offset=run.first_offset, is_redrive=run.is_redrive)
 
     def _note_unsettled(self, run: Run, items: tuple[str, ...]) -> None:
         self._ledger.put_mailbox(replace(self._ledger.mailbox(run.mailbox), unsettled=items))
@@ -185,7 +202,7 @@ class Lane:
     def _complete(self, run: Run) -> None:
         last = run.last or run.steps[-1].received
         self._note_unsettled(run, ())
-        if not isinstance(last.change.operation, SeedEnd):
+        if not isinstance(last.change.operation, SeedEnd) and not run.is_redrive:
             self._advance(last)
         self._tidying.touched(self._mailbox)
 

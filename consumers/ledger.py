@@ -12,8 +12,8 @@ from typing import Any
 
 from schemas.codec import decode, encode
 from schemas.ports import Outgoing, OwnedPartition
-from schemas.state import ItemRecord, TargetFolder, TargetMailbox
-from schemas.topics import folder_key, item_record_key, mailbox_key
+from schemas.state import ItemRecord, Orphan, TargetFolder, TargetMailbox
+from schemas.topics import folder_key, item_record_key, mailbox_key, orphan_key
 
 _NOT_THERE = object()
 
@@ -33,10 +33,12 @@ class Ledger:
         return found or TargetMailbox(mailbox=mailbox)
 
     def mailboxes(self) -> Iterator[TargetMailbox]:
-        """Yield every mailbox record that is restored."""
+        """Yield every mailbox record."""
+        newer = {key: record for key, record in self._overlay.items() if "/" not in key}
         for key, value in self._owned.scan(self._topic, ""):
             if "/" not in key:
-                yield self._overlay.get(key) or decode(value)
+                yield newer.pop(key, None) or decode(value)
+        yield from newer.values()
 
     def item(self, mailbox: str, item: str) -> ItemRecord | None:
         """Return an item record."""
@@ -46,6 +48,13 @@ class Ledger:
     def items(self, mailbox: str) -> Iterator[ItemRecord]:
         """Yield all item records of a mailbox."""
         yield from self._all(item_record_key(mailbox, ""))
+
+    def count_items(self, mailbox: str) -> int:
+        """Return how many item records a mailbox has, without reading what they say."""
+        prefix = item_record_key(mailbox, "")
+        keys = {key for key, _ in self._owned.scan(self._topic, prefix)}
+        newer = {key: record is not None for key, record in self._overlay.items() if key.startswith(prefix)}
+        return len({k for k in keys if newer.get(k, True)} | {k for k, is_there in newer.items() if is_there})
 
     def folder(self, mailbox: str, folder_id: str) -> TargetFolder | None:
         """Return the target folder that stands for a source folder."""
@@ -67,6 +76,10 @@ class Ledger:
     def drop_item(self, mailbox: str, item: str) -> None:
         """Forget an item: it is gone at the source and at the target."""
         self._overlay[item_record_key(mailbox, item)] = None
+
+    def put_orphan(self, mailbox: str, orphan: Orphan) -> None:
+        """Remember what stays at the target and is ours no more."""
+        self._overlay[orphan_key(mailbox, orphan.item)] = orphan
 
     def put_folder(self, mailbox: str, folder: TargetFolder) -> None:
         """Remember what stands for a source folder."""

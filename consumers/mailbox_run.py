@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 from consumers import intents
 from consumers.dead_letters import DeadLetters
 from consumers.folder_map import FolderMap
+from consumers.gate import Gate
 from consumers.ledger import Ledger
+from consumers.patience import FellBehind
 from consumers.plan import Action, Do, plan
 from consumers.recovery import Finding, Recovery, Settled
 from consumers.scope import LEFT_OUT_FOLDER, Scope
@@ -25,7 +27,7 @@ from schemas.faults import Disposition, ReplicationFault, disposition_of
 from schemas.identity import Stamp
 from schemas.metrics import ReplayMetrics
 from schemas.ports import AnswerUnknown, CallRefused, Clock
-from schemas.state import Intent, IntentKind, ItemRecord
+from schemas.state import Intent, IntentKind, ItemRecord, ItemState
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ class Step:
     record: ItemRecord | None
     staged: Outcome | None = None
     nonce: str = ""
+    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -50,7 +53,8 @@ class Run:
     """The steps of a mailbox that share a transaction.
 
     `again` has to be staged anew, `open_items` are settled once `is_sent`; `last` is the change that is complete with
-    this run, where the run is only the rest of a larger one; `first_offset` is where the whole of it begins.
+    this run, where the run is only the rest of a larger one; `first_offset` is where the whole of it begins. A redrive
+    says parked content once more and completes no position.
     """
 
     mailbox: str
@@ -61,6 +65,7 @@ class Run:
     is_sent: bool = False
     first_offset: int = -1
     last: Received | None = None
+    is_redrive: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +78,7 @@ class Tools:
     staging: Staging
     recovery: Recovery
     dead_letters: DeadLetters
+    gate: Gate
     want: Callable[[str, str], None]
     scope: Scope = field(default_factory=Scope)
 
@@ -89,6 +95,7 @@ class MailboxWorker:
         self._staging = tools.staging
         self._recovery = tools.recovery
         self._dead_letters = tools.dead_letters
+        self._gate = tools.gate
         self._target_name = target_name
         self._mint = mint
         self._clock = clock
@@ -104,9 +111,9 @@ class MailboxWorker:
         """Plan every step, stage what needs it, and put intents and plain records into the ledger."""
         for step in run.steps:
             step.record = self._ledger.item(run.mailbox, step.operation.ref.item)
-            change = step.received.change
-            step.action = plan(change, step.operation, step.record, target, self._left_out(run, step))
+            step.action = self._action(run, step, target)
         self._stage(run)
+        self._weigh_parked(run)
         for step in run.steps:
             self._put_prepared(run, step)
 
@@ -117,6 +124,30 @@ class MailboxWorker:
         if isinstance(step.operation, ItemSaved):
             return self._scope.leaves_out_item(step.operation, step.received.change.captured_at)
         return ""
+
+    def _action(self, run: Run, step: Step, target: str) -> Action:
+        if run.is_redrive:
+            is_parked = step.record is not None and step.record.state is ItemState.PARKED
+            return Action(Do.PLACE, step.record.target_id) if step.record and is_parked else Action(Do.SKIP)
+        planned = plan(step.received.change, step.operation, step.record, target, self._left_out(run, step))
+        action = self._gate.decide(step.received, planned)
+        if action.do is Do.PARK and planned.do is not Do.PARK:
+            step.reason = ReplicationFault.SKIPPED
+        return action
+
+    def _weigh_parked(self, run: Run) -> None:
+        """Raise FellBehind, before anything is recorded, if so much would be parked that it is not the items' fault."""
+        writes = {Do.PARK, Do.PLACE, Do.MARK, Do.MOVE, Do.DELETE, Do.WITHDRAW}
+        weighed = [
+            s for s in run.steps if s.action.do in writes and not s.reason and not self._gate.is_released(s.received)
+        ]
+        counted = (
+            "" if run.is_redrive else self._dead_letters.weigh(run.mailbox, [s.action.do is Do.PARK for s in weighed])
+        )
+        if counted:
+            self._gate.trip(run.mailbox, ReplicationFault.DEAD_LETTER_LIMIT, counted)
+            self._dead_letters.require_few_held(self._ledger.mailboxes())
+            raise FellBehind(ReplicationFault.DEAD_LETTER_LIMIT)
 
     def _stage(self, run: Run) -> None:
         steps = [s for s in run.steps if s.action.do is Do.PLACE]
@@ -155,9 +186,11 @@ class MailboxWorker:
                 self._ledger.drop_item(run.mailbox, item)
             case Do.RECORD:
                 self._ledger.put_item(run.mailbox, self._recorded(step))
+            case Do.ORPHAN if record:
+                self._gate.orphan(step.received, record)
             case Do.PARK:
-                reason = step.staged.code if isinstance(step.staged, Refused) else getattr(operation, "reason", "")
-                self._park(run, step, reason)
+                refused = step.staged.code if isinstance(step.staged, Refused) else getattr(operation, "reason", "")
+                self._park(run, step, step.reason or refused)
             case Do.WANT:
                 self._want(run.mailbox, item)
                 self._ledger.put_item(run.mailbox, intents.wanted(record, change, operation))
@@ -179,7 +212,9 @@ class MailboxWorker:
 
     def _park(self, run: Run, step: Step, reason: str) -> None:
         change, operation = step.received.change, step.operation
-        self._dead_letters.add(change, operation.ref.item, reason, step.received.encoded)
+        if not run.is_redrive:
+            detail = step.staged.text if isinstance(step.staged, Refused) else ""
+            self._dead_letters.add(step.received, operation.ref.item, reason, detail)
         self._ledger.put_item(run.mailbox, intents.parked(step.record, change, operation, reason))
 
     # -- after the commit ----------------------------------------------------------------------------------
@@ -304,7 +339,7 @@ class MailboxWorker:
             self._put_back(run, step, record)
 
     def _finish(self, mailbox: str, record: ItemRecord, done: Done) -> None:
-        self._dead_letters.applied()
+        self._dead_letters.applied(mailbox)
         self._staged_again.pop((mailbox, record.item), None)
         finished = intents.after(record, done)
         if finished is None:

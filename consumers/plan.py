@@ -26,6 +26,7 @@ class Do(Enum):
     MARK = "set marks in place"
     MOVE = "move it to another folder"
     DELETE = "delete it"
+    ORPHAN = "leave it at the target and own it no more"
     DISCARD = "forget a record that holds nothing at the target"
     PARK = "remember that its content is behind"
     WANT = "ask the feed for its content"

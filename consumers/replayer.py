@@ -15,17 +15,22 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
+from consumers.breaker import BreakerLimit
 from consumers.dead_letters import DeadLetterLimit, DeadLetters
 from consumers.feed_orders import FeedOrders
 from consumers.folder_map import FolderMap
+from consumers.gate import Gate
 from consumers.group_commit import GroupCommit
+from consumers.holding import HeldReader, OpenLog, RunAhead
 from consumers.intake import Intake, Verdict
 from consumers.lane import Lane, LaneTools
 from consumers.ledger import Ledger
-from consumers.mailbox_run import MailboxWorker, Tools
+from consumers.mailbox_run import MailboxWorker, Run, Tools
+from consumers.orders import Desk, OrderBook, obey
 from consumers.patience import Patience, TargetHaltError
 from consumers.proof import Proof
 from consumers.recovery import Recovery
+from consumers.redrive import Archive, Redriver
 from consumers.scope import Scope
 from consumers.staging import Staging
 from consumers.stragglers import Stragglers
@@ -45,17 +50,27 @@ READ_TIMEOUT_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaySettings:
-    """The target's name and scope, whether streams are to be ignored, mailboxes at once, limit on dead letters.
+    """The target's name and scope, whether streams are to be ignored, mailboxes at once, the hold, and the limits.
 
-    Checksums are not compared at an interval of 0.
+    The log is held back by `hold_seconds`; checksums are not compared at an interval of 0.
     """
 
     target: str
     portable_only: bool = False
     mailboxes_at_once: int = 4
     scope: Scope = field(default_factory=Scope)
+    hold_seconds: float = 0.0
     dead_letter_limit: DeadLetterLimit = field(default_factory=DeadLetterLimit)
+    breaker_limit: BreakerLimit = field(default_factory=BreakerLimit)
     checksum_interval_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """What is read beside the log: the orders of this target, and the log once more from an offset."""
+
+    orders: LogReader
+    open_log: OpenLog
 
 
 class Replayer:
@@ -85,6 +100,7 @@ class Replayer:
         letters = topics.dead_letters(settings.target)
         self._dead_letters = DeadLetters(letters, settings.target, settings.dead_letter_limit, clock, metrics)
         self._orders = FeedOrders(topics, settings.target, self._ledger, clock)
+        self._gate = Gate(self._ledger, settings.breaker_limit, clock, metrics)
         tools = Tools(
             target=target,
             ledger=self._ledger,
@@ -92,6 +108,7 @@ class Replayer:
             staging=staging,
             recovery=recovery,
             dead_letters=self._dead_letters,
+            gate=self._gate,
             want=self._orders.want,
             scope=settings.scope,
         )
@@ -108,6 +125,7 @@ class Replayer:
             patience=patience,
             stragglers=self._stragglers,
             tidying=self._tidying,
+            gate=self._gate,
             proof=self._proof,
             commit=self._commit,
             seed=self._orders.seed,
@@ -116,6 +134,9 @@ class Replayer:
             target=settings.target,
         )
         self._addresses: Mapping[str, str] = {}
+        self._book: OrderBook | None = None
+        self._ahead: RunAhead | None = None
+        self._desk: Desk | None = None
         self._complete = 0
         self._committed: int | None = None
 
@@ -123,13 +144,22 @@ class Replayer:
         """Return where reading begins: the group's offset, or that of the mailbox furthest behind."""
         return self._stragglers.start_offset(committed)
 
-    def run(self, registered: Callable[[], Mapping[str, str]], reader: LogReader, committed: int | None = None) -> None:
+    def run(
+        self,
+        registered: Callable[[], Mapping[str, str]],
+        reader: LogReader,
+        committed: int | None = None,
+        side: Side | None = None,
+    ) -> None:
         """Work until the partition is to be given up.
 
         `registered` is mailbox id to target address, `committed` the offset the group committed.
         """
         self._refuse_lost_ledger(committed)
+        held = HeldReader(reader, self._settings.hold_seconds, self._clock) if self._settings.hold_seconds else None
+        reader = held or reader
         subscription = Subscription(reader)
+        self._open_side(side)
         self._complete, self._committed = reader.position, committed
         self._addresses = registered()
         self._stragglers.resume([m.mailbox for m in self._ledger.mailboxes()], self._addresses, self._complete)
@@ -138,8 +168,12 @@ class Replayer:
         with ThreadPoolExecutor(self._settings.mailboxes_at_once, f"lane-{self._owned.number}") as lanes:
             while self._owned.still_owned():
                 self._addresses = registered()
+                self._obey()
                 self._retry_behind(subscription)
                 self._orders.remind()
+                if held and self._ahead:
+                    self._replay(self._ahead.next_batch(self._complete), lanes)
+                    held.show(self._metrics, self._owned.number)
                 batch = subscription.next_batch(READ_TIMEOUT_SECONDS)
                 self._replay(batch, lanes)
                 self._complete = batch.position
@@ -147,6 +181,39 @@ class Replayer:
                     self._rest()
                 self._prove()
                 self._metrics.records_behind.labels(partition=self._owned.number).set(reader.lag_records())
+
+    # -- operators -----------------------------------------------------------------------------------------
+
+    def _open_side(self, side: Side | None) -> None:
+        if side is None:
+            return
+        topics, target = self._topics, self._settings.target
+        archive = Archive(letters=lambda: self._owned.history(topics.dead_letters(target)), open_log=side.open_log)
+        redriver = Redriver(self._ledger, archive, self._orders.want, self._carry_out)
+        self._book = OrderBook(side.orders, topics.orders(target))
+        self._ahead = RunAhead(side.open_log, self._ledger.mailboxes, self._clock)
+        self._desk = Desk(
+            ledger=self._ledger,
+            gate=self._gate,
+            fall_behind=lambda mailbox, code: self._stragglers.fall_behind(mailbox, self._complete, code),
+            retry=self._stragglers.retry_now,
+            redrive=lambda o: redriver.redrive(o, self._addresses.get(o.mailbox, ""), self._complete),
+            is_lagged=self._settings.hold_seconds > 0,
+            clock=self._clock,
+        )
+        for record in self._ledger.mailboxes():
+            self._gate.show(record.mailbox)
+
+    def _obey(self) -> None:
+        """Do what operators ordered since; everything read of the log so far is done."""
+        while self._book and self._desk and self._ahead and (given := self._book.next()):
+            obey(self._desk, given)
+            self._book.done()
+            self._commit()
+            self._ahead.restart()
+
+    def _carry_out(self, run: Run) -> None:
+        Lane(self._lane_tools, run.mailbox, run.address, deque()).carry_out(run)
 
     def _refuse_lost_ledger(self, committed: int | None) -> None:
         """Raise TargetHaltError if the group has read the log and left no record: all mail would come twice."""
@@ -202,21 +269,28 @@ class Replayer:
         """Write the ledger, orders and dead letters with the position that is complete."""
         # the ledger first: an order or a letter is there before the record that tells of it
         records = self._ledger.drain() + self._orders.drain() + self._dead_letters.drain()
-        moved = self._complete != self._committed
-        if records or moved:
-            self._owned.transact(records, {self._topics.changes: self._complete} if moved else {})
+        positions = dict(self._book.positions) if self._book else {}
+        if self._complete != self._committed:
+            positions[self._topics.changes] = self._complete
+        if records or positions:
+            self._owned.transact(records, positions)
             self._ledger.settle()
             self._committed = self._complete
+            if self._book:
+                self._book.settle()
 
     # -- between batches -----------------------------------------------------------------------------------
 
     def _retry_behind(self, subscription: Subscription) -> None:
         """Let mailboxes that fell behind try again: the log is read again from where they stopped."""
         if due := self._stragglers.due(self._addresses):
-            self._complete = min(due.values())
+            # one that fell behind while it ran ahead stands after what is held of the others
+            self._complete = min(self._complete, *due.values())
             subscription.rewind(self._complete)
             self._stragglers.resume(due, self._addresses, self._complete)
             self._commit()
+            if self._ahead:
+                self._ahead.restart()
 
     def _rest(self) -> None:
         """Nothing to read: commit results, then clean staging."""

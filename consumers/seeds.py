@@ -8,6 +8,12 @@ from schemas.change import Change, FolderDeleted, ItemDeleted, ItemRef, SeedEnd,
 from schemas.state import ItemRecord
 
 
+def stale_records(ledger: Ledger, change: Change, end: SeedEnd) -> list[ItemRecord]:
+    """Return every item record the seed did not name."""
+    begun = Version(generation=change.generation, sequence=end.begun)
+    return [record for record in ledger.items(change.mailbox) if record.version < begun]
+
+
 def stale_items(ledger: Ledger, received: Received, end: SeedEnd, count_max: int) -> list[Step]:
     """Return deletion steps for some of the items the seed did not name; none when all are done."""
     begun = Version(generation=received.change.generation, sequence=end.begun)

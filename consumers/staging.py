@@ -12,9 +12,9 @@ from consumers.folder_map import FolderMap
 from consumers.ledger import Ledger
 from consumers.target import Done, Held, Outcome, PortableItem, Refused, Target, Update
 from schemas.change import Content, Form, ItemSaved
-from schemas.faults import Disposition, ReplicationFault, disposition_of
+from schemas.faults import Disposition, ReplicationFault, TransportFault, disposition_of
 from schemas.identity import Stamp
-from schemas.ports import CallRefused
+from schemas.ports import CallFailed, CallRefused
 
 CALL_ITEMS_MAX = 100
 CALL_SIZE_BYTES_MAX = 8_000_000
@@ -30,6 +30,9 @@ _KINDS = (
 STREAM_REFUSALS = frozenset(
     {"ErrorCorruptData", "ErrorInvalidItemForOperationUploadItems", "ErrorUnsupportedMimeConversion"}
 )
+ALONE_ATTEMPTS_MAX = 3
+PERHAPS_TOO_LARGE = frozenset({TransportFault.HTTP_BAD_REQUEST, TransportFault.RESET})
+"""What a server may answer to a request it finds too large beside 413: IIS request filtering says 404, others cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +116,40 @@ class Staging:
         """Stage a batch; one that is refused as too large is halved until the item at fault stands alone."""
         try:
             return self._stage_batch(address, folder_id, form, items)
-        except CallRefused as refused:
-            if disposition_of(refused.code) is not Disposition.PARK:
+        except CallFailed as failure:
+            is_parked = disposition_of(failure.code) is Disposition.PARK and isinstance(failure, CallRefused)
+            if not is_parked and failure.code not in PERHAPS_TOO_LARGE:
                 raise
             if len(items) == 1:
-                return [Refused(refused.code, refused.detail)]
+                return [self._alone(address, folder_id, form, items[0], failure, is_parked=is_parked)]
         middle = len(items) // 2
         halves = (items[:middle], items[middle:])
         return [o for half in halves for o in self._stage_within_limits(address, folder_id, form, half)]
+
+    def _alone(
+        self, address: str, folder_id: str, form: Form, item: ToStage, failure: CallFailed, *, is_parked: bool
+    ) -> Outcome:
+        """Return what becomes of an item whose request alone failed; the failure is raised if it is the server's.
+
+        A server that goes on answering everything else, and fails each time it gets this item, refuses the item, with
+        whatever words: request filtering answers 404, some proxies cut the connection.
+        """
+        for _ in range(ALONE_ATTEMPTS_MAX - 1):
+            if is_parked:
+                break
+            if self._target.folder(address, folder_id) is None:
+                raise failure
+            try:
+                return self._stage_batch(address, folder_id, form, [item])[0]
+            except CallFailed as again:
+                if again.code not in PERHAPS_TOO_LARGE:
+                    raise
+                failure = again
+        if form is Form.STREAM and Form.PORTABLE in item.bodies:
+            return self._stage_within_limits(address, folder_id, Form.PORTABLE, [item])[0]
+        if is_parked:
+            return Refused(failure.code, failure.detail)
+        return Refused(ReplicationFault.REFUSED_ALONE, f"{failure.code}: {failure.detail}")
 
     def _stage_batch(self, address: str, folder_id: str, form: Form, items: list[ToStage]) -> list[Outcome]:
         if form is Form.PORTABLE:

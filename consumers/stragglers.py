@@ -42,8 +42,8 @@ class Stragglers:
         self._retry_at: dict[str, int] = {}
 
     def start_offset(self, committed: int | None) -> int | None:
-        """Return where reading begins: the group's offset, or that of the mailbox furthest behind."""
-        own = [m.own_offset for m in self._ledger.mailboxes() if m.own_offset >= 0]
+        """Return where reading begins: the group's offset, or that of the mailbox furthest behind that may go on."""
+        own = [m.own_offset for m in self._ledger.mailboxes() if m.own_offset >= 0 and not m.held]
         return min([committed, *own]) if committed is not None else None
 
     def fall_behind(self, mailbox: str, offset: int, code: str) -> None:
@@ -58,19 +58,30 @@ class Stragglers:
     def due(self, addresses: Mapping[str, str]) -> dict[str, int]:
         """Return and forget the mailboxes to be tried again now, with the offsets they go on from.
 
-        One without an address waits until it has one: reading the log again would change nothing.
+        One without an address waits until it has one, one that is held until an operator lets it go on: reading the
+        log again would change nothing.
         """
         now = self._clock()
-        ready = [m for m, at in self._retry_at.items() if at <= now and m in addresses]
+        ready = [m for m, at in self._retry_at.items() if at <= now and m in addresses and not self._is_held(m)]
         found = {m: self._ledger.mailbox(m).own_offset for m in ready}
         for mailbox in found:
             del self._retry_at[mailbox]
         return found
 
+    def retry_now(self, mailbox: str) -> None:
+        """Have a mailbox that is behind tried again at the next opportunity."""
+        if self._ledger.mailbox(mailbox).own_offset >= 0:
+            self._retry_at[mailbox] = self._clock()
+
+    def _is_held(self, mailbox: str) -> bool:
+        return bool(self._ledger.mailbox(mailbox).held)
+
     def resume(self, mailboxes: Iterable[str], addresses: Mapping[str, str], offset: int) -> None:
-        """Settle the open intents of mailboxes, then let them go on; the caller commits."""
+        """Settle the open intents of mailboxes that nobody holds, then let them go on; the caller commits."""
         for mailbox in mailboxes:
             record = self._ledger.mailbox(mailbox)
+            if record.held:
+                continue
             self._tidying.touched(mailbox)
             self._intake.forget(mailbox)
             if record.unsettled and not self._settle(mailbox, addresses.get(mailbox, ""), record.unsettled, offset):

@@ -27,12 +27,17 @@ BODY_IN_MEMORY_BYTES_MAX = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A change with its offset, its bytes as they stand in the log, and its bodies by form."""
+    """A change with its offset, its bytes as they stand in the log, and its bodies by form.
+
+    `appended_at` is the log's time in milliseconds, `begins_at` the offset of the first piece of its bodies.
+    """
 
     change: Change
     offset: int
     encoded: bytes
     bodies: dict[Form, bytes]
+    appended_at: int = 0
+    begins_at: int = -1
 
     @property
     def size_bytes(self) -> int:
@@ -86,7 +91,9 @@ class Subscription:
             if isinstance(record, Chunk):
                 self._keep(record, incoming.offset)
             elif isinstance(record, Change):
-                yield Received(record, incoming.offset, incoming.value, self._bodies(record))
+                begins_at = self._open_since if self._open_since is not None else incoming.offset
+                bodies = self._bodies(record)
+                yield Received(record, incoming.offset, incoming.value, bodies, incoming.appended_at, begins_at)
 
     def _keep(self, chunk: Chunk, offset: int) -> None:
         if self._open_since is None:

@@ -10,6 +10,7 @@ from deploy.commands.configuration import config
 from deploy.commands.dead_letters import dead_letters
 from deploy.commands.failures import exit_code_of
 from deploy.commands.mailboxes import mailboxes
+from deploy.commands.restore import restore
 from deploy.commands.service import feed, replay, run
 from deploy.commands.status import status
 from deploy.commands.targets import targets
@@ -29,7 +30,10 @@ def mailshadow() -> None:
     """Replicate Exchange mailboxes, object by object, to live standby servers."""
 
 
-for command in (lab, run, feed, replay, status, verify, mailboxes, targets, dead_letters, check, topics, config):
+COMMANDS = (
+    lab, run, feed, replay, status, verify, restore, mailboxes, targets, dead_letters, check, topics, config
+)  # fmt: skip
+for command in COMMANDS:
     mailshadow.add_command(command)
 lab.add_command(bench)
 lab.add_command(chaos)

@@ -13,5 +13,6 @@ TOPIC_MISMATCH = 71  # partition count differs from the recorded one
 DISK = 73  # spool or data directory can't be written
 IN_USE = 75  # a port or directory is in use
 NOT_ALLOWED = 77  # wrong password or no permission
+NOT_RESTORABLE = 74  # the log does not reach back so far, or the mailbox is in use
 HALTED = 79  # a fault that needs a person: see the message
 INTERRUPTED = 130

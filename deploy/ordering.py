@@ -9,13 +9,13 @@ from schemas.state import Order
 from schemas.topics import Topics
 
 
-def write_order(settings: KafkaSettings, topics: Topics, order: Order) -> None:
-    """Write one order; KafkaUnreachableError if it can't be confirmed."""
+def write_order(settings: KafkaSettings, topics: Topics, order: Order, server: str = "") -> None:
+    """Write one order to the source's owners, or those of the target `server`; KafkaUnreachableError on doubt."""
     failures: list[object] = []
     producer = Producer(settings.client | {"bootstrap.servers": settings.bootstrap_servers, "acks": "all"})
     try:
         producer.produce(
-            topics.orders(topics.source),
+            topics.orders(server or topics.source),
             key=order.mailbox,
             value=encode(order),
             partition=partition_of(order.mailbox, settings.partition_count),

@@ -9,18 +9,19 @@ from deploy.kafka import KafkaSettings
 from deploy.partition.reader import read_to_end
 from schemas.codec import decode
 from schemas.ports import Incoming
-from schemas.state import IndexEntry, ItemRecord, ItemState, MailboxRecord, TargetFolder, TargetMailbox
+from schemas.state import IndexEntry, ItemRecord, ItemState, MailboxRecord, Orphan, TargetFolder, TargetMailbox
 from schemas.topics import Topics
 
 
 @dataclass(slots=True)
 class SourceStanding:
-    """Where the feed of a mailbox stands."""
+    """Where the feed of a mailbox stands; `present` are the items that are at the source for all it knows."""
 
     record: MailboxRecord
     items: int = 0
     owed: int = 0
     pending: int = 0
+    present: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -30,6 +31,8 @@ class TargetStanding:
     record: TargetMailbox
     items: int = 0
     parked: list[ItemRecord] = field(default_factory=list)
+    dropped: list[ItemRecord] = field(default_factory=list)
+    orphans: list[Orphan] = field(default_factory=list)
     wanted: int = 0
     folders: int = 0
     proved: int = 0
@@ -76,6 +79,8 @@ def read(settings: KafkaSettings, topics: Topics, targets: tuple[str, ...]) -> P
             standing.items += 1
             standing.owed += record.owed is not None
             standing.pending += record.pending
+            if not record.pending:
+                standing.present.add(record.item)
     for target in targets:
         state.targets[target] = read_target(settings, topics.target_state(target))
     return state
@@ -84,21 +89,24 @@ def read(settings: KafkaSettings, topics: Topics, targets: tuple[str, ...]) -> P
 def read_target(settings: KafkaSettings, topic: str) -> dict[str, TargetStanding]:
     """Read where every mailbox stands at one target, from its ledger's topic."""
     found: dict[str, TargetStanding] = {}
-    parts: list[tuple[str, ItemRecord | TargetFolder]] = []
+    parts: list[tuple[str, ItemRecord | TargetFolder | Orphan]] = []
     for key, record in _latest(settings, topic):
         if isinstance(record, TargetMailbox):
             found[record.mailbox] = TargetStanding(record)
-        elif isinstance(record, ItemRecord | TargetFolder):
+        elif isinstance(record, ItemRecord | TargetFolder | Orphan):
             parts.append((key.split("/")[0], record))
     for mailbox, item in parts:
         standing = found.setdefault(mailbox, TargetStanding(TargetMailbox(mailbox=mailbox)))
         if isinstance(item, TargetFolder):
             standing.count_folder(item)
             continue
+        if isinstance(item, Orphan):
+            standing.orphans.append(item)
+            continue
         standing.items += bool(item.target_id)
         standing.wanted += item.state is ItemState.WANTED
         if item.state is ItemState.PARKED:
-            standing.parked.append(item)
+            (standing.dropped if item.dropped_at else standing.parked).append(item)
     return found
 
 
@@ -110,3 +118,10 @@ def lag_seconds(source: SourceStanding, target: TargetStanding, now_ms: int | No
     )
     now = now_ms if now_ms is not None else time.time_ns() // 1_000_000
     return 0.0 if is_level else max(0.0, (now - target.record.applied_at) / 1000)
+
+
+def changes_not_applied(source: SourceStanding, target: TargetStanding) -> int:
+    """Return how many captured changes of a mailbox are not at the target yet; -1 where a generation lies between."""
+    if target.record.generation != source.record.generation:
+        return source.record.next_sequence - 1 if target.record.generation == 0 else -1
+    return max(0, source.record.next_sequence - 1 - target.record.applied_sequence)

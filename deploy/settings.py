@@ -17,11 +17,13 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 from deploy.mapping import addresses_of, shared_address
 from schemas.change import Form
+from schemas.topics import CHANGES_RETENTION_MS
 
 ENVIRONMENT_PREFIX = "MAILSHADOW_"
 VERSIONS = ("2010_SP1", "2013", "2016", "2019")
 AUTHENTICATIONS = ("basic", "ntlm", "digest", "gssapi")
 PARTITIONS_MAX = 1_000
+HOLD_SECONDS_MAX = CHANGES_RETENTION_MS / 2000
 _TOPIC_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 
@@ -52,7 +54,7 @@ class KafkaSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSection:
-    """One Exchange server and the account that may impersonate its mailboxes."""
+    """One Exchange server and the account that may impersonate its mailboxes; a target may hold the log back."""
 
     name: str = ""
     url: str
@@ -81,6 +83,7 @@ class TargetSection(ServerSection):
     classes_left_out: tuple[str, ...] = ()
     age_days_max: int = 0
     portable_only: bool = False
+    hold_seconds: float = 0.0
     metrics_port: int = 0
 
 
@@ -99,10 +102,16 @@ class FeedSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaySection:
-    """Mailboxes at once, dead letters in a row that stop the line, how often a folder is compared (0: never), port."""
+    """Mailboxes at once, when a mailbox is held, how often a folder is compared (0: never), the port of /metrics."""
 
     mailboxes_at_once: int = 4
     dead_letters_consecutive_max: int = 100
+    dead_letters_share_max: float = 0.5
+    dead_letters_window_changes: int = 200
+    dead_letters_mailboxes_max: int = 3
+    breaker_deletions_max: int = 100
+    breaker_share_max: float = 0.3
+    breaker_window_seconds: float = 3600.0
     checksum_interval_seconds: float = 3600.0
     metrics_port: int = 0
 
@@ -256,6 +265,7 @@ def _check(settings: Settings) -> None:
     for name in ("feed", "replay"):
         _limit(f"{name}.metrics_port", getattr(settings, name).metrics_port, 0, 65535)
     _limit("replay.mailboxes_at_once", settings.replay.mailboxes_at_once, 1, 32)
+    _check_replay(settings.replay)
     if not settings.targets:
         raise SettingsError("targets: at least one target is needed, such as [targets.standby]")
     for path, server in {
@@ -282,6 +292,8 @@ def _check_targets(settings: Settings) -> None:
         path = f"targets.{name}"
         _topic_name(path, name)
         _limit(f"{path}.age_days_max", target.age_days_max, 0, 36_500)
+        # the other half of the retention is the time an operator has to act
+        _limit(f"{path}.hold_seconds", target.hold_seconds, 0, HOLD_SECONDS_MAX)
         _limit(f"{path}.metrics_port", target.metrics_port, 0, 65535)
         if target.version == "2010_SP1":
             raise SettingsError(
@@ -289,6 +301,19 @@ def _check_targets(settings: Settings) -> None:
             )
         if "@" in target.domain:
             raise SettingsError(f"{path}.domain: only the part after the @ (got {target.domain!r})")
+
+
+def _check_replay(section: ReplaySection) -> None:
+    for name, high in (
+        ("dead_letters_consecutive_max", 1_000_000),
+        ("dead_letters_share_max", 1),
+        ("breaker_deletions_max", 1_000_000_000),
+        ("breaker_share_max", 1),
+    ):
+        _limit(f"replay.{name}", getattr(section, name), 0, high)
+    _limit("replay.dead_letters_window_changes", section.dead_letters_window_changes, 1, 10_000)
+    _limit("replay.dead_letters_mailboxes_max", section.dead_letters_mailboxes_max, 1, 1_000_000)
+    _limit("replay.breaker_window_seconds", section.breaker_window_seconds, 1, 7 * 24 * 3600)
 
 
 def _check_mailboxes(settings: Settings) -> None:

@@ -4,14 +4,15 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
+from consumers.breaker import BreakerLimit
 from consumers.dead_letters import DeadLetterLimit
 from consumers.exchange_target import ExchangeTarget
-from consumers.replayer import Replayer, ReplaySettings
+from consumers.replayer import Replayer, ReplaySettings, Side
 from consumers.scope import Scope
 from deploy import kafka
 from deploy.exchange import ServerSettings, Session
@@ -20,7 +21,7 @@ from deploy.partition.owned import Owned, Role
 from deploy.partition.reader import PartitionReader
 from deploy.registry import Registry
 from deploy.session_pool import SessionPool
-from deploy.settings import ServerSection, Settings
+from deploy.settings import ReplaySection, ServerSection, Settings
 from deploy.throttle import Throttle
 from producers.doorbell import Notifier, StreamingDoorbell
 from producers.exchange_notifier import ExchangeNotifier
@@ -146,6 +147,16 @@ def feed_service(settings: Settings, mailboxes: Registry) -> Service:
     return Service(membership, registry, doorbell.close)
 
 
+def dead_letter_limit(section: ReplaySection) -> DeadLetterLimit:
+    """Return when a mailbox is held for what could not be applied."""
+    return DeadLetterLimit(
+        consecutive_max=section.dead_letters_consecutive_max,
+        share_max=section.dead_letters_share_max,
+        window_changes=section.dead_letters_window_changes,
+        mailboxes_max=section.dead_letters_mailboxes_max,
+    )
+
+
 def replay_service(settings: Settings, mailboxes: Registry, target: str) -> Service:
     """Return the replay into one target, ready to run."""
     topics, connection = topics_of(settings), kafka_settings(settings)
@@ -162,19 +173,35 @@ def replay_service(settings: Settings, mailboxes: Registry, target: str) -> Serv
             classes_left_out=section.classes_left_out,
             age_days_max=section.age_days_max,
         ),
-        dead_letter_limit=DeadLetterLimit(consecutive_max=settings.replay.dead_letters_consecutive_max),
+        hold_seconds=section.hold_seconds,
+        dead_letter_limit=dead_letter_limit(settings.replay),
+        breaker_limit=BreakerLimit(
+            deletions_max=settings.replay.breaker_deletions_max,
+            share_max=settings.replay.breaker_share_max,
+            window_seconds=settings.replay.breaker_window_seconds,
+        ),
         checksum_interval_seconds=settings.replay.checksum_interval_seconds,
     )
 
     def work(owned: Owned) -> None:
-        with closing(SessionPool(lambda: Session(server, throttle, session_metrics))) as session:
+        with ExitStack() as stack:
+
+            def opened(topic: str, offset: int | None) -> PartitionReader:
+                return stack.enter_context(closing(PartitionReader(connection, topic, owned.number, offset)))
+
+            pool = SessionPool(lambda: Session(server, throttle, session_metrics))
+            session = stack.enter_context(closing(pool))
             replayer = Replayer(
                 owned, ExchangeTarget(session), topics, replay_settings, now_ms, mint_nonce, replay_metrics
             )
             committed = owned.committed(topics.changes)
-            start = replayer.start_offset(committed)
-            with closing(PartitionReader(connection, topics.changes, owned.number, start)) as reader:
-                replayer.run(lambda: mailboxes.of_target(owned.number, target), reader, committed)
+            reader = opened(topics.changes, replayer.start_offset(committed))
+            orders_topic = topics.orders(target)
+            orders = opened(orders_topic, owned.committed(orders_topic))
+            side = Side(
+                orders=orders, open_log=lambda offset: PartitionReader(connection, topics.changes, owned.number, offset)
+            )
+            replayer.run(lambda: mailboxes.of_target(owned.number, target), reader, committed, side)
 
     role = Role(
         group=topics.replay_group(target),

@@ -30,6 +30,7 @@ TOP_LEVEL: tuple[type, ...] = (
     state.TargetMailbox,
     state.TargetFolder,
     state.ItemRecord,
+    state.Orphan,
     state.Order,
     state.DeadLetter,
     state.Registration,

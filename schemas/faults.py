@@ -50,6 +50,10 @@ class ReplicationFault(StrEnum):
     NO_PORTABLE_FORM = "no-portable-form"  # only MIME is wanted and does not hold all of this class
     NO_USABLE_FORM = "no-usable-form"  # the log holds no whole body in a form the target takes
     NEVER_PLACED = "never-placed"  # staged again and again, and never to be moved to its place
+    DELETION_BREAKER = "deletion-breaker"  # so many deletions that somebody has to say they are meant
+    DEAD_LETTER_LIMIT = "dead-letter-limit"  # so many parked that the cause is not in the items
+    SKIPPED = "skipped-by-operator"  # a held change that an operator did not let through
+    REFUSED_ALONE = "refused-alone"  # the server takes every request but the one with this item
     AMBIGUOUS_STAMP = "ambiguous-stamp"  # several items carry one stamp: never adopted blindly
 
 
@@ -63,6 +67,10 @@ _REPLICATION: dict[str, Disposition] = {
     ReplicationFault.NO_PORTABLE_FORM: Disposition.PARK,
     ReplicationFault.NO_USABLE_FORM: Disposition.PARK,
     ReplicationFault.NEVER_PLACED: Disposition.PARK,
+    ReplicationFault.DELETION_BREAKER: Disposition.PAUSE,
+    ReplicationFault.DEAD_LETTER_LIMIT: Disposition.PAUSE,
+    ReplicationFault.SKIPPED: Disposition.PARK,
+    ReplicationFault.REFUSED_ALONE: Disposition.PARK,
     ReplicationFault.AMBIGUOUS_STAMP: Disposition.PARK,
 }
 

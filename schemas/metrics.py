@@ -145,6 +145,32 @@ class ReplayMetrics:
             ["mailbox"],
             registry=registry,
         )
+        self.held = Gauge(
+            "mailshadow_replay_held",
+            "1 while an operator has to say how the mailbox goes on (paused, deletion-breaker, dead-letter-limit).",
+            ["mailbox", "reason"],
+            registry=registry,
+        )
+        self.orphaned = Counter(
+            "mailshadow_replay_orphaned_total",
+            "Items left at the target because an operator skipped their deletion.",
+            registry=registry,
+        )
+        self.hold_seconds = Gauge(
+            "mailshadow_replay_hold_seconds",
+            "How long the log is held back from this target.",
+            ["partition"],
+            registry=registry,
+        )
+        self.held_seconds = Gauge(
+            "mailshadow_replay_held_oldest_seconds",
+            "Age of the oldest change held back; 0: none is.",
+            ["partition"],
+            registry=registry,
+        )
+        self.held_records = Gauge(
+            "mailshadow_replay_held_records", "Records of the log held back.", ["partition"], registry=registry
+        )
         self.staged_removed = Counter(
             "mailshadow_replay_staged_removed_total",
             "Unnamed staged items deleted when idle.",

@@ -71,7 +71,7 @@ class IndexEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetMailbox:
-    """What a replay knows of one target mailbox as a whole."""
+    """What a replay knows of one target mailbox as a whole; its times in milliseconds, `…_until` by the log's clock."""
 
     mailbox: str
     generation: int = 0
@@ -84,6 +84,20 @@ class TargetMailbox:
     behind: str = ""
     own_offset: int = -1
     scope: str = ""
+    paused: str = ""
+    tripped: str = ""
+    tripped_at: int = 0
+    tripped_on: str = ""
+    deletions: int = 0
+    deletions_since: int = 0
+    released_until: int = 0
+    skipped_until: int = 0
+    skips_content: bool = False
+
+    @property
+    def held(self) -> str:
+        """Why nothing is applied until an operator says so; empty: nothing holds it."""
+        return self.tripped or ("paused" if self.paused else "")
 
     @property
     def applied(self) -> Version:
@@ -169,11 +183,25 @@ class ItemRecord:
     nonce: str
     reason: str = ""
     intent: Intent | None = None
+    dropped_at: int = 0
 
     @property
     def version(self) -> Version:
         """The version that last wrote it."""
         return Version(generation=self.generation, sequence=self.sequence)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orphan:
+    """An item that stays at the target although it is gone at the source: an operator skipped its deletion."""
+
+    item: str
+    target_id: str
+    folder_id: str
+    nonce: str
+    generation: int
+    sequence: int
+    at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +214,7 @@ class Order:
     target: str
     reason: str
     issued_at: int
+    until: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +229,7 @@ class DeadLetter:
     attempts: int
     at: int
     change: bytes
+    offset: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,6 +107,11 @@ def item_record_key(mailbox: str, item: str) -> str:
     return f"{mailbox}/item/{item}"
 
 
+def orphan_key(mailbox: str, item: str) -> str:
+    """Key of an item whose deletion an operator skipped, in a ledger."""
+    return f"{mailbox}/orphan/{item}"
+
+
 def change_record_key(mailbox: str, subject: str) -> str:
     """Key of a change or a chunk in the log."""
     return f"{mailbox}/{subject}"

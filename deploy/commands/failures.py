@@ -12,6 +12,7 @@ from deploy.lab.broker.command import EXIT_CODES as BROKER_EXIT_CODES
 from deploy.partition.cache import CacheError
 from deploy.partition.owned import RecordTooLargeError
 from deploy.removal import StagingLeftError, StillReplayingError
+from deploy.restoring import RestoreError
 from deploy.settings import SettingsError
 from deploy.verification.report import ReportError
 from deploy.verification.signature import SignatureError
@@ -30,6 +31,7 @@ _CODES: dict[type[Exception], int] = {
     CacheError: exit_codes.DISK,
     ReportError: exit_codes.DISK,
     SignatureError: exit_codes.SETTINGS,
+    RestoreError: exit_codes.NOT_RESTORABLE,
     RecordTooLargeError: exit_codes.HALTED,
     HaltError: exit_codes.HALTED,
     TargetHaltError: exit_codes.HALTED,

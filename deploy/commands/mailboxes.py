@@ -1,4 +1,4 @@
-"""`mailboxes`: list, add, pause, resume, resync. Orders are written to Kafka; owners obey them."""
+"""`mailboxes`: list, add, pause, resume, resync, release, skip, orphans. Orders go to Kafka; owners obey them."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ import click
 
 from deploy import wiring
 from deploy.commands.options import config_option, json_option, settings_of
+from deploy.commands.target_mailbox import orphans, release, skip, steer_target
 from deploy.mapping import addresses_of, shared_address
 from deploy.ordering import write_order
 from deploy.registry import Registry
@@ -78,17 +79,25 @@ def _order(config: Path, mailbox: str, kind: str, reason: str) -> None:
 @mailboxes.command()
 @config_option
 @click.argument("mailbox")
+@click.option("--target", default="", help="Pause it at this target only; it is captured on.")
 @click.option("--reason", default="paused by an operator", show_default=True)
-def pause(config: Path, mailbox: str, reason: str) -> None:
+def pause(config: Path, mailbox: str, target: str, reason: str) -> None:
     """Capture MAILBOX (id or source address) no more until it is resumed; survives restarts."""
+    if target:
+        steer_target(config, mailbox, target, "PAUSE", reason)
+        return
     _order(config, mailbox, "PAUSE", reason)
 
 
 @mailboxes.command()
 @config_option
 @click.argument("mailbox")
-def resume(config: Path, mailbox: str) -> None:
+@click.option("--target", default="", help="Go on at this target: after a pause, or to try again what a limit holds.")
+def resume(config: Path, mailbox: str, target: str) -> None:
     """Capture MAILBOX again: nothing that happened meanwhile is missed."""
+    if target:
+        steer_target(config, mailbox, target, "RESUME", "resumed by an operator")
+        return
     _order(config, mailbox, "RESUME", "resumed by an operator")
 
 
@@ -98,3 +107,7 @@ def resume(config: Path, mailbox: str) -> None:
 def resync(config: Path, mailbox: str) -> None:
     """Say the whole content of MAILBOX once more; targets apply what they lack and drop what is gone."""
     _order(config, mailbox, "SEED", "resync")
+
+
+for command in (release, skip, orphans):
+    mailboxes.add_command(command)

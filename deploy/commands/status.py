@@ -1,6 +1,7 @@
 """`status`: where every mailbox stands, read from Kafka alone."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +14,34 @@ from deploy.commands.options import config_option, json_option, settings_of
 from deploy.kafka import partition_counts
 
 
-def report(state: pipeline_state.PipelineState) -> dict[str, Any]:
-    """Return the standing of every mailbox as plain values."""
+def report(state: pipeline_state.PipelineState, hold_seconds: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """Return the standing of every mailbox as plain values; `hold_seconds` says which targets are lagged."""
     rows = []
     for name, source in sorted(state.sources.items()):
         targets = {}
         for target, standings in state.targets.items():
             if standing := standings.get(name):
                 record = standing.record
+                not_applied = pipeline_state.changes_not_applied(source, standing)
                 targets[target] = {
                     "generation": record.generation,
                     "applied_sequence": record.applied_sequence,
                     "items": standing.items,
                     "unsettled": len(record.unsettled),
                     "parked": len(standing.parked),
+                    "dropped": len(standing.dropped),
+                    "orphans": len(standing.orphans),
                     "wanted": standing.wanted,
                     "behind": record.behind,
                     "waiting": record.waiting,
                     "folders": standing.folders,
                     "folders_proved": standing.proved,
                     "divergence": standing.divergence,
+                    "held": record.held,
+                    "held_since_ms": record.tripped_at if record.tripped else 0,
+                    "held_on": record.tripped_on if record.tripped else record.paused,
+                    "hold_seconds": (hold_seconds or {}).get(target, 0.0),
+                    "changes_not_applied": not_applied,
                     "lag_seconds": round(pipeline_state.lag_seconds(source, standing), 3),
                 }
         rows.append(
@@ -65,7 +74,7 @@ def status(config: Path, as_json: bool) -> None:  # noqa: FBT001 - click hands o
         state = pipeline_state.PipelineState()
     else:
         state = pipeline_state.read(connection, topics, tuple(settings.targets))
-    rows = report(state)
+    rows = report(state, {name: target.hold_seconds for name, target in settings.targets.items()})
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -83,9 +92,12 @@ def _add_rows(table: Table, row: dict[str, Any]) -> None:
     attention += ["first copy"] if source["seed_running"] else []
     position = f"{source['generation']}.{source['next_sequence'] - 1}"
     for target, at in row["targets"].items() or [("none yet", {})]:
-        also = [f"{at[k]} {k}" for k in ("unsettled", "parked", "wanted") if at.get(k)]
+        also = [f"{at[k]} {k}" for k in ("unsettled", "parked", "dropped", "orphans", "wanted") if at.get(k)]
         also += [f"{k}: {at[k]}" for k in ("behind", "waiting") if at.get(k)]
         also += [f"{number} {kind}" for kind, number in at.get("divergence", {}).items()]
+        also += [f"held: {at['held_on']}"] if at.get("held_on") else []
+        if at.get("hold_seconds") and at["changes_not_applied"]:
+            also.append(f"{at['changes_not_applied']} changes held for {at['hold_seconds']:g} s")
         table.add_row(
             row["mailbox"],
             str(source["items"]),

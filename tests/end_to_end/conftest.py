@@ -1,5 +1,8 @@
 """One living pipeline for the tests of a module: real Kafka, two simulated servers, a feed and a replay process."""
 
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -14,6 +17,7 @@ from deploy.lab.standing import standing
 from deploy.lab.workload.mail import INBOX, NewMail
 from deploy.lab.workload.mailbox import UserMailbox
 from deploy.lab.world import TARGET, World, WorldOptions
+from schemas.identity import mailbox_id
 
 LEVEL_SECONDS_MAX = 60.0
 MAILBOXES = 2
@@ -82,6 +86,31 @@ class Living:
         time.sleep(6.0)
         self.await_level()
 
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """Run a command with the pipeline's settings to the exit code that is meant; return what it said."""
+        command = [sys.executable, "-m", "deploy", *arguments, "--config", str(self.world.config)]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
+        said = ended.stdout + "".join(f"{line}\n" for line in ended.stderr.splitlines() if not line.startswith("{"))
+        assert ended.returncode == code, (arguments, said, ended.stderr[-2000:])
+        assert "Traceback" not in ended.stderr
+        return said
+
+    def row(self, owner: int = 0) -> dict[str, Any]:
+        """Return where a mailbox stands at the target; nothing where that is not known yet."""
+        name = mailbox_id(self.users[owner].address)
+        rows = [r["targets"].get(TARGET, {}) for r in self.world.status() if r["mailbox"] == name]
+        return rows[0] if rows else {}
+
+    def inbox(self, owner: int = 0) -> list[str]:
+        """Return the ItemIds of a standby's inbox."""
+        return self.ids(self.standbys[owner], self.target_session, "inbox")
+
+    def kill_replay(self) -> None:
+        """Kill the replay and start another one."""
+        self.world.replay.signal(signal.SIGKILL)
+        self.world.replay.stop()
+        self.world.replay.start()
+
     def target_calls(self) -> dict[str, Any]:
         """Return the calls counted at the target, by operation; only operations that were called."""
         return {n: o for n, o in self.world.target.calls()["operations"].items() if o["calls"]}
@@ -101,9 +130,22 @@ class Living:
 
 
 @pytest.fixture(scope="module")
-def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
+def environment() -> dict[str, str]:
+    """Settings of the module's own, as variables."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def living(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[Living]:
     directory: Path = tmp_path_factory.mktemp("living")
     world = World(WorldOptions(directory=directory, mailbox_count=MAILBOXES))
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in environment.items():
+            patched.setenv(name, value)
+        yield from _live(world)
+
+
+def _live(world: World) -> Iterator[Living]:
     try:
         world.broker.start()
         world.start_servers()

@@ -45,7 +45,7 @@ def test_counters_end_in_total_and_nothing_else_does(family: type) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.__name__)
 def test_labels_hold_no_address_subject_or_item(family: type) -> None:
-    allowed = {"server", "operation", "outcome", "mailbox", "code", "kind", "finding", "partition"}
+    allowed = {"server", "operation", "outcome", "mailbox", "code", "kind", "finding", "partition", "reason"}
     for metric in _values(family).values():
         assert set(metric._labelnames) <= allowed
 

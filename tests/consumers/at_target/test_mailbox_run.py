@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from consumers.breaker import BreakerLimit
 from consumers.dead_letters import DeadLetterLimit, DeadLetters
 from consumers.folder_map import FolderMap
+from consumers.gate import Gate
 from consumers.ledger import Ledger
 from consumers.mailbox_run import ITEM_RETRY_SECONDS_MAX, STAGED_AGAIN_MAX, MailboxWorker, Run, Step, Tools
 from consumers.plan import Action, Do
@@ -35,6 +37,7 @@ class Desk:
             staging=Staging(target, ledger, folders, "abc", portable_only=False),
             recovery=Recovery(target, ledger, folders, "abc", self._commit),
             dead_letters=self.letters,
+            gate=Gate(ledger, BreakerLimit(), lambda: self.now_ms, metrics),
             want=lambda _, item: self.wanted.append(item),
         )
         self.worker = MailboxWorker(tools, "abc", self._mint, lambda: self.now_ms, metrics)

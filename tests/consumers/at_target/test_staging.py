@@ -8,7 +8,8 @@ from consumers.ledger import Ledger
 from consumers.staging import Staging, ToStage, kind_of
 from consumers.target import Done, Refused
 from schemas.change import Form
-from schemas.ports import CallRefused
+from schemas.faults import TransportFault
+from schemas.ports import AnswerUnknown, CallRefused
 
 
 @pytest.fixture
@@ -157,3 +158,76 @@ def test_leftovers_are_what_is_in_staging_and_can_be_removed_for_good(
     staging.remove(making.address, left)
     assert target.staged() == []
     assert target.recoverable == []
+
+
+FAILURES = {
+    "404": CallRefused(TransportFault.HTTP_BAD_REQUEST, "HTTP 404"),
+    "reset": AnswerUnknown(TransportFault.RESET, "the connection broke"),
+}
+
+
+def _failing_with(target: Any, body: bytes, failure: Exception, times: int = 1_000) -> None:
+    """Have the target fail every request that carries a body."""
+    real_upload, real_create = target.upload, target.create
+    left = [times]
+
+    def meet(bodies: list[bytes]) -> None:
+        if body in bodies and left[0]:
+            left[0] -= 1
+            raise failure
+
+    def upload(address: str, folder_id: str, streams: list[bytes]) -> Any:
+        meet(streams)
+        return real_upload(address, folder_id, streams)
+
+    def create(address: str, folder_id: str, items: list[Any]) -> Any:
+        meet([i.mime for i in items])
+        return real_create(address, folder_id, items)
+
+    target_type = type(target)
+    target.hook = lambda _name, _when: None
+    object.__setattr__(target, "__class__", type("Failing", (target_type,), {"__slots__": ()}))
+    type(target).upload = staticmethod(upload)
+    type(target).create = staticmethod(create)
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+def test_an_item_whose_request_alone_fails_each_time_is_refused_and_the_others_are_staged(
+    target: Any, stage: Any, item: Any, failure: Exception
+) -> None:
+    _failing_with(target, b"huge", failure)
+    outcomes = stage(*[item(n, f"0{k}", stream=b"huge" if n == "c" else n.encode()) for k, n in enumerate("abcde")])
+    assert [isinstance(o, Done) for o in outcomes] == [True, True, False, True, True]
+    assert outcomes[2].code == "refused-alone"
+    assert failure.code in outcomes[2].text  # type: ignore[attr-defined] # both are CallFailed
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+def test_a_request_that_fails_once_is_made_again(target: Any, stage: Any, item: Any, failure: Exception) -> None:
+    _failing_with(target, b"one", failure, times=2)
+    (outcome,) = stage(item("a", "01", stream=b"one"))
+    assert isinstance(outcome, Done)
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+def test_a_server_that_refuses_everything_is_not_the_items_fault(
+    target: Any, stage: Any, item: Any, failure: Exception
+) -> None:
+    stage(item("a", "01", stream=b"one"))
+    seen = []
+
+    def hook(name: str, when: str) -> None:
+        if when == "before" and name in {"upload", "folder"}:
+            seen.append(name)
+            raise failure
+
+    target.hook = hook
+    with pytest.raises(type(failure)):
+        stage(item("b", "02", stream=b"two"))
+    assert seen == ["upload", "folder"]
+
+
+def test_a_stream_that_is_refused_alone_falls_back_to_the_portable_form(target: Any, stage: Any, item: Any) -> None:
+    _failing_with(target, b"huge stream", FAILURES["404"])
+    (outcome,) = stage(item("a", "01", stream=b"huge stream", portable=b"mime"))
+    assert target.items[outcome.item_id].content == b"mime"

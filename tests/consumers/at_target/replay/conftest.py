@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from consumers.replayer import Replayer, ReplaySettings
+from consumers.replayer import Replayer, ReplaySettings, Side
 from consumers.scope import Scope
 from schemas.canonical_row import FolderDigest, canonical_row
 from schemas.change import (
@@ -26,7 +26,7 @@ from schemas.codec import decode, encode
 from schemas.faults import TransportFault
 from schemas.metrics import ReplayMetrics
 from schemas.ports import AnswerUnknown, CallRefused, Incoming, PartitionLost
-from schemas.state import ItemRecord, TargetFolder, TargetMailbox
+from schemas.state import ItemRecord, Order, Orphan, TargetFolder, TargetMailbox
 from schemas.topics import Topics
 
 LATE = "still under way"
@@ -92,6 +92,7 @@ class Source:
     making: Any
     log: list[Incoming]
     mailbox: str
+    clock: Callable[[], int]
     form: str = "STREAM"
     sequence: int = 0
     generation: int = 1
@@ -104,7 +105,7 @@ class Source:
     def write(self, operation: Any) -> None:
         self.sequence += 1
         change = self.making.change(operation, self.sequence, self.generation, self.mailbox)
-        self.log.append(Incoming(len(self.log), 0, self.mailbox, encode(change)))
+        self.log.append(Incoming(len(self.log), self.clock(), self.mailbox, encode(change)))
 
     def lose(self) -> None:
         """Number a change that never comes into the log."""
@@ -229,6 +230,30 @@ class MemoryLog:
     def lag_records(self) -> int:
         return len(self.world.log) - self.position
 
+    def close(self) -> None:
+        pass
+
+
+@dataclass(slots=True)
+class MemoryOrders:
+    """The orders of the target as a reader from the committed offset; gives one at a time."""
+
+    orders: list[Incoming]
+    position: int
+    idle_reads: int = 0
+
+    def read(self, count_max: int, timeout_seconds: float) -> list[Incoming]:  # noqa: ARG002 - the port's
+        found = self.orders[self.position : self.position + 1]
+        self.position += len(found)
+        self.idle_reads += not found
+        return found
+
+    def seek(self, offset: int) -> None:
+        self.position = offset
+
+    def lag_records(self) -> int:
+        return len(self.orders) - self.position
+
 
 class World:
     """A log, a committed state and a target, which outlive every replayer that works on them."""
@@ -244,10 +269,13 @@ class World:
         self.now_ms = 0
         self.rest_seconds = 2
         self.rests = 3
+        self.rounds = 1_000_000
         self.cut = 1000
         self.portable_only = False
         self.scope = Scope()
         self.checksum_interval_seconds = 0.0
+        self.settings: dict[str, Any] = {}
+        self.ordered: list[Incoming] = []
         self._metrics = metrics
         self._nonces = count(1)
         self.foreign_folder_id = self.target.add_folder(self.target.root(making.address, "msgfolderroot"), "Mine")
@@ -256,11 +284,19 @@ class World:
 
     def source(self, mailbox: str = "") -> Source:
         """Return a seeded mailbox with an inbox."""
-        source = Source(self.making, self.log, mailbox or self.making.mailbox)
+        source = Source(self.making, self.log, mailbox or self.making.mailbox, lambda: self.now_ms)
         source.form = "PORTABLE" if self.portable_only else "STREAM"
         source.folders["inbox-s"] = ("", "Inbox")
         source.seed()
         return source
+
+    def order(self, kind: str, *items: str, mailbox: str = "", until: int = 0, reason: str = "") -> None:
+        """Give an order to this target, as an operator does."""
+        mailbox = mailbox or self.making.mailbox
+        order = Order(
+            mailbox=mailbox, kind=kind, items=items, target="t", reason=reason, issued_at=self.now_ms, until=until
+        )
+        self.ordered.append(Incoming(len(self.ordered), self.now_ms, mailbox, encode(order)))
 
     def replay(self, adversity: Adversity | None = None) -> None:
         """Run one replayer until it has nothing to do; what the adversity raises comes out."""
@@ -272,6 +308,7 @@ class World:
             portable_only=self.portable_only,
             scope=self.scope,
             checksum_interval_seconds=self.checksum_interval_seconds,
+            **self.settings,
         )
         replayer = Replayer(
             self.owned, self.target, self.topics, settings, lambda: self.now_ms, self._mint, self._metrics
@@ -279,8 +316,10 @@ class World:
         committed = self.owned.positions.get(self.topics.changes)
         start = replayer.start_offset(committed)
         reader = MemoryLog(self, start or 0, self.cut)
-        self.owned.is_wanted = lambda: reader.idle_reads < self.rests
-        replayer.run(self.registered, reader, committed)
+        orders = MemoryOrders(self.ordered, self.owned.positions.get(self.topics.orders("t"), 0))
+        self.owned.is_wanted = lambda: reader.idle_reads < self.rests and orders.idle_reads < self.rounds
+        side = Side(orders=orders, open_log=lambda offset: MemoryLog(self, offset, 1000))
+        replayer.run(self.registered, reader, committed, side)
 
     def replay_hooked(self, hook: Callable[[str, str], None]) -> None:
         """Replay to the end with a hook of the test's own."""
@@ -311,6 +350,10 @@ class World:
     def item_records(self) -> list[ItemRecord]:
         found = (decode(v) for _, v in self.owned.scan(self.topics.target_state("t"), ""))
         return [r for r in found if isinstance(r, ItemRecord)]
+
+    def orphans(self) -> list[Orphan]:
+        found = (decode(v) for _, v in self.owned.scan(self.topics.target_state("t"), ""))
+        return [r for r in found if isinstance(r, Orphan)]
 
     def orders(self) -> list[tuple[str, tuple[str, ...]]]:
         records = [decode(r.value) for r in self.owned.history(self.topics.orders("s"))]

@@ -13,6 +13,7 @@ from schemas.state import ItemState
 
 FLAGGED = Marks(is_read=True, flag_status="Flagged", categories=("red",), importance="High")
 READ = Marks(is_read=True)
+LIMIT = "dead-letter-limit"
 
 
 def known(source: Any) -> None:
@@ -204,11 +205,45 @@ def test_a_folder_deleted_after_its_making_was_cut_off_goes_at_the_target_too(
             world.assert_exact(source)
 
 
-def test_many_changes_parked_one_after_the_other_stop_the_line(world: Any) -> None:
-    source = world.source()
-    world.cut = 1
+def test_many_changes_parked_one_after_the_other_hold_their_mailbox_and_no_other(world: Any) -> None:
+    world.addresses["ffffffffffffffffffff"] = "second@target.test"
+    source, other = world.source(), world.source("ffffffffffffffffffff")
+    world.cut = 2
     world.target.refuse_content |= {b"bad": "ErrorCorruptData"}
-    for number in range(101):
+    for number in range(103):
         source.save(f"a{number}", b"bad")
-    with pytest.raises(DeadLetterLimitError):
+        other.save(f"b{number}", b"good")
+    world.replay()
+    record = world.mailbox_record()
+    assert (record.tripped, record.behind) == (LIMIT, LIMIT)
+    assert sum(r.state is ItemState.PARKED for r in world.item_records()) == 100
+    assert other.expected().items() <= world.target.visible().items()
+    world.order("RELEASE")
+    world.replay()
+    assert sum(r.state is ItemState.PARKED for r in world.item_records()) == 103
+    assert world.mailbox_record().behind == ""
+
+
+def test_what_held_a_mailbox_can_be_mended_and_then_nothing_is_parked(world: Any) -> None:
+    source = world.source()
+    world.target.refuse_content |= {b"bad": "ErrorCorruptData"}
+    for number in range(103):
+        source.save(f"a{number}", b"bad")
+    world.replay()
+    assert world.item_records() == []
+    world.target.refuse_content.clear()
+    world.order("RESUME")
+    world.replay()
+    world.assert_exact(source)
+
+
+def test_several_mailboxes_at_the_limit_stop_the_line(world: Any) -> None:
+    world.target.refuse_content |= {b"bad": "ErrorCorruptData"}
+    for number in range(4):
+        mailbox = f"{number:x}" * 20
+        world.addresses[mailbox] = f"user{number}@target.test"
+        source = world.source(mailbox)
+        for one in range(101):
+            source.save(f"a{number}-{one}", b"bad")
+    with pytest.raises(DeadLetterLimitError, match="mailboxes within an hour"):
         world.replay()

@@ -1,0 +1,145 @@
+"""What operators order of the replay into one target: its reader, and what an order does (design §5, §7).
+
+State: none of its own. An order's effect is in the records of the target, and its offset is committed in the
+transaction that holds the effect or in a later one: dead in between, the order is obeyed again, which changes nothing,
+because every effect is a value (held until, paused, dropped) or asks for what is not there yet (redrive).
+Order: as in the topic, one at a time; the next is begun when the effect of the last is in the ledger.
+Failure: an order that names nothing this target has is logged and done.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from consumers.gate import Gate
+from consumers.ledger import Ledger
+from schemas.codec import CodecError, decode
+from schemas.faults import ReplicationFault
+from schemas.ports import Clock, LogReader
+from schemas.state import ItemState, Order
+
+log = logging.getLogger(__name__)
+
+ORDERS_MAX = 100
+PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An order with its offset, and the log's time when it was written (milliseconds)."""
+
+    order: Order
+    offset: int
+    at: int
+
+
+class OrderBook:
+    """The orders of one partition, in order; `position` may be committed with what is done."""
+
+    def __init__(self, reader: LogReader, topic: str) -> None:
+        self._reader = reader
+        self._topic = topic
+        self._given: deque[Given] = deque()
+        self._done = self._committed = reader.position
+
+    def next(self) -> Given | None:
+        """Return the order that is to be obeyed now, or None."""
+        if not self._given:
+            self._read()
+        return self._given[0] if self._given else None
+
+    def done(self) -> None:
+        """Note that the first order's effect is in the ledger."""
+        given = self._given.popleft()
+        self._done = self._given[0].offset if self._given else max(self._reader.position, given.offset + 1)
+
+    @property
+    def positions(self) -> Mapping[str, int]:
+        """What is to be committed, nothing if that is so already."""
+        return {self._topic: self._done} if self._done != self._committed else {}
+
+    def settle(self) -> None:
+        """Note that `positions` is committed."""
+        self._committed = self._done
+
+    def _read(self) -> None:
+        for record in self._reader.read(ORDERS_MAX, 0.0):
+            try:
+                order = decode(record.value) if record.value else None
+            except CodecError:
+                log.exception("order not readable, passed over")
+                continue
+            if isinstance(order, Order):
+                self._given.append(Given(order, record.offset, record.appended_at))
+        if not self._given:
+            self._done = self._reader.position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What orders act on; `fall_behind` and `retry` are the stragglers', `redrive` sends parked items again.
+
+    `is_lagged`: the log is held back from this target, so that a release or skip means what is held.
+    """
+
+    ledger: Ledger
+    gate: Gate
+    fall_behind: Callable[[str, str], None]
+    retry: Callable[[str], None]
+    redrive: Callable[[Order], None]
+    is_lagged: bool
+    clock: Clock
+
+
+def obey(desk: Desk, given: Given) -> None:
+    """Do what an order says; its effect is in the ledger afterwards."""
+    order = given.order
+    log.info("order", extra={"mailbox": order.mailbox, "kind": order.kind, "items": len(order.items)})
+    match order.kind:
+        case "PAUSE":
+            _pause(desk, order)
+        case "RESUME":
+            _let_go(desk, order, paused="", tripped="")
+        case "RELEASE":
+            _let_go(desk, order, tripped="", deletions=0, released_until=order.until or given.at)
+        case "SKIP":
+            _skip(desk, order, order.until or given.at)
+        case "REDRIVE" | "REDRIVE_FROM_EVIDENCE":
+            desk.redrive(order)
+        case "DROP":
+            _drop(desk, order)
+        case _:
+            log.warning("order not for a replay", extra={"mailbox": order.mailbox, "kind": order.kind})
+
+
+def _pause(desk: Desk, order: Order) -> None:
+    desk.fall_behind(order.mailbox, PAUSED)
+    record = desk.ledger.mailbox(order.mailbox)
+    desk.ledger.put_mailbox(replace(record, paused=order.reason or "paused by an operator"))
+    desk.gate.show(order.mailbox)
+
+
+def _let_go(desk: Desk, order: Order, **values: object) -> None:
+    record = desk.ledger.mailbox(order.mailbox)
+    desk.ledger.put_mailbox(replace(record, **values))  # type: ignore[arg-type] # names are the record's own
+    desk.gate.show(order.mailbox)
+    desk.retry(order.mailbox)
+
+
+def _skip(desk: Desk, order: Order, until: int) -> None:
+    """Skip the deletions that the breaker holds, or on a lagged target deletions and new content."""
+    record = desk.ledger.mailbox(order.mailbox)
+    is_breaker = record.tripped == ReplicationFault.DELETION_BREAKER
+    if not is_breaker and not desk.is_lagged:
+        log.warning("nothing is held that could be skipped", extra={"mailbox": order.mailbox})
+        return
+    tripped = "" if is_breaker else record.tripped
+    _let_go(desk, order, tripped=tripped, deletions=0, skipped_until=until, skips_content=not is_breaker)
+
+
+def _drop(desk: Desk, order: Order) -> None:
+    for item in order.items:
+        record = desk.ledger.item(order.mailbox, item)
+        if record and record.state is ItemState.PARKED and not record.dropped_at:
+            desk.ledger.put_item(order.mailbox, replace(record, dropped_at=desk.clock()))

@@ -1,0 +1,135 @@
+"""A lagged target applies what is old enough, lets an operator run a mailbox ahead, and never loses what it holds."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from schemas.change import Marks
+from schemas.state import ItemState
+
+OTHER, OTHER_ADDRESS = "ffffffffffffffffffff", "second@target.test"
+READ = Marks(is_read=True)
+HOUR_MS = 3_600_000
+QUOTA = "ErrorQuotaExceeded"
+
+
+def lagged(new_world: Callable[..., Any]) -> tuple[Any, Any, Any]:
+    world = new_world(settings={"hold_seconds": 3600}, rounds=30)
+    world.addresses[OTHER] = OTHER_ADDRESS
+    first, second = world.source(), world.source(OTHER)
+    first.save("old", b"old")
+    world.now_ms += HOUR_MS
+    world.replay()
+    assert world.target.visible()[world.making.key("old")]
+    return world, first, second
+
+
+def wait(world: Any, milliseconds: int) -> None:
+    world.now_ms += milliseconds
+    world.replay()
+
+
+@pytest.fixture(autouse=True)
+def _no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+
+
+def test_a_change_is_applied_when_its_time_has_come_and_not_before(new_world: Callable[..., Any]) -> None:
+    world, first, second = lagged(new_world)
+    began_ms = world.now_ms
+    first.save("new", b"new")
+    position = world.owned.positions[world.topics.changes]
+    wait(world, HOUR_MS // 2)
+    assert world.making.key("new") not in world.target.visible()
+    assert world.owned.positions[world.topics.changes] == position
+    wait(world, began_ms + HOUR_MS - world.now_ms)
+    world.assert_exact(first, second)
+
+
+def test_a_release_runs_one_mailbox_ahead_to_its_time_and_no_other(new_world: Callable[..., Any]) -> None:
+    world, first, second = lagged(new_world)
+    first.save("held", b"held")
+    second.save("other", b"held too")
+    world.now_ms += 60_000
+    until_ms = world.now_ms
+    world.now_ms += 60_000
+    first.save("later", b"after the release's time")
+    world.order("RELEASE", until=until_ms)
+    world.replay()
+    seen = world.target.visible()
+    assert world.making.key("held") in seen
+    assert not {world.making.key("later"), world.making.key("other")} & set(seen)
+    wait(world, HOUR_MS)
+    world.assert_exact(first, second)
+
+
+def test_a_release_without_a_time_means_all_up_to_the_order(new_world: Callable[..., Any]) -> None:
+    world, first, second = lagged(new_world)
+    for number in range(120):
+        first.save(f"held-{number}", b"%d" % number)
+        second.save(f"other-{number}", b"other %d" % number)
+    world.order("RELEASE")
+    world.replay()
+    assert first.expected().items() <= world.target.visible().items()
+    assert not second.expected().items() & world.target.visible().items()
+    wait(world, HOUR_MS)
+    world.assert_exact(first, second)
+
+
+def test_a_release_survives_the_death_of_its_owner(new_world: Callable[..., Any], adversity: Any) -> None:
+    def play(strikes: dict[int, str]) -> Any:
+        world, first, second = lagged(new_world)
+        for number in range(4):
+            first.save(f"held-{number}", b"%d" % number)
+            second.save(f"other-{number}", b"other %d" % number)
+        world.order("RELEASE")
+        struck = adversity(strikes)
+        world.replay_through(struck)
+        assert first.expected().items() <= world.target.visible().items()
+        assert not second.expected().items() & world.target.visible().items()
+        wait(world, HOUR_MS)
+        world.assert_exact(first, second)
+        return struck
+
+    for number in play({}).places("death"):
+        play({number: "death"})
+
+
+def test_a_mailbox_that_is_full_while_it_runs_ahead_loses_nothing_of_any(new_world: Callable[..., Any]) -> None:
+    world, first, second = lagged(new_world)
+    for number in range(4):
+        second.save(f"other-{number}", b"other %d" % number)
+        first.save(f"held-{number}", b"%d" % number)
+    world.target.refuse_content[b"2"] = QUOTA
+    world.order("RELEASE")
+    world.replay()
+    assert world.mailbox_record().behind == QUOTA
+    world.target.refuse_content.clear()
+    world.now_ms += 70_000
+    world.replay()
+    assert first.expected().items() <= world.target.visible().items()
+    assert not second.expected().items() & world.target.visible().items()
+    wait(world, HOUR_MS)
+    world.assert_exact(first, second)
+
+
+def test_a_skip_keeps_what_was_deleted_and_parks_what_was_overwritten_meanwhile(new_world: Callable[..., Any]) -> None:
+    world, first, _ = lagged(new_world)
+    first.save("kept", b"good")
+    wait(world, HOUR_MS)
+    first.delete("old")
+    first.save("kept", b"encrypted by a stranger")
+    world.now_ms += 1000
+    world.order("SKIP")
+    world.replay()
+    world.now_ms += 1000
+    first.save("after", b"goes on")
+    wait(world, 2 * HOUR_MS)
+    seen = world.target.visible()
+    keys = {name: world.making.key(name) for name in ("old", "kept", "after")}
+    assert [body for name in keys for _, body, _ in seen[keys[name]]] == [b"old", b"good", b"goes on"]
+    assert [o.item for o in world.orphans()] == [keys["old"]]
+    assert [(r.item, r.reason) for r in world.item_records() if r.state is ItemState.PARKED] == [
+        (keys["kept"], "skipped-by-operator")
+    ]
