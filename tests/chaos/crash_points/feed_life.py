@@ -133,6 +133,7 @@ def live_feed(job: FeedJob, boundaries: Boundaries) -> None:
         partial(deed, actor) for deed in deeds[job.first_stage : job.first_stage + job.stages_max]
     ]
     stages = _Stages(left, job.counted_from, boundaries, clock, wanted)
+    boundaries.is_counting = job.first_stage > job.counted_from
     if left:
         stages.go_on()
     owned = own(

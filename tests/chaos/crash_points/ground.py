@@ -106,7 +106,11 @@ class Ground:
         """
         began = time.monotonic()
         with ThreadPoolExecutor(WORKERS) as threads:
-            struck = list(threads.map(strike, numbers))
+            try:
+                struck = list(threads.map(strike, numbers))
+            except BaseException:
+                threads.shutdown(cancel_futures=True)
+                raise
         assert all(struck[: len(struck) * 9 // 10]), "workers ended before their boundary came"
         beyond = 0
         while strike(expected + beyond):

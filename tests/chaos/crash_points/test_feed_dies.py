@@ -18,13 +18,14 @@ from schemas.state import IndexEntry, SourceFolder
 from schemas.topics import Topics
 
 from .feed_life import FeedJob
-from .ground import BEYOND_MAX, IS_FULL, Ground, address_of, chosen, chosen_cases, failing_at, server_of
+from .ground import BEYOND_MAX, IS_FULL, SEED, Ground, address_of, chosen, chosen_cases, failing_at, server_of
 from .log_fold import LogFold, folded
 from .source_view import Seen, content_of, items_of, named_ahead, seen_marks
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 PARTITIONS = 16
+HALF_SAID = ("SyncFolderItems after", "transaction written, not committed", "transaction committed")
 CASES: Mapping[str, Mapping[str, Any]] = {
     "first copy": {"counted_from": 0},
     "items changed": {},
@@ -131,3 +132,28 @@ def test_a_feed_that_dies_at_any_boundary_is_finished_exactly_by_the_next(
         return life.at
 
     print(f"{case}, {death}: {ground.strike_all(strike, numbers, len(met))}")
+
+
+def test_a_second_death_right_after_the_first_leaves_the_log_exact(ground: Ground) -> None:
+    lone = Trials(ground, "items changed", 1).next()
+    met = ground.forkers.live(lone.job).boundaries
+    expected = lone.fold()
+    firsts = [n for n, name in enumerate(met) if name in HALF_SAID]
+    for first in firsts[:: len(firsts) // 3] if IS_FULL else [firsts[SEED % len(firsts)]]:
+        lone = Trials(ground, "items changed", 1).next()
+        life = ground.forkers.live(replace(lone.job, die_at=first))
+        taking_over = len(ground.forkers.live(replace(lone.job, first_stage=life.stage)).boundaries)
+        numbers = chosen(taking_over, sparser=1 if IS_FULL else 4)
+        trials = Trials(ground, "items changed", len(numbers) + BEYOND_MAX)
+
+        def strike(number: int, first: int = first, trials: Trials = trials) -> str:
+            trial, session = trials.next(), UserSession(address_of(ground.source))
+            stage = ground.forkers.live(replace(trial.job, die_at=first)).stage
+            life = ground.forkers.live(replace(trial.job, first_stage=stage, die_at=number))
+            with closing(session), failing_at(number, life):
+                trial.assert_nothing_skipped(session)
+                ground.forkers.live(replace(trial.job, first_stage=stage))
+                trial.assert_exact(session, expected)
+            return life.at
+
+        print(f"after a death at {met[first]}: {ground.strike_all(strike, numbers, taking_over)}")
