@@ -21,7 +21,7 @@ INSTALL := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench kill crash-points chaos wheel lock clean distclean
+.PHONY: help setup demo test check bench kill crash-points chaos sabotage wheel lock clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ chaos: $(VENV)/installed | $(REPORTS) ## every fault at random for MINUTES from 
 	rm -rf $(BUILD)/chaos
 	$(VENV)/bin/mailshadow lab chaos --seed $(SEED) --minutes $(MINUTES) --keep $(BUILD)/chaos \
 		--report $(REPORTS)/chaos.json
+
+sabotage: $(VENV)/installed | $(REPORTS) ## deliberate defects under chaos, each to be named by the checker; an hour at most
+	$(VENV)/bin/python tests/chaos/sabotage --budget-minutes 60 --report $(REPORTS)/sabotage.json
 
 bench: $(VENV)/installed $(MAIL) | $(REPORTS) ## a full copy of real mail, measured
 	$(VENV)/bin/mailshadow lab bench --mail $(MAIL) --report $(REPORTS)/bench.json

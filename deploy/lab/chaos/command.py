@@ -8,11 +8,6 @@ from rich.console import Console
 
 from deploy import exit_codes
 from deploy.lab import report
-from deploy.lab.chaos.checker.check import check
-from deploy.lab.chaos.checker.report import counts, figures, lines
-from deploy.lab.chaos.evidence import Anomaly, Evidence, load
-from deploy.lab.chaos.faults.table import FAULTS
-from deploy.lab.chaos.run import ChaosPlan, ChaosRun
 from deploy.lab.command import interruptible, named_exit_codes, run_directory
 
 MINUTES_DEFAULT = 1.0
@@ -47,19 +42,25 @@ def chaos(
 
     Exit code 1 where the checker finds an anomaly; it then prints the item's story and the command to run again.
     """
+    # imported here because every service starts by way of the command line
+    from deploy.lab.chaos import verdict  # noqa: PLC0415
+    from deploy.lab.chaos.faults.table import FAULTS  # noqa: PLC0415
+
     if faults == "list":
         click.echo("\n".join(FAULTS))
         return
-    kinds = _kinds(faults)
+    kinds = tuple(kind.strip() for kind in faults.split(",") if kind.strip())
+    for kind in kinds:
+        if kind not in FAULTS:
+            raise click.BadParameter(f"--faults {kind}: there is no such fault; known are {', '.join(FAULTS)}")
     pairs = tuple(_target(text) for text in targets)
     chosen = f" --faults {','.join(kinds)}" if kinds else ""
     chosen += f" --mailboxes {mailboxes}" if mailboxes != MAILBOXES_DEFAULT else ""
     chosen += "".join(f" --target {text}" for text in targets) if targets != TARGETS_DEFAULT else ""
-    console = Console()
     with named_exit_codes(), ExitStack() as stack:
         if report_path is not None:
             report.require_writable(report_path)
-        plan = ChaosPlan(
+        plan = verdict.ChaosPlan(
             seed=seed,
             minutes=minutes,
             directory=run_directory(keep, stack),
@@ -69,23 +70,11 @@ def chaos(
             targets=pairs,
         )
         with interruptible() as hold:
-            ChaosRun(plan, lambda text: console.print(text, markup=False, highlight=False), hold).run()
-        evidence = load(plan.directory)
-        anomalies = check(evidence)
-        console.print("\n".join(lines(evidence, anomalies)), markup=False, highlight=False, soft_wrap=True)
-        _told(console, evidence)
+            found = verdict.reach(plan, Console(), hold)
         if report_path is not None:
-            report.write(report_path, _values(plan, evidence, anomalies))
-    if anomalies:
+            report.write(report_path, found)
+    if found["anomalies"]:
         raise SystemExit(exit_codes.DIFFERENT)
-
-
-def _kinds(text: str) -> tuple[str, ...]:
-    kinds = tuple(kind.strip() for kind in text.split(",") if kind.strip())
-    for kind in kinds:
-        if kind not in FAULTS:
-            raise click.BadParameter(f"{kind}: there is no such fault; known are {', '.join(FAULTS)}")
-    return kinds
 
 
 def _target(text: str) -> tuple[str, str]:
@@ -94,31 +83,3 @@ def _target(text: str) -> tuple[str, str]:
         known = ", ".join(TARGET_VERSIONS)
         raise click.BadParameter(f"--target {text}: give NAME=VERSION, letters and digits, one of {known}")
     return name, version
-
-
-def _told(console: Console, evidence: Evidence) -> None:
-    values = figures(evidence)
-    faults = ", ".join(f"{kind} {count}" for kind, count in values["faults"].items())
-    console.print(f"Faults: {faults}", markup=False, highlight=False, soft_wrap=True)
-    recovery = values["recovery_seconds"]
-    rest = "never came to rest" if recovery is None else f"level {recovery:.1f} s after the last fault healed"
-    console.print(
-        f"{values['source_writes']} writes at the source, {values['changes']} changes in the log, "
-        f"{values['target_writes']} writes at the targets; {rest}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
-
-
-def _values(plan: ChaosPlan, evidence: Evidence, anomalies: list[Anomaly]) -> dict[str, object]:
-    return {
-        "seed": plan.seed,
-        "minutes": plan.minutes,
-        "targets": dict(plan.targets),
-        "mailboxes": plan.mailbox_count,
-        "command": plan.command,
-        "commit": report.commit(),
-        "anomalies": counts(anomalies),
-        **figures(evidence),
-    }

@@ -28,7 +28,12 @@ AFTERMATH_SECONDS: Final = 3.0
 QUIET_SECONDS: Final = 3.0
 LOOK_SECONDS: Final = 0.5
 
+FIRST_COPY_SECONDS_MAX: Final = 90.0
+FIRST_COPY_STORMED_EVERY: Final = 4
+"""Every fourth seed has its faults from the first moment on; the others begin when the first copy is done."""
+
 Say = Callable[[str], None]
+Rows = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +120,9 @@ class ChaosRun:
         faults = self._faults(seconds)
         self.say(f"{len(faults)} faults in {seconds:.0f} s, seed {self.plan.seed}")
         world.start_services()
+        if self.plan.seed % FIRST_COPY_STORMED_EVERY:
+            self.say("First copy")
+            self._await_level(world, FIRST_COPY_SECONDS_MAX, quiet_seconds=0.0)
         self.moments.faults_began_ms = now_ms()
         acting = world.workers.submit(crowd.act, seconds + self.plan.drain_seconds_max)
         try:
@@ -132,29 +140,33 @@ class ChaosRun:
 
     # -- the end ---------------------------------------------------------------------------------------------
 
-    def _drain(self, world: ChaosWorld) -> Sequence[Mapping[str, Any]]:
+    def _drain(self, world: ChaosWorld) -> Rows:
         """Wait until the product itself says it is level, for a while without a break; return the last status."""
         for server in world.servers.values():
             server.clear_faults()
-        rested_ms = now_ms()
         self.say("Draining")
-        deadline = time.monotonic() + self.plan.drain_seconds_max
-        level_since: float | None = None
-        rows: Sequence[Mapping[str, Any]] = ()
+        rows, self.moments.level_ms = self._await_level(world, self.plan.drain_seconds_max, QUIET_SECONDS)
+        return rows
+
+    def _await_level(self, world: ChaosWorld, seconds_max: float, quiet_seconds: float) -> tuple[Rows, int | None]:
+        """Return the last status, and since when it has been level; None where it wasn't for so long in time."""
+        rested_ms = now_ms()
+        deadline = time.monotonic() + seconds_max
+        level_ms: int | None = None
+        rows: Rows = ()
         while time.monotonic() < deadline:
             rows = world.status() or rows
             names = [name for name, _ in self.plan.targets]
-            is_level = all(standing(rows, name, rested_ms).level == len(world.mailboxes) for name in names)
-            if not is_level:
-                level_since, self.moments.level_ms = None, None
-            elif level_since is None:
-                level_since, self.moments.level_ms = time.monotonic(), now_ms()
-            elif time.monotonic() - level_since >= QUIET_SECONDS:
-                break
+            if not all(standing(rows, name, rested_ms).level == len(world.mailboxes) for name in names):
+                level_ms = None
+            elif level_ms is None:
+                level_ms = now_ms()
+            if level_ms is not None and now_ms() - level_ms >= quiet_seconds * 1000:
+                return rows, level_ms
             time.sleep(LOOK_SECONDS)
-        return rows
+        return rows, None
 
-    def _collect(self, world: ChaosWorld, storm: Storm, rows: Sequence[Mapping[str, Any]]) -> None:
+    def _collect(self, world: ChaosWorld, storm: Storm, rows: Rows) -> None:
         self.say("Collecting the evidence")
         world.stop_services()
         directory = self.plan.directory
@@ -174,7 +186,7 @@ class ChaosRun:
             found[name] = asdict(compare(world.address(SOURCE), world.address(name), pairs))
         (self.plan.directory / "comparison.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
 
-    def _summary(self, world: ChaosWorld, storm: Storm, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def _summary(self, world: ChaosWorld, storm: Storm, rows: Rows) -> dict[str, Any]:
         return {
             "seed": self.plan.seed,
             "minutes": self.plan.minutes,

@@ -78,7 +78,7 @@ def _try(sabotage: Sabotage, minutes: float, seeds: Sequence[int], deadline: flo
     tried = 0
     for seed in seeds:
         tried += 1
-        command = f"lab chaos --seed {seed} --minutes {minutes:g} --faults {sabotage.faults}"
+        command = f"lab chaos --seed {seed} --minutes {sabotage.minutes or minutes:g} --faults {sabotage.faults}"
         try:
             found = _run(sabotage, command)
         except (SabotageError, OSError, ValueError, KeyError, subprocess.TimeoutExpired) as error:

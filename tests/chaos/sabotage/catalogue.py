@@ -33,13 +33,14 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Sabotage:
-    """One deliberate defect, the faults that can hit it, and the rules that prove it."""
+    """One deliberate defect, the faults that can hit it for so many minutes (0: as asked), the rules that prove it."""
 
     name: str
     breaks: str
     edits: tuple[Edit, ...]
     faults: str
     expects: tuple[str, ...]
+    minutes: float = 0.0
 
     def copy_into(self, checkout: Path, root: Path) -> None:
         """Make a sabotaged copy of the packages."""
@@ -59,6 +60,7 @@ def catalogue(path: Path = _TABLE) -> list[Sabotage]:
             edits=tuple(Edit(e["file"], e["old"], e["new"]) for e in (row, *row.get("also", ()))),
             faults=row["faults"],
             expects=tuple(row["expects"]),
+            minutes=row.get("minutes", 0.0),
         )
         for row in rows
     ]
