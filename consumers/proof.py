@@ -111,8 +111,13 @@ class Proof:
             self._forget((mailbox, folder.folder_id))
 
     def step(self, addresses: Mapping[str, str]) -> None:
-        """Read at most one page of a folder, and judge it after the last. CallFailed if the target can't answer."""
+        """Read at most one page of a folder, and judge it after the last. CallFailed if the target can't answer.
+
+        A checksum just taken is compared at once; what is compared again, at a page a second.
+        """
         try:
+            if not (self._fresh or self._is_rested(self._clock())):
+                return
             if self._look is None:
                 self._begin(addresses)
             elif self._may_be_compared(self._look.place[0], addresses):
@@ -127,9 +132,10 @@ class Proof:
     # -- a look --------------------------------------------------------------------------------------------
 
     def _begin(self, addresses: Mapping[str, str]) -> None:
-        now = self._clock()
-        due = [p for p, at in self._due.items() if at <= now and (p in self._fresh or self._is_rested(now))]
+        now, is_rested = self._clock(), self._is_rested(self._clock())
+        due = [p for p, at in self._due.items() if at <= now and (is_rested or p in self._fresh)]
         ready = [p for p in due if self._may_be_compared(p[0], addresses)]
+        self._looked_at = now if is_rested else self._looked_at
         if ready:
             self._look = _Look(min(ready, key=lambda p: (p not in self._fresh, self._due[p])))
             self._read(self._look, addresses)

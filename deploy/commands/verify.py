@@ -101,8 +101,12 @@ def verify(  # noqa: PLR0913 - one argument an option
 
 
 def _key_path(settings: Settings) -> Path:
-    settings.pipeline.data_directory.mkdir(parents=True, exist_ok=True)
-    return settings.pipeline.data_directory / "verify.key"
+    directory = settings.pipeline.data_directory
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SignatureError(f"{directory}: the signing key has no place there: {error.strerror}; see --key") from error
+    return directory / "verify.key"
 
 
 def _check(path: Path, secret: bytes) -> int:

@@ -5,7 +5,6 @@ pipeline is level, because a difference may be on its way → repairs ordered of
 Failure: a mailbox that can't be read is reported with the code; the others go on.
 """
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +14,6 @@ from deploy.verification.knowledge import MailboxKnowledge
 from deploy.verification.looking import Addresses, Counts, Look, Looking, is_on_its_way
 from deploy.verification.result import MailboxResult, kinds_of
 from schemas.ports import CallFailed
-
-log = logging.getLogger(__name__)
 
 LOOK_SPACING_SECONDS = 2.0
 ORDER_ITEMS_MAX = 500
@@ -63,7 +60,6 @@ class Verification:
                     self._pipeline.want(mailbox, items[start : start + ORDER_ITEMS_MAX])
                 last = self._repaired(mailbox, addresses, last)
         except CallFailed as failure:
-            log.warning("mailbox not verified", extra={"mailbox": mailbox, "code": failure.code})
             return MailboxResult(mailbox=mailbox, target=self._target, failure=failure.code)
         return self._result(mailbox, (first, settled, last), ordered)
 
