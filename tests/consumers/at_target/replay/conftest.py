@@ -201,6 +201,7 @@ class MemoryLog:
         return found
 
     def seek(self, offset: int) -> None:
+        self.world.seeks.append(offset)
         self.position = offset
 
     def lag_records(self) -> int:
@@ -250,6 +251,7 @@ class World:
         self.portable_only = False
         self.settings: dict[str, Any] = {}
         self.ordered: list[Incoming] = []
+        self.seeks: list[int] = []
         self._metrics = metrics
         self._nonces = count(1)
         self.foreign_folder_id = self.target.add_folder(self.target.root(making.address, "msgfolderroot"), "Mine")
