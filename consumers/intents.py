@@ -94,6 +94,7 @@ def after(record: ItemRecord, done: Done) -> ItemRecord | None:
         target_change_key=done.change_key,
         nonce=intent.nonce,
         reason="" if intent.kind is IntentKind.PLACE else record.reason,
+        dropped_at=0 if intent.kind is IntentKind.PLACE else record.dropped_at,
     )
 
 

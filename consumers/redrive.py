@@ -48,14 +48,16 @@ class Redriver:
 
     def redrive(self, order: Order, address: str, offset: int) -> None:
         """Do what a REDRIVE order says; `offset` is where the mailbox stands, should it fall behind."""
-        if self._ledger.mailbox(order.mailbox).held or not address:
-            log.warning("redrive refused: the mailbox is held", extra={"mailbox": order.mailbox})
-            return
         parked = {r.item: r for i in order.items if (r := self._parked(order.mailbox, i))}
         if order.kind == "REDRIVE":
             for item, record in parked.items():
                 self._ledger.put_item(order.mailbox, replace(record, dropped_at=0))
                 self._want(order.mailbox, item)
+            return
+        mailbox = self._ledger.mailbox(order.mailbox)
+        if mailbox.behind or mailbox.unsettled or not address:
+            # its open intents are listed in the mailbox record, where those of a redrive would take their place
+            log.warning("redrive refused: the mailbox is behind", extra={"mailbox": order.mailbox})
             return
         for received in self._evidence(order.mailbox, parked):
             saved = received.change.operation

@@ -62,6 +62,14 @@ BAD = [
     ("source", "url", 5, r"source\.url: text is needed \(got 5\)"),
     ("source", "password", "", r"source: give exactly one of password, password_file, password_env"),
     ("source", "password_env", "SECRET", r"source: give exactly one of .*\(got \['password', 'password_env'\]\)"),
+    ("targets.standby", "hold_seconds", 604_801, r"targets\.standby\.hold_seconds: must be 0 to 604800"),
+    ("source", "hold_seconds", 1, r"source\.hold_seconds: must be 0 to 0"),
+    ("replay", "breaker_share_max", 1.5, r"replay\.breaker_share_max: must be 0 to 1"),
+    ("replay", "breaker_deletions_max", -1, r"replay\.breaker_deletions_max"),
+    ("replay", "breaker_window_seconds", 0, r"replay\.breaker_window_seconds"),
+    ("replay", "dead_letters_share_max", 2, r"replay\.dead_letters_share_max"),
+    ("replay", "dead_letters_window_changes", 0, r"replay\.dead_letters_window_changes"),
+    ("replay", "dead_letters_mailboxes_max", 0, r"replay\.dead_letters_mailboxes_max"),
 ]
 
 

@@ -225,6 +225,7 @@ class MemoryLog:
         return found
 
     def seek(self, offset: int) -> None:
+        self.world.seeks.append(offset)
         self.position = offset
 
     def lag_records(self) -> int:
@@ -276,6 +277,7 @@ class World:
         self.checksum_interval_seconds = 0.0
         self.settings: dict[str, Any] = {}
         self.ordered: list[Incoming] = []
+        self.seeks: list[int] = []
         self._metrics = metrics
         self._nonces = count(1)
         self.foreign_folder_id = self.target.add_folder(self.target.root(making.address, "msgfolderroot"), "Mine")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from consumers.folding import Folded
@@ -15,7 +15,7 @@ from schemas.change import Marks
 from schemas.codec import decode
 from schemas.ports import Incoming
 
-NAMES = st.sampled_from("abcdef")
+NAMES = st.sampled_from("abc")
 STEPS = st.lists(
     st.tuples(st.sampled_from(["save", "mark", "move", "delete", "seed", "seed without"]), NAMES, st.integers(0, 9)),
     max_size=30,
@@ -71,6 +71,9 @@ def restore(world: Any, folded: Folded, generation: int = 1) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
+@example(steps=[("save", "a", 0), ("move", "a", 1), ("mark", "a", 1)])
+@example(steps=[("save", "a", 0), ("seed without", "a", 0), ("save", "a", 1)])
+@example(steps=[("save", "a", 0), ("save", "b", 2), ("delete", "a", 0), ("seed", "a", 0), ("save", "b", 4)])
 def test_a_restore_makes_what_the_source_held(new_world: Callable[..., Any], steps: list[tuple[str, str, int]]) -> None:
     world = new_world()
     source = world.source()

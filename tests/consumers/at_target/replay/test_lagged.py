@@ -114,6 +114,36 @@ def test_a_mailbox_that_is_full_while_it_runs_ahead_loses_nothing_of_any(new_wor
     world.assert_exact(first, second)
 
 
+def test_one_that_tries_again_beyond_what_is_held_takes_nobody_with_it(
+    new_world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, first, second = lagged(new_world)
+    for number in range(4):
+        second.save(f"other-{number}", b"other %d" % number)
+        first.save(f"held-{number}", b"%d" % number)
+    healed_ms = world.now_ms + 40_000
+
+    class Healing(dict[bytes, str]):
+        def __contains__(self, body: object) -> bool:
+            return world.now_ms < healed_ms and body == b"2"
+
+        def __getitem__(self, body: bytes) -> str:
+            return QUOTA
+
+    def pass_time(_seconds: float) -> None:
+        world.now_ms += 1000
+
+    monkeypatch.setattr("time.sleep", pass_time)
+    world.target.refuse_content = Healing()
+    world.order("RELEASE")
+    world.rounds = 150
+    world.replay()
+    assert (world.mailbox_record().behind, world.mailbox_record().own_offset) == ("", -1)
+    assert first.expected().items() <= world.target.visible().items()
+    wait(world, HOUR_MS)
+    world.assert_exact(first, second)
+
+
 def test_a_skip_keeps_what_was_deleted_and_parks_what_was_overwritten_meanwhile(new_world: Callable[..., Any]) -> None:
     world, first, _ = lagged(new_world)
     first.save("kept", b"good")

@@ -30,8 +30,9 @@ def parked_at(new_world: Callable[..., Any]) -> tuple[Any, Any]:
     source.mark("behind", READ)
     source.move("behind", "work-s")
     source.mark("never", READ)
+    source.save("later", b"the mailbox went on")
     world.replay()
-    assert sorted(r.state for r in world.item_records()) == ["PARKED", "PARKED", "PRESENT"]
+    assert sorted(r.state for r in world.item_records()) == ["PARKED", "PARKED", "PRESENT", "PRESENT"]
     return world, source
 
 
@@ -74,6 +75,20 @@ def test_death_at_any_boundary_of_a_redrive_places_nothing_twice(new_world: Call
         play({number: "death"})
 
 
+def test_a_mailbox_that_is_behind_is_not_redriven_from_evidence(new_world: Callable[..., Any]) -> None:
+    world, source = parked_at(new_world)
+    world.target.refuse_content.clear()
+    world.order("PAUSE")
+    world.order("REDRIVE_FROM_EVIDENCE", *keys(world))
+    world.replay()
+    assert sum(r.state is ItemState.PARKED for r in world.item_records()) == 2
+    world.order("RESUME")
+    world.replay()
+    world.order("REDRIVE_FROM_EVIDENCE", *keys(world))
+    world.replay()
+    assert_level(world, source)
+
+
 def test_what_is_refused_again_stays_parked(new_world: Callable[..., Any]) -> None:
     world, _ = parked_at(new_world)
     world.order("REDRIVE_FROM_EVIDENCE", *keys(world))
@@ -104,6 +119,9 @@ def test_what_is_given_up_stays_in_the_record_until_new_content_comes(new_world:
     dropped = [r for r in world.item_records() if r.dropped_at]
     assert {r.item for r in dropped} == set(keys(world))
     assert {r.state for r in dropped} == {ItemState.PARKED}
+    source.mark("behind", Marks(is_read=False))
+    world.replay()
+    assert {r.item for r in world.item_records() if r.dropped_at} == set(keys(world))
     world.target.refuse_content.clear()
     source.save("behind", b"again")
     source.save("never", b"at last")
