@@ -62,6 +62,22 @@ class ExchangeTarget:
         folders = [_folder(f) for f in message.element.iterfind(f"{M}RootFolder/{T}Folders/*")]
         return next((f for f in folders if f.name.casefold() == name.casefold()), None)
 
+    def folder_ids(self, address: str) -> list[str]:
+        """Return the FolderId of every folder below the top, page by page."""
+        found: list[str] = []
+        while True:
+            body = (
+                '<m:FindFolder Traversal="Deep"><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>'
+                f'<m:IndexedPageFolderView MaxEntriesReturned="{LISTED_ITEMS_MAX}" Offset="{len(found)}" '
+                'BasePoint="Beginning"/>'
+                f"<m:ParentFolderIds>{ews.distinguished_ref('msgfolderroot')}</m:ParentFolderIds></m:FindFolder>"
+            )
+            root = self._one("FindFolder", address, body).element.find(f"{M}RootFolder")
+            page = [] if root is None else [_id(e) for e in root.iterfind(f"{T}Folders/*/{T}FolderId")]
+            found += page
+            if root is None or not page or root.get("IncludesLastItemInRange") != "false":
+                return found
+
     def create_folder(self, address: str, parent_id: str, name: str, folder_class: str, *, hidden: bool) -> Outcome:
         """Create a folder of a class, hidden from users if asked."""
         element = _FOLDER_ELEMENTS.get(folder_class, "Folder")

@@ -66,6 +66,10 @@ class HeldReader:
         self._held.clear()
         self._reader.seek(offset)
 
+    def end(self) -> int:
+        """Return the offset after the newest record, held or not."""
+        return self._reader.end()
+
     def lag_records(self) -> int:
         """Return how many records are not handed out yet."""
         return self._reader.lag_records() + len(self._held)

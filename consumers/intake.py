@@ -37,7 +37,7 @@ class Intake:
         last = max(record.applied, self._taken.get(mailbox, record.applied))
         if change.version <= last:
             return Verdict.SKIP
-        if isinstance(change.operation, SeedBegin):
+        if isinstance(change.operation, SeedBegin) and received.offset >= record.waiting_from:
             self._lost.discard(mailbox)
             self._seeded.add(mailbox)
         elif mailbox in self._lost or (record.waiting and mailbox not in self._seeded):

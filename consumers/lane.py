@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from consumers.adoption import Adoption
 from consumers.folder_map import FolderMap
 from consumers.gate import Gate
 from consumers.ledger import Ledger
@@ -26,6 +27,7 @@ from schemas.change import Checksum, FolderDeleted, FolderSaved, ItemOperation, 
 from schemas.faults import ReplicationFault
 from schemas.metrics import ReplayMetrics
 
+LEDGER_LOST = "ledger lost"
 RUN_STEPS_MAX = 200
 RUN_SIZE_BYTES_MAX = 16_000_000
 
@@ -34,7 +36,8 @@ RUN_SIZE_BYTES_MAX = 16_000_000
 class LaneTools:
     """What every lane of a partition works with.
 
-    `commit` returns once the ledger as it stands is committed, `seed` orders a mailbox's whole content of the feed.
+    `commit` returns once the ledger as it stands is committed, `seed` orders a mailbox's whole content of the feed,
+    and `await_seed` has the mailbox wait for it.
     """
 
     ledger: Ledger
@@ -45,6 +48,8 @@ class LaneTools:
     tidying: Tidying
     gate: Gate
     proof: Proof
+    adoption: Adoption
+    await_seed: Callable[[str, str], None]
     commit: Callable[[], None]
     seed: Callable[[str, str], None]
     scope: Scope
@@ -64,6 +69,8 @@ class Lane:
         self._tidying = tools.tidying
         self._gate = tools.gate
         self._proof = tools.proof
+        self._adoption = tools.adoption
+        self._await_seed = tools.await_seed
         self._commit = tools.commit
         self._seed = tools.seed
         self._scope = tools.scope
@@ -75,9 +82,36 @@ class Lane:
 
     def work_off(self) -> None:
         """Apply every change, or fall behind at the first that can't be."""
+        if self._changes and self._adoption.is_due(self._mailbox) and self._adopt(self._changes[0].offset) != 0:
+            return
         while self._changes and not self._ledger.mailbox(self._mailbox).behind:
             if run := self._next_run():
                 self.carry_out(run)
+
+    def rebuild(self, offset: int) -> None:
+        """Adopt what is there and wait for a seed: the log up to `offset` was applied, and the ledger is lost."""
+        if self._adopt(offset) == 0:
+            self._await_seed(self._mailbox, LEDGER_LOST)
+
+    def _adopt(self, offset: int) -> int | None:
+        """Look what the target holds of ours, and have the mailbox wait for a seed if there is any.
+
+        Returns how many items, or None if the mailbox fell behind.
+        """
+        found = 0
+
+        def adopt() -> None:
+            nonlocal found
+            found = self._adoption.adopt(self._address, self._mailbox)
+
+        try:
+            self._patience.endure(adopt)
+        except FellBehind as behind:
+            self._stragglers.fall_behind(self._mailbox, offset, behind.code)
+            return None
+        if found:
+            self._await_seed(self._mailbox, LEDGER_LOST)
+        return found
 
     # -- what comes next -----------------------------------------------------------------------------------
 

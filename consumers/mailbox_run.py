@@ -16,7 +16,7 @@ from consumers.folder_map import FolderMap
 from consumers.gate import Gate
 from consumers.ledger import Ledger
 from consumers.patience import FellBehind
-from consumers.plan import Action, Do, plan
+from consumers.plan import ADOPTED, Action, Do, plan
 from consumers.recovery import Finding, Recovery, Settled
 from consumers.scope import LEFT_OUT_FOLDER, Scope
 from consumers.staging import Staging, ToStage
@@ -24,7 +24,7 @@ from consumers.subscription import Received
 from consumers.target import Done, Outcome, Refused, Target, Update
 from schemas.change import ItemDeleted, ItemOperation, ItemSaved
 from schemas.faults import Disposition, ReplicationFault, disposition_of
-from schemas.identity import Stamp
+from schemas.identity import Stamp, key_mark
 from schemas.metrics import ReplayMetrics
 from schemas.ports import AnswerUnknown, CallRefused, Clock
 from schemas.state import Intent, IntentKind, ItemRecord, ItemState
@@ -110,12 +110,24 @@ class MailboxWorker:
     def prepare(self, run: Run, target: str) -> None:
         """Plan every step, stage what needs it, and put intents and plain records into the ledger."""
         for step in run.steps:
-            step.record = self._ledger.item(run.mailbox, step.operation.ref.item)
+            step.record = self._known(run.mailbox, step.operation.ref.item)
             step.action = self._action(run, step, target)
         self._stage(run)
         self._weigh_parked(run)
         for step in run.steps:
             self._put_prepared(run, step)
+
+    def _known(self, mailbox: str, item: str) -> ItemRecord | None:
+        """Return an item's record; one that was adopted names its folder by the target's id until it is mapped."""
+        record = self._ledger.item(mailbox, item)
+        if record is None or not record.folder_id.startswith(ADOPTED):
+            return record
+        target_id = record.folder_id.removeprefix(ADOPTED)
+        mapped = next((f.folder_id for f in self._ledger.folders(mailbox) if f.target_id == target_id), "")
+        return replace(record, folder_id=mapped or record.folder_id)
+
+    def _nonce(self, step: Step) -> str:
+        return self._mint() + key_mark(step.operation.ref.change_key)
 
     def _left_out(self, run: Run, step: Step) -> str:
         """Return why a change puts its item out of the target's scope, or nothing."""
@@ -153,7 +165,7 @@ class MailboxWorker:
         steps = [s for s in run.steps if s.action.do is Do.PLACE]
         to_stage = []
         for step in steps:
-            step.nonce = self._mint()
+            step.nonce = self._nonce(step)
             if isinstance(step.operation, ItemSaved):
                 to_stage.append(ToStage(step.operation, step.received.bodies, step.nonce))
         if not to_stage:
@@ -198,7 +210,7 @@ class MailboxWorker:
                 left_out = intents.left_out(record, change, operation, step.action.left_out)
                 self._ledger.put_item(run.mailbox, left_out)
             case Do.PLACE | Do.MARK | Do.MOVE | Do.DELETE | Do.WITHDRAW:
-                step.nonce = step.nonce or self._mint()
+                step.nonce = step.nonce or self._nonce(step)
                 staged = step.staged if isinstance(step.staged, Done) else None
                 intended = intents.intended(record, change, operation, step.action, step.nonce, staged)
                 self._ledger.put_item(run.mailbox, intended)

@@ -14,7 +14,11 @@ from schemas.change import (
     ItemSaved,
     ItemUnreadable,
 )
+from schemas.identity import key_mark
 from schemas.state import ItemRecord, ItemState
+
+ADOPTED = "@"
+"""Begins what stands for a source id in an adopted record: a target FolderId, or the mark of a ChangeKey."""
 
 
 class Do(Enum):
@@ -80,7 +84,12 @@ def _save(operation: ItemSaved, record: ItemRecord | None, target: str) -> Actio
 
 
 def _is_same_content(record: ItemRecord, ref: ItemRef) -> bool:
-    return bool(ref.change_key) and record.source_change_key == ref.change_key
+    return bool(ref.change_key) and _content_key(record, ref) == record.source_change_key
+
+
+def _content_key(record: ItemRecord, ref: ItemRef) -> str:
+    is_adopted = record.source_change_key.startswith(ADOPTED)
+    return ADOPTED + key_mark(ref.change_key) if is_adopted else ref.change_key
 
 
 def _in_place(record: ItemRecord | None, do: Do, *, is_needed: bool) -> Action:

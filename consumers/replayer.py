@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
+from consumers.adoption import Adoption
 from consumers.breaker import BreakerLimit
 from consumers.dead_letters import DeadLetterLimit, DeadLetters
 from consumers.feed_orders import FeedOrders
@@ -27,7 +28,7 @@ from consumers.lane import Lane, LaneTools
 from consumers.ledger import Ledger
 from consumers.mailbox_run import MailboxWorker, Run, Tools
 from consumers.orders import Desk, OrderBook, obey
-from consumers.patience import Patience, TargetHaltError
+from consumers.patience import Patience
 from consumers.proof import Proof
 from consumers.recovery import Recovery
 from consumers.redrive import Archive, Redriver
@@ -127,6 +128,8 @@ class Replayer:
             tidying=self._tidying,
             gate=self._gate,
             proof=self._proof,
+            adoption=Adoption(target, self._ledger, name, lambda: owned.history(topics.changes), clock),
+            await_seed=self._await_new_seed,
             commit=self._commit,
             seed=self._orders.seed,
             scope=settings.scope,
@@ -139,6 +142,7 @@ class Replayer:
         self._desk: Desk | None = None
         self._complete = 0
         self._committed: int | None = None
+        self._log_end: Callable[[], int] = lambda: 0
 
     def start_offset(self, committed: int | None) -> int | None:
         """Return where reading begins: the group's offset, or that of the mailbox furthest behind."""
@@ -155,15 +159,15 @@ class Replayer:
 
         `registered` is mailbox id to target address, `committed` the offset the group committed.
         """
-        self._refuse_lost_ledger(committed)
         held = HeldReader(reader, self._settings.hold_seconds, self._clock) if self._settings.hold_seconds else None
         reader = held or reader
         subscription = Subscription(reader)
         self._open_side(side)
-        self._complete, self._committed = reader.position, committed
+        self._complete, self._committed, self._log_end = reader.position, committed, reader.end
         self._addresses = registered()
         self._stragglers.resume([m.mailbox for m in self._ledger.mailboxes()], self._addresses, self._complete)
         self._order_seeds_of_other_scope()
+        self._rebuild_lost_ledger(committed)
         self._commit()
         with ThreadPoolExecutor(self._settings.mailboxes_at_once, f"lane-{self._owned.number}") as lanes:
             while self._owned.still_owned():
@@ -215,14 +219,15 @@ class Replayer:
     def _carry_out(self, run: Run) -> None:
         Lane(self._lane_tools, run.mailbox, run.address, deque()).carry_out(run)
 
-    def _refuse_lost_ledger(self, committed: int | None) -> None:
-        """Raise TargetHaltError if the group has read the log and left no record: all mail would come twice."""
-        if committed and next(self._ledger.mailboxes(), None) is None:
-            raise TargetHaltError(
-                f"{self._topics.target_state(self._settings.target)} partition {self._owned.number} is empty although "
-                f"the log was applied up to offset {committed}: its ledger is lost, and starting again would copy "
-                "every item a second time. See the runbook"
-            )
+    def _rebuild_lost_ledger(self, committed: int | None) -> None:
+        """Adopt what is at the target if the group has read the log and the ledger is empty: it was lost."""
+        if not committed or next(self._ledger.mailboxes(), None) is not None:
+            return
+        topic = self._topics.target_state(self._settings.target)
+        log.error("ledger lost, rebuilding from stamps", extra={"topic": topic, "partition": self._owned.number})
+        for mailbox, address in self._addresses.items():
+            Lane(self._lane_tools, mailbox, address, deque()).rebuild(committed)
+        self._commit()
 
     def _order_seeds_of_other_scope(self) -> None:
         """Order anew the mailboxes that were filled by another scope than the settings have now."""
@@ -247,7 +252,7 @@ class Replayer:
             for done in [lanes.submit(lane.work_off) for lane in found]:
                 done.result()
         for mailbox in self._intake.lost():
-            self._wait_for_seed(mailbox)
+            self._await_seed(mailbox, "lost sequence")
         for received in taken:
             self._observe(received)
 
@@ -259,11 +264,18 @@ class Replayer:
             return False
         return verdict is Verdict.TAKE
 
-    def _wait_for_seed(self, mailbox: str) -> None:
-        log.error("changes lost, ordering a seed", extra={"mailbox": mailbox})
-        self._ledger.put_mailbox(replace(self._ledger.mailbox(mailbox), waiting="lost sequence"))
+    def _await_seed(self, mailbox: str, reason: str, begins_at: int = 0) -> None:
+        """Order a seed and have the mailbox wait for it, or for one in the log from an offset on."""
+        log.error("a seed is needed and ordered", extra={"mailbox": mailbox, "reason": reason})
+        self._intake.forget(mailbox)
+        self._orders.seed(mailbox, reason)
+        waiting = replace(self._ledger.mailbox(mailbox), waiting=reason, waiting_from=begins_at)
+        self._ledger.put_mailbox(waiting)
         self._metrics.waiting.labels(mailbox=mailbox).set(1)
-        self._orders.seed(mailbox, "lost sequence")
+
+    def _await_new_seed(self, mailbox: str, reason: str) -> None:
+        """Order a seed and wait for it alone: what the log holds already may be older than what the target does."""
+        self._await_seed(mailbox, reason, max(self._log_end(), self._committed or 0))
 
     def _transact(self) -> None:
         """Write the ledger, orders and dead letters with the position that is complete."""

@@ -49,6 +49,10 @@ class RestoredLog:
         """Refuse: a restore is begun again as a whole, and skips what is done."""
         raise OSError(f"a restore can't go back to {offset}: begin it again, and it goes on from there")
 
+    def end(self) -> int:
+        """Return the offset after the last record."""
+        return self.position + self.lag_records()
+
     def lag_records(self) -> int:
         """Return 0 at the end, 1 before it: how many there are is not known."""
         return int(not self.is_at_end)

@@ -86,6 +86,10 @@ class Target(Protocol):
         """Return a folder by id."""
         ...
 
+    def folder_ids(self, address: str) -> list[str]:
+        """Return the FolderId of every folder users can see, at any depth."""
+        ...
+
     def create_folder(self, address: str, parent_id: str, name: str, folder_class: str, *, hidden: bool) -> Outcome:
         """Create a folder."""
         ...

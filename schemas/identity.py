@@ -6,6 +6,7 @@ from dataclasses import dataclass
 MAILBOX_ID_HEX_DIGITS = 20
 ITEM_KEY_HEX_DIGITS = 32
 TARGET_ID_HEX_DIGITS = 8
+KEY_MARK_HEX_DIGITS = 12
 STAMP_PARTS = 3
 
 
@@ -26,6 +27,16 @@ def item_key(mailbox: str, first_item_id: str) -> str:
 def partition_of(mailbox: str, partition_count: int) -> int:
     """Return the partition of a mailbox in every topic: the first 8 bytes of SHA-256 of its id, modulo."""
     return int.from_bytes(hashlib.sha256(mailbox.encode()).digest()[:8]) % partition_count
+
+
+def key_mark(change_key: str) -> str:
+    """Return 12 hex digits that tell one source ChangeKey from another; the end of every nonce."""
+    return _hex(change_key, KEY_MARK_HEX_DIGITS)
+
+
+def mark_in(nonce: str) -> str:
+    """Return the mark of the ChangeKey a nonce was minted for."""
+    return nonce[-KEY_MARK_HEX_DIGITS:]
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,10 @@ class LogReader(Protocol):
         """Go on reading at another offset."""
         ...
 
+    def end(self) -> int:
+        """Return the offset after the newest record, asked now."""
+        ...
+
     def lag_records(self) -> int:
         """Return how many records of the partition are not read yet."""
         ...

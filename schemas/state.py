@@ -84,6 +84,8 @@ class TargetMailbox:
     behind: str = ""
     own_offset: int = -1
     scope: str = ""
+    looked_at: int = 0
+    waiting_from: int = 0
     paused: str = ""
     tripped: str = ""
     tripped_at: int = 0

@@ -101,6 +101,10 @@ class PartitionReader:
         self._position = offset
         self._consumer.assign([TopicPartition(self._at.topic, self._at.partition, offset)])
 
+    def end(self) -> int:
+        """Return the offset after the newest record, asked of the broker."""
+        return end_offset(self._consumer, self._at.topic, self._at.partition)[1]
+
     def lag_records(self) -> int:
         """Return how many records are not read yet, as far as the client knows."""
         _, high = self._consumer.get_watermark_offsets(self._at, timeout=CALL_TIMEOUT_SECONDS, cached=True)

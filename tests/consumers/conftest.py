@@ -39,6 +39,7 @@ class MemoryOwned:
     state: dict[tuple[str, str], bytes] = field(default_factory=dict)
     written: list[Outgoing] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)
+    logs: dict[str, list[Incoming]] = field(default_factory=dict)
 
     def get(self, topic: str, key: str) -> bytes | None:
         return self.state.get((topic, key))
@@ -58,6 +59,8 @@ class MemoryOwned:
         self.hook("transact", "after")
 
     def history(self, topic: str) -> Iterable[Incoming]:
+        if topic in self.logs:
+            return self.logs[topic]
         records = [r for r in self.written if r.topic == topic]
         return [Incoming(n, 0, r.key, r.value) for n, r in enumerate(records)]
 

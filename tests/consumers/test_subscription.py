@@ -19,20 +19,23 @@ class Log:
     def __init__(self) -> None:
         self.records: list[Incoming] = []
         self.position = 0
-        self.end: int | None = None
+        self.known_end: int | None = None
 
     def add(self, record: Any) -> None:
         value = None if record is None else encode(record)
         self.records.append(Incoming(len(self.records), 0, "", value))
 
     def read(self, count_max: int, timeout_seconds: float) -> list[Incoming]:  # noqa: ARG002 - the port's
-        end = len(self.records) if self.end is None else self.end
+        end = len(self.records) if self.known_end is None else self.known_end
         found = self.records[self.position : min(self.position + count_max, end)]
         self.position += len(found)
         return found
 
     def seek(self, offset: int) -> None:
         self.position = offset
+
+    def end(self) -> int:
+        return self.position + self.lag_records()
 
     def lag_records(self) -> int:
         return len(self.records) - self.position
@@ -77,11 +80,11 @@ def test_changes_come_in_the_order_of_the_log_with_their_own_bytes(log: Log, sma
 def test_the_position_never_passes_the_first_piece_of_an_open_body(log: Log, small: Any, large: Any) -> None:
     for record in (small, piece(0), piece(1), piece(2), large):
         log.add(record)
-    log.end = 3
+    log.known_end = 3
     read = Subscription(log)
     assert read.next_batch(0.0).position == 1
     assert read.next_batch(0.0).position == 1
-    log.end = 5
+    log.known_end = 5
     batch = read.next_batch(0.0)
     assert (batch.position, batch.changes[0].bodies) == (5, {Form.STREAM: BODY})
 
@@ -126,13 +129,13 @@ def test_a_batch_is_bounded_by_count_and_by_bytes(log: Log, small: Any, monkeypa
 def test_going_back_forgets_what_was_open(log: Log, small: Any, large: Any) -> None:
     for record in (small, piece(0), piece(1), piece(2), large):
         log.add(record)
-    log.end = 3
+    log.known_end = 3
     read = Subscription(log)
     read.next_batch(0.0)
     read.rewind(0)
-    log.end = 1
+    log.known_end = 1
     assert read.next_batch(0.0).position == 1
-    log.end = 5
+    log.known_end = 5
     assert read.next_batch(0.0).changes[0].bodies == {Form.STREAM: BODY}
 
 

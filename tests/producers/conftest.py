@@ -86,6 +86,9 @@ class Orders:
     def seek(self, offset: int) -> None:
         self.position = offset
 
+    def end(self) -> int:
+        return self.position + self.lag_records()
+
     def lag_records(self) -> int:
         return len(self._log) - self.position
 

@@ -116,6 +116,9 @@ class _WholeOrders:
     def seek(self, offset: int) -> None:
         self._inner.seek(offset)
 
+    def end(self) -> int:
+        return self.position + self.lag_records()
+
     def lag_records(self) -> int:
         return self._inner.lag_records()
 

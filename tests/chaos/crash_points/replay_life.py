@@ -91,6 +91,9 @@ class _Gate:
         self._inner.seek(offset)
         self.position = offset
 
+    def end(self) -> int:
+        return self.position + self.lag_records()
+
     def lag_records(self) -> int:
         return self._inner.lag_records()
 

@@ -130,6 +130,10 @@ class MemoryTarget:
             items = tuple(ListedItem(i, m.change_key, m.stamp, len(m.content), row_of(m)) for i, m in shown)
             return ListingPage(items, end if end < len(held) else None, has_flags=True)
 
+    def folder_ids(self, address: str) -> list[str]:
+        with self._call("folder_ids"):
+            return [i for i, f in self.folders.items() if not f.is_hidden and self._is_of(address, i)]
+
     def listed(self, address: str, folder_id: str) -> list[Held]:  # noqa: ARG002 - the port's
         with self._call("listed"):
             return self._held_in(folder_id)[:1000]
@@ -168,6 +172,11 @@ class MemoryTarget:
         return {self.path(i) for i, f in self.folders.items() if not f.is_hidden and not f.is_root}
 
     # -- inside
+
+    def _is_of(self, address: str, folder_id: str) -> bool:
+        while not self.folders[folder_id].is_root:
+            folder_id = self.folders[folder_id].parent_id
+        return folder_id.startswith(f"{address}:")
 
     @contextmanager
     def _call(self, name: str) -> Iterator[None]:

@@ -228,6 +228,9 @@ class MemoryLog:
         self.world.seeks.append(offset)
         self.position = offset
 
+    def end(self) -> int:
+        return self.position + self.lag_records()
+
     def lag_records(self) -> int:
         return len(self.world.log) - self.position
 
@@ -252,6 +255,9 @@ class MemoryOrders:
     def seek(self, offset: int) -> None:
         self.position = offset
 
+    def end(self) -> int:
+        return self.position + self.lag_records()
+
     def lag_records(self) -> int:
         return len(self.orders) - self.position
 
@@ -265,6 +271,7 @@ class World:
         self.owned = make_owned()
         self.making = making
         self.topics = Topics("p", "s")
+        self.owned.logs[self.topics.changes] = self.log
         self.addresses = {making.mailbox: making.address}
         self.registered = lambda: self.addresses
         self.now_ms = 0

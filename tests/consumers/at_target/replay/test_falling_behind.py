@@ -160,12 +160,3 @@ def test_a_halting_fault_stops_everything_and_the_next_start_goes_on(new_world: 
     world.target.refuse_content.clear()
     world.replay()
     world.assert_exact(first, second)
-
-
-def test_a_lost_ledger_is_refused_rather_than_copied_twice(world: Any) -> None:
-    source = world.source()
-    source.save("a", b"first")
-    world.replay()
-    world.owned.state.clear()
-    with pytest.raises(TargetHaltError, match="ledger is lost"):
-        world.replay()

@@ -1,0 +1,143 @@
+"""The ledger is lost: what carries our stamp is adopted, a seed says what should be there, nothing equal is written."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from schemas.change import Marks
+
+FLAGGED = Marks(is_read=True, flag_status="Flagged", categories=("red",), importance="High")
+WRITES = frozenset({"upload", "create", "update", "move", "delete", "create_folder", "rename_folder", "move_folder"})
+
+
+def lose(world: Any, *, offsets: bool = False) -> None:
+    world.owned.state.clear()
+    if offsets:
+        world.owned.positions.clear()
+
+
+@pytest.fixture
+def lived(new_world: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
+    """Return a maker of worlds in which items were saved, marked, moved, edited and deleted before the ledger went."""
+
+    def make(**settings: object) -> tuple[Any, Any]:
+        world = new_world(**settings)
+        source = world.source()
+        source.folder("work-s", "Work")
+        for name in ("a", "b", "c", "d"):
+            source.save(name, name.encode())
+        source.mark("a", FLAGGED)
+        source.move("b", "work-s")
+        source.save("c", b"c, edited")
+        source.delete("d")
+        world.replay()
+        world.assert_exact(source)
+        return world, source
+
+    return make
+
+
+@pytest.mark.parametrize("offsets", [False, True], ids=["ledger", "ledger and offsets"])
+@pytest.mark.parametrize("cut", [1000, 1])
+def test_a_lost_ledger_is_rebuilt_from_stamps_and_nothing_that_is_there_is_written(
+    lived: Callable[..., tuple[Any, Any]],
+    cut: int,
+    offsets: bool,  # noqa: FBT001 - named by ids
+) -> None:
+    world, source = lived(cut=cut)
+    lose(world, offsets=offsets)
+    world.target.calls.clear()
+    world.replay()
+    assert world.orders() == [("SEED", ())]
+    source.seed()
+    world.replay()
+    assert not WRITES & set(world.target.calls)
+    world.assert_exact(source, orders=True)
+    source.mark("b", FLAGGED)
+    source.delete("a")
+    world.replay()
+    world.assert_exact(source, orders=True)
+
+
+def test_what_changed_while_the_ledger_was_lost_is_applied_and_what_is_gone_goes(
+    lived: Callable[..., tuple[Any, Any]],
+) -> None:
+    world, source = lived()
+    lose(world)
+    source.save("a", b"a, edited", marks=FLAGGED)
+    source.move("c", "work-s")
+    source.delete("b")
+    source.save("e", b"new")
+    world.replay()
+    source.seed()
+    world.replay()
+    world.assert_exact(source, orders=True)
+
+
+def test_an_older_seed_in_the_log_is_not_taken_for_the_one_that_was_ordered(
+    lived: Callable[..., tuple[Any, Any]],
+) -> None:
+    world, source = lived(cut=3)
+    source.seed()
+    source.save("a", b"newest")
+    world.replay()
+    lose(world, offsets=True)
+    world.target.calls.clear()
+    world.replay()
+    assert not WRITES & set(world.target.calls)
+    world.replay()
+    assert world.orders() == [("SEED", ())]
+    seen = {key: list(states) for key, states in world.target.seen.items()}
+    source.seed()
+    world.replay()
+    assert {key: list(states) for key, states in world.target.seen.items()} == seen
+    world.assert_exact(source, orders=True)
+
+
+@pytest.mark.parametrize("kind", ["death", "partition lost", "answer unknown", "busy"])
+def test_whatever_happens_while_it_is_rebuilt(lived: Callable[..., tuple[Any, Any]], adversity: Any, kind: str) -> None:
+    def rebuild(strikes: dict[int, str]) -> Any:
+        world, source = lived()
+        lose(world)
+        struck = adversity(strikes)
+        world.replay_through(struck)
+        source.seed()
+        world.replay()
+        world.assert_exact(source, orders=True)
+        return struck
+
+    undisturbed = rebuild({})
+    for number in undisturbed.places(kind):
+        rebuild({number: kind})
+
+
+def test_of_two_items_with_one_stamp_one_is_adopted_and_the_other_left_as_an_orphan(
+    lived: Callable[..., tuple[Any, Any]],
+) -> None:
+    world, source = lived()
+    original = next(i for i in world.target.items.values() if i.content == b"a")
+    copy_id = world.target.add_item(original.folder_id, b"a", original.stamp)
+    lose(world)
+    world.replay()
+    source.seed()
+    world.replay()
+    assert [i.content for i in world.target.items.values() if i.stamp == original.stamp] == [b"a", b"a"]
+    orphans = world.orphans()
+    assert len(orphans) == 1
+    source.delete("a")
+    world.replay()
+    left = [i for i, item in world.target.items.items() if item.stamp == original.stamp]
+    assert left == [orphans[0].target_id]
+    assert copy_id in world.target.items or orphans[0].target_id != copy_id
+
+
+def test_a_new_mailbox_is_looked_at_once_and_begins_with_the_log(world: Any) -> None:
+    source = world.source()
+    source.save("a", b"first")
+    world.replay()
+    source.save("b", b"second")
+    world.replay()
+    assert world.target.calls.count("folder_ids") == 1
+    assert world.orders() == []
+    world.assert_exact(source)
