@@ -18,6 +18,7 @@ from deploy.lab.comparison.comparison import compare
 from deploy.lab.exchange.process import ExchangeProcess
 from deploy.lab.session import ServerAddress
 from deploy.partition.reader import read_to_end
+from schemas.change import Version
 from schemas.codec import decode
 from schemas.ports import Incoming
 from schemas.state import ItemRecord, TargetMailbox
@@ -151,6 +152,7 @@ class SourceLog:
     address: str
     half: int
     end: int
+    last: Version
 
     @classmethod
     def tell(cls, ground: Ground, story: str, *, forgets_index: bool = False) -> "SourceLog":
@@ -168,7 +170,8 @@ class SourceLog:
             _forget(ground.settings, topics)
         ground.forkers.live(replace(job, first_stage=1, stages_max=9))
         ground.fence(f"{topics.feed_group}.0")
-        return cls(ground, topics, address, half, ground.records(topics.changes)[-1].offset + 1)
+        newest = ground.records(topics.changes)[-1]
+        return cls(ground, topics, address, half, newest.offset + 1, decode(newest.value or b"").version)
 
     def new_job(self, *, is_portable: bool = False, from_start: bool = False) -> ReplayJob:
         """Return the replay into a target of its own; from the start it also counts what the first half takes."""
@@ -184,7 +187,7 @@ class SourceLog:
         )  # fmt: skip
 
     def assert_exact(self, job: ReplayJob) -> None:
-        """The target holds what the source holds, once; nothing staged, open, parked, wanted or behind."""
+        """The target holds what the source holds, once; nothing staged, open, parked, wanted, behind or unapplied."""
         self.ground.fence(f"{self.topics.replay_group(job.target)}.0")
         source, target = address_of(self.ground.source), address_of(self.ground.target)
         found = compare(source, target, [(job.source_address, job.target_address)])
@@ -196,7 +199,7 @@ class SourceLog:
         assert len(items) == found.items_source
         assert [r for r in items if r.intent or r.state != "PRESENT"] == []
         mailboxes = [r for r in records if isinstance(r, TargetMailbox)]
-        assert [(m.unsettled, m.behind, m.waiting) for m in mailboxes] == [((), "", "")]
+        assert [(m.unsettled, m.behind, m.waiting, m.applied) for m in mailboxes] == [((), "", "", self.last)]
         assert self.ground.records(self.topics.dead_letters(job.target)) == []
 
 
