@@ -9,7 +9,19 @@ from click.testing import CliRunner
 
 from deploy import cli, exit_codes
 
-COMMANDS = {"lab", "run", "feed", "replay", "status", "mailboxes", "dead-letters", "check", "topics", "config"}
+COMMANDS = {
+    "lab",
+    "run",
+    "feed",
+    "replay",
+    "status",
+    "verify",
+    "mailboxes",
+    "dead-letters",
+    "check",
+    "topics",
+    "config",
+}
 
 
 def test_every_command_of_the_design_that_is_built_is_there_and_has_help() -> None:
