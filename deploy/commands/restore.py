@@ -63,7 +63,7 @@ def restore(
     restored = carry_out(settings, wanted, folded)
     _say(restored, into, as_json=as_json)
     if not restored.is_whole:
-        raise click.exceptions.Exit(exit_codes.DIFFERENT)
+        raise SystemExit(exit_codes.DIFFERENT)
 
 
 def _check_until(until: str, until_ms: int) -> None:
