@@ -44,7 +44,6 @@ def test_under_random_faults_nothing_is_lost_or_doubled_or_turned_back(
     journal = lines(run / "faults.jsonl")
     phases = Counter(entry["phase"] for entry in journal if entry["fault"])
     assert phases["begin"] == phases["heal"] >= 5
-    assert phases["failed"] == 0
     acts = Counter(entry["phase"] for entry in lines(run / "truth.jsonl"))
     assert acts["acknowledged"] >= 100
     assert acts["intended"] == acts["acknowledged"] + acts["unknown"] + acts["refused"]
