@@ -136,7 +136,7 @@ class ChaosRun:
 
     def _faults(self, seconds: float) -> Sequence[Planned]:
         kinds = self.plan.kinds or tuple(FAULTS)
-        return plan(self.plan.seed, seconds, {kind: FAULTS[kind].draw for kind in kinds})
+        return plan(self.plan.seed, seconds, {kind: FAULTS[kind].drawn(self.plan.minutes) for kind in kinds})
 
     # -- the end ---------------------------------------------------------------------------------------------
 

@@ -50,7 +50,7 @@ class Storm:
 
     def _strike(self, fault: Planned) -> None:
         chance = random.Random(fault.seed)  # noqa: S311 - a seeded choice is no secret
-        subject = self._claim(fault, chance)
+        subject, claims = self._claim(fault, chance)
         if not subject:
             self._write(fault, "skipped", "", {"why": "everything it could strike is struck already"})
             return
@@ -66,7 +66,7 @@ class Storm:
             self._last(fault, scene)
         finally:
             with self._lock:
-                self._struck.discard(subject)
+                self._struck -= claims
 
     def _last(self, fault: Planned, scene: Scene) -> None:
         began = time.monotonic()
@@ -83,15 +83,17 @@ class Storm:
             self._calm.wait(max(0.0, began + fault.lasts_seconds - time.monotonic()))
         self._write(fault, "heal", scene.subject, {})
 
-    def _claim(self, fault: Planned, chance: random.Random) -> str:
-        """Choose what to strike among what isn't struck; nothing is killed that stands, and so on."""
+    def _claim(self, fault: Planned, chance: random.Random) -> tuple[str, set[str]]:
+        """Choose what to strike among what isn't struck, and claim it; an empty name where nothing is free."""
+        row = FAULTS[fault.kind]
         with self._lock:
-            free = [one for one in FAULTS[fault.kind].subjects(self._world) if one not in self._struck]
+            free = {one: row.claims(self._world, one) for one in row.subjects(self._world)}
+            free = {one: claims for one, claims in free.items() if not claims & self._struck}
             if not free:
-                return ""
-            subject = chance.choice(free)
-            self._struck.add(subject)
-            return subject
+                return "", set()
+            subject = chance.choice(sorted(free))
+            self._struck |= free[subject]
+            return subject, free[subject]
 
     def _write(self, fault: Planned, phase: str, subject: str, detail: Detail) -> None:
         self._journal.write(fault=fault.number, phase=phase, kind=fault.kind, subject=subject, detail=_plain(detail))

@@ -50,12 +50,13 @@ def _counted(case: Case, pairing: Pairing) -> dict[str, int]:
     changes = case.log.changes.get(pairing.mailbox, ())
     last = changes[-1].change.sequence if changes else 0
     records = [pairing.ledger.last(m, item) for m, item in list(pairing.ledger.items) if m == pairing.mailbox]
-    states = [record.state for record in records if record is not None]
+    held = [record for record in records if record is not None]
+    states = [record.state for record in held]
     return {
         "last sequence": last,
         "items at the source": sum(e is not None for (m, _), e in case.log.index.items() if m == pairing.mailbox),
         "applied sequence": last,
-        "items at the target": len(states),
+        "items at the target": sum(bool(record.target_id) for record in held),
         "parked": states.count(ItemState.PARKED),
         "wanted": states.count(ItemState.WANTED),
     }

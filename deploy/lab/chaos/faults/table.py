@@ -51,6 +51,21 @@ def _kafka(_world: ChaosWorld) -> list[str]:
     return [KAFKA]
 
 
+def _itself(_world: ChaosWorld, subject: str) -> set[str]:
+    return {subject}
+
+
+def _with_links(world: ChaosWorld, subject: str) -> set[str]:
+    return {subject, *(link.name for link in world.service(subject).links.values())}
+
+
+def _with_service(_world: ChaosWorld, subject: str) -> set[str]:
+    return {subject, subject.partition(">")[0]}
+
+
+LONG_RUN_MINUTES: Final = 4.0
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One row: its draw, what it can strike, what it does."""
@@ -58,6 +73,16 @@ class Fault:
     draw: Draw
     subjects: Callable[[ChaosWorld], list[str]]
     strike: Callable[[Scene], AbstractContextManager[Detail]]
+    claims: Callable[[ChaosWorld, str], set[str]] = _itself
+    """What nothing else may strike meanwhile, because healing would undo it."""
+    long_seconds: tuple[float, float] | None = None
+    """How long it lasts in a run of several minutes, where that is longer."""
+
+    def drawn(self, minutes: float) -> Draw:
+        """Return how it is drawn in a run of so many minutes."""
+        if self.long_seconds is None or minutes < LONG_RUN_MINUTES:
+            return self.draw
+        return Draw(weight=self.draw.weight, seconds=self.long_seconds)
 
 
 def _draw(weight: int, shortest: float, longest: float) -> Draw:
@@ -69,7 +94,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "kill": Fault(_draw(10, 0.2, 4.0), _services, processes.kill),
     "kill_wiped": Fault(_draw(5, 0.2, 4.0), _services, processes.kill_wiped),
     "stop_short": Fault(_draw(6, 0.5, 5.0), _services, processes.stop),
-    "stop_long": Fault(_draw(8, 8.0, 22.0), _services, processes.stop),
+    "stop_long": Fault(_draw(8, 8.0, 22.0), _services, processes.stop, _itself, (8.0, 45.0)),
     "crawl": Fault(_draw(3, 4.0, 12.0), _services, processes.crawl),
     "disk_refuses": Fault(_draw(3, 3.0, 8.0), _services, processes.disk_refuses),
     "rebalance": Fault(_draw(4, 8.0, 20.0), _spares, processes.rebalance),
@@ -79,12 +104,12 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "server_stop": Fault(_draw(5, 2.0, 14.0), _servers, processes.server_stop),
     "cut": Fault(_draw(4, 1.0, 12.0), _links, network.cut),
     "blackhole": Fault(_draw(6, 2.0, 20.0), _links, network.blackhole),
-    "isolate": Fault(_draw(6, 4.0, 22.0), _services, network.isolate),
+    "isolate": Fault(_draw(6, 4.0, 22.0), _services, network.isolate, _with_links, (4.0, 60.0)),
     "latency": Fault(_draw(3, 3.0, 12.0), _links, network.latency),
     "drop_after_bytes": Fault(_draw(4, 1.0, 5.0), _links, network.drop_after_bytes),
     "half_close": Fault(_draw(3, 1.0, 4.0), _links, network.half_close),
-    "half_open": Fault(_draw(4, 3.0, 18.0), _services, network.half_open),
-    "late_request": Fault(_draw(14, 3.0, 25.0), _replay_links, network.late_request),
+    "half_open": Fault(_draw(4, 3.0, 18.0), _services, network.half_open, _with_links, (3.0, 60.0)),
+    "late_request": Fault(_draw(14, 3.0, 25.0), _replay_links, network.late_request, _with_service, (3.0, 150.0)),
     "server_fault": Fault(_draw(12, 0.5, 1.0), _servers, servers.server_fault),
     "throttling": Fault(_draw(3, 0.5, 1.0), _servers, servers.throttling),
     "refused_item": Fault(_draw(1, 0.5, 1.0), _targets, servers.refused_item),

@@ -33,3 +33,11 @@ def test_a_status_without_the_mailbox_is_untrue(story: Any) -> None:
     story.copied()
     story.run = replace(story.run, last_status=(row(story) | {"mailbox": "another"},))
     assert story.rules() == {"status-untrue"}
+
+
+def test_a_parked_item_that_the_target_does_not_hold_is_no_item_there(story: Any) -> None:
+    story.receives()
+    story.holds(story.parked("ErrorCorruptData"))
+    story.applied()
+    story.run = replace(story.run, last_status=(row(story, items=0, parked=1),))
+    assert "status-untrue" not in story.rules()
