@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 AGAIN_AFTER_MS = 2_000
 PAGE_SPACING_MS = 1_000
 FAILURE_SPACING_MS = 30_000
+FAILURE_PAUSE_MS = 5_000
 SEARCHED_ITEMS_MAX = 20
 FOLDER_GONE = frozenset({"ErrorFolderNotFound", "ErrorItemNotFound"})
 Place = tuple[str, str]
@@ -63,6 +64,7 @@ class Proof:
         self._suspect: set[Place] = set()
         self._look: _Look | None = None
         self._looked_at = 0
+        self._not_before = 0
         self._foreign: dict[Place, int] = {}
         if self._interval_ms:
             self._resume()
@@ -116,7 +118,8 @@ class Proof:
         A checksum just taken is compared at once; what is compared again, at a page a second.
         """
         try:
-            if not (self._fresh or self._is_rested(self._clock())):
+            now = self._clock()
+            if now < self._not_before or not (self._fresh or self._is_rested(now)):
                 return
             if self._look is None:
                 self._begin(addresses)
@@ -124,7 +127,8 @@ class Proof:
                 self._read(self._look, addresses)
             else:
                 self._end(self._look, "abandoned", AGAIN_AFTER_MS)
-        except CallFailed:
+        except CallFailed as failure:
+            self._not_before = self._clock() + max(FAILURE_PAUSE_MS, int(failure.back_off_seconds * 1000))
             if self._look is not None:
                 self._end(self._look, "abandoned", FAILURE_SPACING_MS)
             raise

@@ -1,10 +1,12 @@
 """The continuous proof beside a whole replay in memory: taken in order, compared at once, again while idle."""
 
+import itertools
 import logging
 from typing import Any
 
 import pytest
 
+from schemas.ports import CallRefused
 from schemas.state import TargetFolder
 
 World = Any
@@ -172,3 +174,17 @@ def test_switched_off_nothing_is_listed_and_checksums_are_applied_all_the_same(w
     world.replay()
     assert "listing" not in world.target.calls
     assert world.mailbox_record().applied_sequence == len(world.log)
+
+
+def test_while_the_target_does_not_answer_it_is_asked_now_and_then_only(proving: World) -> None:
+    filled(proving)
+    asked_at: list[int] = []
+
+    def refuse(name: str, when: str) -> None:
+        if name == "listing" and when == "before":
+            asked_at.append(proving.now_ms)
+            raise CallRefused("ErrorServerBusy", "busy", 7.0)
+
+    proving.replay_hooked(refuse)
+    assert len(asked_at) > 2
+    assert min(b - a for a, b in itertools.pairwise(asked_at)) >= 7_000
