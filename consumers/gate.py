@@ -57,8 +57,8 @@ class Gate:
     def show(self, mailbox: str) -> None:
         """Set the gauges of a mailbox."""
         record = self._ledger.mailbox(mailbox)
-        for reason in (ReplicationFault.DELETION_BREAKER, ReplicationFault.DEAD_LETTER_LIMIT, "paused"):
-            self._metrics.held.labels(mailbox=mailbox, reason=str(reason)).set(record.held == reason)
+        for code in (ReplicationFault.DELETION_BREAKER, ReplicationFault.DEAD_LETTER_LIMIT, "paused"):
+            self._metrics.held.labels(mailbox=mailbox, code=str(code)).set(record.held == code)
 
     def is_released(self, received: Received) -> bool:
         """Tell whether an operator lets a change through whatever it is."""

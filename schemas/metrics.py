@@ -148,7 +148,7 @@ class ReplayMetrics:
         self.held = Gauge(
             "mailshadow_replay_held",
             "1 while an operator has to say how the mailbox goes on (paused, deletion-breaker, dead-letter-limit).",
-            ["mailbox", "reason"],
+            ["mailbox", "code"],
             registry=registry,
         )
         self.orphaned = Counter(
