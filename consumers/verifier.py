@@ -101,6 +101,8 @@ def judge(source: Iterable[SourceItem], target: Iterable[TargetItem], knowledge:
         chosen = choose(held_items, record)
         found = _alone(chosen, knowledge) if one is None and chosen else _differs(one, chosen)
         twins = [h for h in held_items if h is not chosen]
+        if found and held_items == [] and record and record.state is ItemState.LEFT_OUT:
+            continue  # its absence is what the target's scope asks for
         if found and (why := why_behind(key, knowledge)):
             verdict.behind.append((why, key))
         elif found:

@@ -90,6 +90,8 @@ class Looking:
         for folder_id in sorted(chosen - strange):
             if (at_source := known.folders.get(folder_id)) and at_source.gone:
                 continue
+            if (mapped := known.target_folders.get(folder_id)) and mapped.left_out:
+                continue
             folder = self._listed(known, addresses, folder_id)
             self._count(found, folder)
             further += self._missing(found, folder)

@@ -138,3 +138,11 @@ def test_what_the_feed_has_not_captured_is_known_to_be_behind() -> None:
 def test_a_parked_item_that_is_equal_all_the_same_is_not_told() -> None:
     verdict = judge([one("a")], [other("a")], knowledge("a", record={"state": ItemState.PARKED}))
     assert (verdict.divergences, verdict.behind) == ([], [])
+
+
+def test_what_the_targets_scope_leaves_out_is_no_divergence_unless_it_is_there() -> None:
+    left_out = knowledge("a", record={"state": ItemState.LEFT_OUT, "target_id": ""})
+    verdict = judge([one("a")], [], left_out)
+    assert not verdict.divergences
+    assert not verdict.behind
+    assert judge([one("a")], [other("a", subject="edited")], left_out).divergences

@@ -16,6 +16,8 @@ COMMANDS = {
     "replay",
     "status",
     "verify",
+    "restore",
+    "targets",
     "mailboxes",
     "dead-letters",
     "check",

@@ -63,7 +63,7 @@ BAD = [
     ("source", "password", "", r"source: give exactly one of password, password_file, password_env"),
     ("source", "password_env", "SECRET", r"source: give exactly one of .*\(got \['password', 'password_env'\]\)"),
     ("targets.standby", "hold_seconds", 604_801, r"targets\.standby\.hold_seconds: must be 0 to 604800"),
-    ("source", "hold_seconds", 1, r"source\.hold_seconds: must be 0 to 0"),
+    ("source", "hold_seconds", 1, r"source\.hold_seconds: unknown setting"),
     ("replay", "breaker_share_max", 1.5, r"replay\.breaker_share_max: must be 0 to 1"),
     ("replay", "breaker_deletions_max", -1, r"replay\.breaker_deletions_max"),
     ("replay", "breaker_window_seconds", 0, r"replay\.breaker_window_seconds"),
