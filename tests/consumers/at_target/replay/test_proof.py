@@ -179,7 +179,10 @@ def test_switched_off_nothing_is_listed_and_checksums_are_applied_all_the_same(w
 
 
 def test_while_the_target_does_not_answer_it_is_asked_now_and_then_only(proving: World) -> None:
-    filled(proving)
+    source = proving.source()
+    proving.replay()
+    source.save("one", b"one")
+    source.prove()
     asked_at: list[int] = []
 
     def refuse(name: str, when: str) -> None:
