@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 
 from deploy.kafka import KafkaSettings
 from deploy.partition.reader import PartitionReader, read_to_end
-from deploy.settings import Settings
+from deploy.sections import Settings
 from schemas.codec import decode, encode
 from schemas.identity import mailbox_id, partition_of
 from schemas.ports import Incoming

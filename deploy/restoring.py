@@ -28,7 +28,7 @@ from consumers.subscription import Received
 from deploy import wiring
 from deploy.exchange import Session
 from deploy.partition.reader import read_to_end
-from deploy.settings import Settings
+from deploy.sections import Settings
 from deploy.throttle import Throttle
 from schemas.change import Change, Chunk
 from schemas.codec import decode

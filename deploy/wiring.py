@@ -20,8 +20,8 @@ from deploy.partition.membership import Membership
 from deploy.partition.owned import Owned, Role
 from deploy.partition.reader import PartitionReader
 from deploy.registry import Registry
+from deploy.sections import ReplaySection, ServerSection, Settings
 from deploy.session_pool import SessionPool
-from deploy.settings import ReplaySection, ServerSection, Settings
 from deploy.throttle import Throttle
 from producers.doorbell import Notifier, StreamingDoorbell
 from producers.exchange_notifier import ExchangeNotifier

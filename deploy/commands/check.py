@@ -9,7 +9,7 @@ import click
 from deploy import exit_codes, kafka, wiring
 from deploy.commands.options import config_option, json_option, settings_of
 from deploy.commands.preflight import Finding, check_mailbox
-from deploy.settings import Settings
+from deploy.sections import Settings
 
 
 def findings_of(settings: Settings) -> list[Finding]:

@@ -12,7 +12,7 @@ from deploy import evidence, pipeline_state, wiring
 from deploy.commands.options import config_option, json_option, settings_of
 from deploy.commands.target_mailbox import dry_run_option, id_of, milliseconds_of, require_target_name
 from deploy.ordering import write_order
-from deploy.settings import Settings, SettingsError
+from deploy.sections import Settings, SettingsError
 from schemas.state import Order
 
 ORDER_ITEMS_MAX = 500

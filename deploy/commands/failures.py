@@ -13,7 +13,7 @@ from deploy.partition.cache import CacheError
 from deploy.partition.owned import RecordTooLargeError
 from deploy.removal import StagingLeftError, StillReplayingError
 from deploy.restoring import RestoreError
-from deploy.settings import SettingsError
+from deploy.sections import SettingsError
 from deploy.verification.report import ReportError
 from deploy.verification.signature import SignatureError
 from producers.feed import HaltError

@@ -11,7 +11,7 @@ from deploy.commands.target_mailbox import orphans, release, skip, steer_target
 from deploy.mapping import addresses_of, shared_address
 from deploy.ordering import write_order
 from deploy.registry import Registry
-from deploy.settings import Settings, SettingsError
+from deploy.sections import Settings, SettingsError
 from schemas.identity import mailbox_id
 from schemas.state import Order
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from deploy.lab.broker.directory import BrokerDirectory
-from deploy.settings import Settings, SettingsError, load, with_bootstrap_servers
+from deploy.sections import Settings, SettingsError
+from deploy.settings import load, with_bootstrap_servers
 
 config_option = click.option(
     "--config",

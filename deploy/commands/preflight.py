@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from deploy import exit_codes
 from deploy.exchange import Session
-from deploy.settings import ServerSection, Settings
+from deploy.sections import ServerSection, Settings
 from deploy.throttle import Throttle
 from deploy.wiring import server_settings
 from schemas import ews

@@ -13,7 +13,7 @@ from deploy.commands.target_mailbox import dry_run_option, id_of, milliseconds_o
 from deploy.registry import Registry
 from deploy.restoring import Restore, Restored, fold, read_log, require_whole
 from deploy.restoring import restore as carry_out
-from deploy.settings import Settings, SettingsError
+from deploy.sections import Settings, SettingsError
 
 
 @click.command()

@@ -18,7 +18,8 @@ from deploy.kafka import KafkaUnreachableError
 from deploy.lab.broker.process import Broker
 from deploy.logs import set_up
 from deploy.registry import Registry
-from deploy.settings import Settings, SettingsError, with_bootstrap_servers
+from deploy.sections import Settings, SettingsError
+from deploy.settings import with_bootstrap_servers
 from deploy.wiring import Service, kafka_settings, topics_of
 
 KAFKA_AWAY_SECONDS_MAX = 20.0

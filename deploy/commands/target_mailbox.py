@@ -16,7 +16,7 @@ from deploy.commands.options import config_option, json_option, settings_of
 from deploy.held import Held, held_changes
 from deploy.ordering import write_order
 from deploy.pipeline_state import TargetStanding
-from deploy.settings import Settings, SettingsError
+from deploy.sections import Settings, SettingsError
 from schemas.faults import ReplicationFault
 from schemas.identity import mailbox_id
 from schemas.state import Order, TargetMailbox

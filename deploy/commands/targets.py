@@ -12,7 +12,7 @@ from deploy.commands.options import config_option, json_option, settings_of
 from deploy.exchange import Session
 from deploy.registry import Registry
 from deploy.removal import Remains, refuse_while_replaying, remains_of, remove, remove_staging
-from deploy.settings import Settings, SettingsError
+from deploy.sections import Settings, SettingsError
 from deploy.throttle import Throttle
 from schemas.metrics import SessionMetrics
 

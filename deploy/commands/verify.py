@@ -20,7 +20,7 @@ from deploy.commands.options import config_option, json_option, settings_of
 from deploy.exchange import Session
 from deploy.ordering import write_order
 from deploy.registry import Registry
-from deploy.settings import ServerSection, Settings, SettingsError
+from deploy.sections import ServerSection, Settings, SettingsError
 from deploy.throttle import Throttle
 from deploy.verification import knowledge
 from deploy.verification.full_form import FullFormReader

@@ -14,7 +14,7 @@ from schemas.state import Registration
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from deploy.settings import Settings
+    from deploy.sections import Settings
 
     from .conftest import Configuration
 

@@ -6,11 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deploy.settings import (
-    SettingsError,
-    load,
-    with_bootstrap_servers,
-)
+from deploy.sections import SettingsError
+from deploy.settings import load, with_bootstrap_servers
 
 if TYPE_CHECKING:
     from pathlib import Path

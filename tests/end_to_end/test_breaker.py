@@ -36,7 +36,7 @@ def test_a_burst_is_held_skipped_and_a_second_one_released(living: Living) -> No
     living.await_true(lambda: len(living.inbox(1)) == 2)
     assert len(living.inbox()) == before - LIMIT
     assert living.row()["held_on"].startswith("4 deletions of")
-    living.await_true(lambda: living.row()["changes_not_applied"] == 5)
+    living.await_true(lambda: living.row()["changes_not_applied"] >= 5)
 
     said = living.run("mailboxes", "skip", config, "--target", "standby", "--dry-run")
     assert "5 of them deletions" in said

@@ -10,7 +10,7 @@ from deploy.commands.preflight import PreflightError
 from deploy.endpoints import PortInUseError
 from deploy.kafka import KafkaUnreachableError, TopicMismatchError
 from deploy.lab.broker.lock import DirectoryInUseError
-from deploy.settings import SettingsError
+from deploy.sections import SettingsError
 from producers.feed import HaltError
 from producers.spool import SpoolError
 

@@ -6,7 +6,7 @@ import pytest
 
 from deploy.commands.options import settings_of
 from deploy.lab.broker.process import Broker
-from deploy.settings import SettingsError
+from deploy.sections import SettingsError
 
 if TYPE_CHECKING:
     from tests.deploy.conftest import Configuration

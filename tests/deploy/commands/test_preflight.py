@@ -7,7 +7,7 @@ import pytest
 from deploy import exit_codes
 from deploy.commands.preflight import check_mailbox
 from deploy.lab.exchange.process import ExchangeProcess
-from deploy.settings import ServerSection
+from deploy.sections import ServerSection
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from deploy.commands.verify import verify
-from deploy.settings import SettingsError
+from deploy.sections import SettingsError
 from deploy.verification.signature import SignatureError
 
 if TYPE_CHECKING:

@@ -1,0 +1,111 @@
+"""What the settings file holds, as values: one class a section, the defaults beside their names."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the text names its path and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineSection:
+    """The pipeline's name, which begins every topic, and where caches and the spool live."""
+
+    name: str
+    data_directory: Path = Path("mailshadow-data")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaSection:
+    """Empty bootstrap servers mean the embedded broker of `mailshadow run`."""
+
+    bootstrap_servers: str = ""
+    partition_count: int = 12
+    replication_factor: int = 1
+    client: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSection:
+    """One Exchange server and the account that may impersonate its mailboxes; a target may hold the log back."""
+
+    name: str = ""
+    url: str
+    user: str
+    password: str = field(default="", repr=False)
+    password_file: Path | None = None
+    password_env: str = ""
+    version: str = "2016"
+    auth: str = "basic"
+    ca_file: str = ""
+    timeout_seconds: float = 120.0
+    calls_at_once_max: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSection(ServerSection):
+    """A server that is written to: which mailboxes it mirrors and where, what of them it leaves out, in which form.
+
+    `mailboxes` are patterns of source addresses, mirrored at the same address or below `domain`; `metrics_port` 0 means
+    that of [replay].
+    """
+
+    mailboxes: tuple[str, ...] = ()
+    domain: str = ""
+    folders_left_out: tuple[str, ...] = ()
+    classes_left_out: tuple[str, ...] = ()
+    age_days_max: int = 0
+    portable_only: bool = False
+    hold_seconds: float = 0.0
+    metrics_port: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedSection:
+    """Content forms, intervals in seconds (no checksums at 0), the port of /metrics (0: none)."""
+
+    forms: tuple[str, ...] = ("STREAM",)
+    poll_interval_seconds: float = 30.0
+    heartbeat_seconds: float = 30.0
+    checksum_interval_seconds: float = 600.0
+    streaming: bool = True
+    spool_directory: Path | None = None
+    metrics_port: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaySection:
+    """Mailboxes at once, when a mailbox is held, how often a folder is compared (0: never), the port of /metrics."""
+
+    mailboxes_at_once: int = 4
+    dead_letters_consecutive_max: int = 100
+    dead_letters_share_max: float = 0.5
+    dead_letters_window_changes: int = 200
+    dead_letters_mailboxes_max: int = 3
+    breaker_deletions_max: int = 100
+    breaker_share_max: float = 0.3
+    breaker_window_seconds: float = 3600.0
+    checksum_interval_seconds: float = 3600.0
+    metrics_port: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxSection:
+    """A mailbox: its address at the source, and at each target that does not map it by itself."""
+
+    source: str
+    targets: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole file."""
+
+    pipeline: PipelineSection
+    source: ServerSection
+    targets: dict[str, TargetSection]
+    kafka: KafkaSection = KafkaSection()
+    feed: FeedSection = FeedSection()
+    replay: ReplaySection = ReplaySection()
+    mailboxes: tuple[MailboxSection, ...] = ()
