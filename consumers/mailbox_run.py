@@ -22,7 +22,7 @@ from consumers.scope import LEFT_OUT_FOLDER, Scope
 from consumers.staging import Staging, ToStage
 from consumers.subscription import Received
 from consumers.target import Done, Outcome, Refused, Target, Update
-from schemas.change import ItemDeleted, ItemOperation, ItemSaved
+from schemas.change import ItemDeleted, ItemMarked, ItemMoved, ItemOperation, ItemSaved
 from schemas.faults import Disposition, ReplicationFault, disposition_of
 from schemas.identity import Stamp, key_mark
 from schemas.metrics import ReplayMetrics
@@ -218,7 +218,9 @@ class MailboxWorker:
     def _recorded(self, step: Step) -> ItemRecord:
         recorded = intents.recorded(step.record, step.received.change, step.operation)
         key = step.operation.ref.change_key
-        if isinstance(step.operation, ItemSaved) and key:
+        # a mark or a move leaves the content as it is, so what is current stays so under the new ChangeKey
+        keeps_content = isinstance(step.operation, ItemMarked | ItemMoved) and recorded.state is ItemState.PRESENT
+        if key and (keeps_content or isinstance(step.operation, ItemSaved)):
             return replace(recorded, source_change_key=key)
         return recorded
 

@@ -110,8 +110,11 @@ def _moved(operation: ItemMoved, record: ItemRecord | None) -> Action:
 def _unreadable(operation: ItemUnreadable, record: ItemRecord | None, target: str) -> Action:
     if record and record.state is ItemState.LEFT_OUT:
         return Action(Do.RECORD)
-    is_behind = record is None or record.state is not ItemState.PRESENT or target in operation.targets
-    return Action(Do.PARK if is_behind else Do.RECORD)
+    if target in operation.targets or record is None or record.state is not ItemState.PRESENT:
+        return Action(Do.PARK)
+    # what another target asked for, or what a seed could not say again, may be current here all the same
+    is_current = bool(operation.targets) or _is_same_content(record, operation.ref)
+    return Action(Do.RECORD if is_current else Do.PARK)
 
 
 def _gone(record: ItemRecord | None) -> Action:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from consumers.adoption import Adoption
 from consumers.breaker import BreakerLimit
+from consumers.coalescing import coalesced
 from consumers.dead_letters import DeadLetterLimit, DeadLetters
 from consumers.feed_orders import FeedOrders
 from consumers.folder_map import FolderMap
@@ -242,10 +243,10 @@ class Replayer:
     def _replay(self, batch: Batch, lanes: ThreadPoolExecutor) -> None:
         """Apply a batch, mailboxes side by side; the first thing that stops them all is raised at the end."""
         taken = [received for received in batch.changes if self._take_in(received)]
-        queues: dict[str, deque[Received]] = {}
+        queues: dict[str, list[Received]] = {}
         for received in taken:
-            queues.setdefault(received.change.mailbox, deque()).append(received)
-        found = [Lane(self._lane_tools, m, self._addresses.get(m, ""), queue) for m, queue in queues.items()]
+            queues.setdefault(received.change.mailbox, []).append(received)
+        found = [Lane(self._lane_tools, m, self._addresses.get(m, ""), coalesced(q)) for m, q in queues.items()]
         if len(found) == 1:
             found[0].work_off()
         else:

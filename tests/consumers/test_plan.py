@@ -56,6 +56,8 @@ TABLE: dict[str, tuple[Action, ...]] = {
     "moved to where it is": (WANT, RECORD, RECORD, RECORD, RECORD, WANT, RECORD, SKIP),
     "deleted": (SKIP, DELETE, DELETE, DISCARD, DISCARD, DISCARD, DISCARD, SKIP),
     "unreadable": (PARK, RECORD, PARK, PARK, PARK, RECORD, RECORD, SKIP),
+    "unreadable in a newer state": (PARK, PARK, PARK, PARK, PARK, RECORD, RECORD, SKIP),
+    "unreadable although another asked": (PARK, RECORD, PARK, PARK, PARK, RECORD, RECORD, SKIP),
     "unreadable although we asked": (PARK, PARK, PARK, PARK, PARK, RECORD, RECORD, SKIP),
 }
 
@@ -79,6 +81,8 @@ def operations(making: Any) -> dict[str, Any]:
         "moved to where it is": ItemMoved(ref=same, from_folder_id="work-s"),
         "deleted": ItemDeleted(ref=same),
         "unreadable": ItemUnreadable(ref=same, reason="ErrorCorruptData"),
+        "unreadable in a newer state": ItemUnreadable(ref=other, reason="ErrorCorruptData"),
+        "unreadable although another asked": ItemUnreadable(ref=other, reason="ErrorCorruptData", targets=("other",)),
         "unreadable although we asked": ItemUnreadable(ref=same, reason="ErrorCorruptData", targets=("t",)),
     }
 

@@ -13,7 +13,7 @@ from consumers.mailbox_run import ITEM_RETRY_SECONDS_MAX, STAGED_AGAIN_MAX, Mail
 from consumers.plan import Action, Do
 from consumers.recovery import Recovery
 from consumers.staging import Staging
-from schemas.change import FolderSaved, ItemDeleted, ItemMarked, ItemMoved, Marks
+from schemas.change import FolderSaved, ItemDeleted, ItemMarked, ItemMoved, ItemUnreadable, Marks
 from schemas.metrics import ReplayMetrics
 from schemas.ports import CallRefused
 from schemas.state import ItemRecord, ItemState
@@ -179,3 +179,16 @@ def test_settling_what_was_sent_in_vain_finishes_it(desk: Desk) -> None:
     desk.worker.settle_open(run)
     assert {c for states in desk.target.visible().values() for _, c, _ in states} == {b"one", b"two"}
     assert all((r := desk.record(n)) is not None and r.intent is None for n in "ab")
+
+
+def test_a_mark_that_changes_nothing_keeps_the_content_current_under_the_new_change_key(desk: Desk) -> None:
+    making = desk.making
+    desk.done(making.saved(making.ref("a", change_key="ck-1"), b"body"))
+    desk.done(ItemMarked(ref=making.ref("a", change_key="ck-2"), marks=making.unread))
+    writes = len(desk.target.calls)
+    desk.done(making.saved(making.ref("a", change_key="ck-2"), b"body"))
+    assert not {"upload", "move", "update"} & set(desk.target.calls[writes:])
+    desk.done(ItemUnreadable(ref=making.ref("a", change_key="ck-3"), reason="ErrorCorruptData"))
+    record = desk.record("a")
+    assert record is not None
+    assert (record.state, record.source_change_key) == (ItemState.PARKED, "ck-2")
