@@ -48,6 +48,15 @@ def refused_item(scene: Scene) -> Iterator[Detail]:
 
 
 @contextlib.contextmanager
+def unreadable_item(scene: Scene) -> Iterator[Detail]:
+    """Have the source fail to hand out one item of a batch, a few times: it is owed until it does."""
+    code, count = "ErrorInternalServerTransientError", scene.chance.randint(1, 4)
+    rule = {"operation": "ExportItems", "action": "error", "code": code, "item": 0, "count": count}
+    scene.world.servers[scene.subject].control("POST", "faults", rule)
+    yield {"server": scene.subject, "rules": [rule], "may_park": False}
+
+
+@contextlib.contextmanager
 def resync(scene: Scene) -> Iterator[Detail]:
     """Order the whole content of a mailbox once more, as an operator does."""
     mailbox = scene.chance.choice(scene.world.mailboxes)[0]

@@ -47,6 +47,10 @@ def _servers(world: ChaosWorld) -> list[str]:
     return list(world.servers)
 
 
+def _source(_world: ChaosWorld) -> list[str]:
+    return [SOURCE]
+
+
 def _kafka(_world: ChaosWorld) -> list[str]:
     return [KAFKA]
 
@@ -113,6 +117,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "server_fault": Fault(_draw(12, 0.5, 1.0), _servers, servers.server_fault),
     "throttling": Fault(_draw(3, 0.5, 1.0), _servers, servers.throttling),
     "refused_item": Fault(_draw(1, 0.5, 1.0), _targets, servers.refused_item),
+    "unreadable_item": Fault(_draw(2, 0.5, 1.0), _source, servers.unreadable_item),
     "resync": Fault(_draw(3, 0.5, 1.0), _kafka, servers.resync),
     "foreign": Fault(_draw(4, 0.2, 0.5), _targets, servers.foreign),
 }
