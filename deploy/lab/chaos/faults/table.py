@@ -117,6 +117,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "server_fault": Fault(_draw(12, 0.5, 1.0), _servers, servers.server_fault),
     "throttling": Fault(_draw(3, 0.5, 1.0), _servers, servers.throttling),
     "refused_item": Fault(_draw(1, 0.5, 1.0), _targets, servers.refused_item),
+    "lost_answers": Fault(_draw(6, 0.5, 1.0), _targets, servers.lost_answers),
     "unreadable_item": Fault(_draw(2, 0.5, 1.0), _source, servers.unreadable_item),
     "resync": Fault(_draw(3, 0.5, 1.0), _kafka, servers.resync),
     "foreign": Fault(_draw(4, 0.2, 0.5), _targets, servers.foreign),
