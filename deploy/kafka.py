@@ -5,8 +5,16 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import (
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # not in their __all__
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.topics import TopicSettings
@@ -151,6 +159,17 @@ def committed_offset(settings: KafkaSettings, group: str, topic: str, partition:
                 return found.offset if found.offset >= 0 else None
     finally:
         consumer.close()
+
+
+def open_transactions(settings: KafkaSettings, topics: Iterable[str], partition: int) -> dict[str, tuple[int, int]]:
+    """Return the topics with a transaction that has no end: where the oldest begins, and where the log ends."""
+    asked = {TopicPartition(t, partition): OffsetSpec.latest() for t in topics}  # type: ignore[no-untyped-call] # theirs
+    client = admin(settings)
+    ends: dict[str, list[int]] = {}
+    for isolation in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED):
+        for at, future in client.list_offsets(asked, isolation_level=isolation).items():
+            ends.setdefault(at.topic, []).append(future.result(CALL_TIMEOUT_SECONDS).offset)
+    return {topic: (stable, end) for topic, (stable, end) in ends.items() if stable < end}
 
 
 def ensure_topics(settings: KafkaSettings, catalogue: Iterable[TopicSettings]) -> list[str]:

@@ -10,7 +10,7 @@ from deploy.endpoints import PortInUseError
 from deploy.kafka import KafkaUnreachableError, TopicMismatchError
 from deploy.lab.broker.command import EXIT_CODES as BROKER_EXIT_CODES
 from deploy.partition.cache import CacheError
-from deploy.partition.owned import RecordTooLargeError
+from deploy.partition.owned import EndlessTransactionError, RecordTooLargeError
 from deploy.removal import StagingLeftError, StillReplayingError
 from deploy.restoring import RestoreError
 from deploy.sections import SettingsError
@@ -33,6 +33,7 @@ _CODES: dict[type[Exception], int] = {
     SignatureError: exit_codes.SETTINGS,
     RestoreError: exit_codes.NOT_RESTORABLE,
     RecordTooLargeError: exit_codes.HALTED,
+    EndlessTransactionError: exit_codes.HALTED,
     HaltError: exit_codes.HALTED,
     TargetHaltError: exit_codes.HALTED,
     DeadLetterLimitError: exit_codes.HALTED,

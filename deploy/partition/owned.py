@@ -15,7 +15,7 @@ from pathlib import Path
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from deploy.kafka import RECORD_SIZE_BYTES_MAX, KafkaSettings, committed_offset, producer
+from deploy.kafka import RECORD_SIZE_BYTES_MAX, KafkaSettings, committed_offset, open_transactions, producer
 from deploy.partition.cache import CachedPosition, StateCache
 from deploy.partition.deadline import OverdueError, within
 from deploy.partition.reader import read_to_end
@@ -29,6 +29,7 @@ INIT_TIMEOUT_SECONDS = 30.0
 COMMIT_TIMEOUT_SECONDS = 12.0
 OVERDUE_SECONDS = COMMIT_TIMEOUT_SECONDS + 3.0
 ATTEMPTS_MAX = 5
+ENDLESS_SECONDS = 10.0
 ABORTED_WAIT_SECONDS = 0.4
 RESTORE_BATCH = 5_000
 
@@ -40,6 +41,10 @@ class Role:
     group: str
     state_topics: Mapping[str, str]
     cache_directory: Path | None
+
+
+class EndlessTransactionError(Exception):
+    """A transaction of an owner that is fenced has no end: what it committed can't be read, so nobody may go on."""
 
 
 class RecordTooLargeError(Exception):
@@ -82,6 +87,7 @@ class Owned:
         except KafkaException as error:
             self._destroy()
             raise PartitionLost(f"partition {self.number} can't be fenced: {error}") from error
+        self._refuse_endless_transactions()
         for topic in self._role.state_topics:
             self._restore(topic)
         self._metrics.acquire_seconds.observe(time.perf_counter() - started)
@@ -203,6 +209,24 @@ class Owned:
             if t in self._role.state_topics
         }
         self._cache.write(state, positions)
+
+    def _refuse_endless_transactions(self) -> None:
+        """Raise EndlessTransactionError if, after the fence, the state is still not readable to its end.
+
+        Only owners write it, and the fence ends what the last one left open. A broker that stood still for longer than
+        its session was seen to lose the mark that ends a committed transaction: what restores without it forgets it.
+        """
+        deadline = time.monotonic() + ENDLESS_SECONDS
+        while found := open_transactions(self._settings, self._role.state_topics, self.number):
+            if time.monotonic() > deadline:
+                topic, (begins, end) = found.popitem()
+                raise EndlessTransactionError(
+                    f"{topic} partition {self.number}: the transaction at offset {begins} has no end although its "
+                    f"writer is fenced (the log ends at {end}). Kafka lost its mark; see the runbook, Kafka"
+                )
+            if not self._is_assigned():
+                raise PartitionLost("no longer assigned")
+            time.sleep(ABORTED_WAIT_SECONDS)
 
     # -- restoring -----------------------------------------------------------------------------------------
 

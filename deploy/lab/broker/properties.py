@@ -10,8 +10,11 @@ SESSION_TIMEOUT_MS = 6_000  # a killed member's partitions move after this; Kafk
 HEARTBEAT_INTERVAL_MS = 1_000
 LOG_SIZE_MAX = "10 MB"
 LOG_FILES_MAX = 3
-# After a crash the controller refuses the broker's new life until the old session is over (9 s by default).
-BROKER_SESSION_TIMEOUT_MS = 3_000
+# After a crash the controller refuses the broker's new life until the old session is over. A broker that stands still
+# for longer than its session was seen to lose the mark of a committed transaction (Kafka 4.4, one node), so a session
+# has to be longer than any pause of the machine; the lab's is Kafka's default, because its broker is killed all day.
+BROKER_SESSION_TIMEOUT_MS = 9_000
+BROKER_SESSION_TIMEOUT_FLUSHED_MS = 30_000
 BROKER_HEARTBEAT_INTERVAL_MS = 500
 PRINTABLE = range(0x20, 0x7F)
 
@@ -76,6 +79,7 @@ def server_properties(
     }
     if flush_every_append:
         settings["log.flush.interval.messages"] = "1"
+        settings["broker.session.timeout.ms"] = str(BROKER_SESSION_TIMEOUT_FLUSHED_MS)
     return "".join(f"{name}={_escaped(value)}\n" for name, value in settings.items())
 
 

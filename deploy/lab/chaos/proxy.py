@@ -45,8 +45,8 @@ class Connection:
         tasks = [asyncio.ensure_future(up), asyncio.ensure_future(self._pass(Direction.TO_CLIENT))]
         try:
             await asyncio.gather(*tasks)
-        except (OSError, EOFError, ValueError):
-            pass  # one end broke: the other is told below
+        except (OSError, EOFError, ValueError, RuntimeError):
+            pass  # one end broke, or was closed half: the other is told below
         finally:
             for task in tasks:
                 task.cancel()

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from deploy.lab.chaos.crowd import Crowd
 from deploy.lab.chaos.evidence import history_file, write_lines
-from deploy.lab.chaos.faults.table import FAULTS
+from deploy.lab.chaos.faults.table import FAULTS, ONLY_BY_NAME
 from deploy.lab.chaos.journal import JournalFile, now_ms
 from deploy.lab.chaos.schedule import Planned, plan
 from deploy.lab.chaos.storm import Storm
@@ -135,7 +135,7 @@ class ChaosRun:
             acting.result()
 
     def _faults(self, seconds: float) -> Sequence[Planned]:
-        kinds = self.plan.kinds or tuple(FAULTS)
+        kinds = self.plan.kinds or tuple(kind for kind, row in FAULTS.items() if row.draw.weight != ONLY_BY_NAME)
         return plan(self.plan.seed, seconds, {kind: FAULTS[kind].drawn(self.plan.minutes) for kind in kinds})
 
     # -- the end ---------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def plan(seed: int, seconds: float, draws: Mapping[str, Draw]) -> Sequence[Plann
     found: list[Planned] = []
     at = FIRST_AT_SECONDS
     while at < seconds:
-        kind = waiting.pop() if waiting else chance.choices(names, [draws[name].weight for name in names])[0]
+        kind = waiting.pop() if waiting else chance.choices(names, [max(draws[name].weight, 1) for name in names])[0]
         lasts = min(chance.uniform(*draws[kind].seconds), seconds - at)
         number = len(found) + 1
         own = chance.getrandbits(32)

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -49,6 +49,7 @@ def main() -> int:
     options = _options()
     wanted = set(filter(None, options.only.split(",")))
     rows = [s for s in catalogue() if not wanted or s.name in wanted]
+    rows = [replace(s, edits=()) for s in rows] if options.control else rows
     deadline = time.monotonic() + 60 * options.budget_minutes
     verdicts: list[Verdict] = []
     for sabotage in rows:
@@ -58,12 +59,14 @@ def main() -> int:
         _say(verdicts[-1])
         _write(options.report, verdicts)
     print(f"{sum(v.is_red for v in verdicts)} of {len(verdicts)} red, {len(rows) - len(verdicts)} not tried")
-    return 0 if all(v.is_red for v in verdicts) and len(verdicts) == len(rows) else 1
+    is_as_it_should_be = all(v.is_red is not options.control for v in verdicts)
+    return 0 if is_as_it_should_be and len(verdicts) == len(rows) else 1
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Deliberate defects that the chaos checker must name.")
     parser.add_argument("--only", default="", help="names, separated by commas")
+    parser.add_argument("--control", action="store_true", help="break nothing: the same runs must not be red")
     parser.add_argument("--minutes", type=float, default=0.6, help="of faults in each run")
     parser.add_argument("--seeds", default="1,2,3", help="tried one after another until one shows the defect")
     parser.add_argument("--budget-minutes", type=float, default=60.0)

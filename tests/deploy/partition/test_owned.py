@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from deploy.kafka import producer
+from deploy.partition import owned as module
 from deploy.partition.cache import CachedPosition, StateCache
-from deploy.partition.owned import RecordTooLargeError
+from deploy.partition.owned import EndlessTransactionError, RecordTooLargeError
 from schemas.ports import Outgoing, PartitionLost
 
 if TYPE_CHECKING:
@@ -32,6 +34,22 @@ def test_what_one_owner_committed_the_next_restores(ground: Ground) -> None:
     second = ground.owner()
     assert list(second.scan(ground.topics.source_state, "a/")) == [("a/2", b"2")]
     assert second.get(ground.topics.source_state, "b") == b"3"
+
+
+def test_a_transaction_without_an_end_is_refused_and_not_restored_without(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground.owner().transact([state(ground, "k", b"first")], {})
+    monkeypatch.setattr(module, "ENDLESS_SECONDS", 1.0)
+    lost = producer(ground.settings, "somebody whose mark was lost")
+    lost.init_transactions(30)
+    lost.begin_transaction()
+    lost.produce(ground.topics.source_state, key="k", value=b"second", partition=0)
+    lost.flush(30)
+    with pytest.raises(EndlessTransactionError, match="has no end although its writer is fenced"):
+        ground.owner()
+    lost.commit_transaction(30)
+    assert ground.owner().get(ground.topics.source_state, "k") == b"second"
 
 
 def test_an_owner_that_was_fenced_writes_nothing_more(ground: Ground) -> None:

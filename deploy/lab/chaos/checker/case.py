@@ -34,6 +34,7 @@ class Case:
         self.sources = shores_of(evidence.source)
         self._targets = {name: shores_of(writes) for name, writes in evidence.targets.items()}
         self._lives: dict[str, dict[str, list[Life]]] = {}
+        self._kin: dict[str, dict[str, list[Life]]] = {}
 
     @property
     def is_level(self) -> bool:
@@ -66,6 +67,24 @@ class Case:
             known = self._lives[pairing.mailbox] = self._named_lives(pairing)
         return known.get(item, [])
 
+    def twins(self, pairing: Pairing, item: str) -> list[Life]:
+        """Return every life at the source that shares the SearchKey of an item, itself among them.
+
+        Copies made between two readings are the same to the feed, and to users: it may take either for the moved
+        original, so which key stands for which of them is not judged.
+        """
+        lives = self.source_lives(pairing, item)
+        return self.kin(pairing).get(search_key_of(lives[0]), []) if lives else []
+
+    def kin(self, pairing: Pairing) -> dict[str, list[Life]]:
+        """Return the lives of a mailbox of the source by SearchKey."""
+        known = self._kin.get(pairing.mailbox)
+        if known is None:
+            known = self._kin[pairing.mailbox] = {}
+            for life in pairing.source.lives:
+                known.setdefault(search_key_of(life), []).append(life)
+        return known
+
     def _named_lives(self, pairing: Pairing) -> dict[str, list[Life]]:
         named: defaultdict[str, list[Life]] = defaultdict(list)
         for life in pairing.source.lives:
@@ -74,13 +93,15 @@ class Case:
         for logged in self.log.changes.get(pairing.mailbox, ()):
             lives = named.get(logged.item)
             twin = pairing.source.by_id.get(logged.change.operation.ref.item_id) if logged.item else None  # type: ignore[union-attr] # an item change has a ref
-            if lives and twin and twin not in lives and _search_key(twin) == _search_key(lives[0]):
+            if lives and twin and twin not in lives and search_key_of(twin) == search_key_of(lives[0]):
                 lives.append(twin)
         return dict(named)
 
 
-def _search_key(life: Life) -> str:
-    return life.moments[0].write.search_key
+def search_key_of(life: Life) -> str:
+    """Return what a copy shares with its original; an item without one is alone."""
+    write = life.moments[0].write
+    return write.search_key or write.id
 
 
 def item_of(pairing: Pairing, moment: Moment) -> str:

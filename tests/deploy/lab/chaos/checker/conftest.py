@@ -168,6 +168,28 @@ class Story:
     def intent(kind: str, held_id: str, nonce: str, replaced_id: str = "") -> Intent:
         return intent(IntentKind(kind), held_id, nonce, replaced_id)
 
+    @staticmethod
+    def key_of(item_id: str) -> str:
+        """The key of an item first seen by an id."""
+        return item_key(MAILBOX, item_id)
+
+    def moves_by_intent(self, ident: str, was: str, folder_id: str) -> None:
+        """The replay moves an item, as it should be."""
+        self.holds(record(was, "n1", intent(IntentKind.MOVE, was, "n1")))
+        self.moves(ident, was, folder_id)
+        self.holds(record(ident, "n1"))
+
+    def brings(self, key: str, item_id: str, ident: str, folder_id: str) -> None:
+        """The replay stages and places an item under another key."""
+        self.say(saved(item_id, "s-archive", key))
+        state = {"subject": "i1 v1", "content": "v1", "stamp": f"{US}:{key}:n5"}
+        staged = f"{ident}-staged"
+        self.replay(operation="UploadItems", kind="create", id=staged, folder_id="t-staging", **state)
+        self.holds(replace(record("", "", intent(IntentKind.PLACE, staged, "n5")), item=key), key)
+        self.moves(ident, staged, folder_id, **state)
+        self.holds(replace(record(ident, "n5"), item=key), key)
+        self.applied()
+
     # -- chapters that are as they should be
 
     def receives(self) -> None:

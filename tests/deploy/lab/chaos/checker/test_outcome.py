@@ -128,3 +128,26 @@ def test_a_service_that_ends_with_a_traceback_is_told(story: Any) -> None:
         FaultLine(fault=0, phase="note", time_ms=1, kind="service_end", subject="feed-1", detail=detail)
     )
     assert story.rules() == {"service-crashed"}
+
+
+def copies_itself(story: Any) -> str:
+    """The user moves the item and copies it into the same folder; the feed takes the copy for the moved one."""
+    story.moved_at_source()
+    story.user(operation="CopyItem", kind="create", id="c1", folder_id="s-archive", subject="i1 v1", content="v1")
+    story.moves_by_intent("t4", "t2", "t-archive")
+    return str(story.key_of("s2"))
+
+
+def test_an_original_and_its_copy_are_interchangeable(story: Any) -> None:
+    story.copied()
+    other = copies_itself(story)
+    assert {a.rule for a in story.anomalies()} >= {"lost"}
+    story.brings(other, "s2", "t6", "t-archive")
+    assert not {a.rule for a in story.anomalies()} & {"lost", "twice-at-end", "extra", "stale-folder"}
+
+
+def test_one_copy_too_many_is_there_twice(story: Any) -> None:
+    story.copied()
+    story.brings(copies_itself(story), "s2", "t6", "t-archive")
+    story.brings(story.key_of("c1"), "c1", "t8", "t-archive")
+    assert "twice-at-end" in story.rules()
