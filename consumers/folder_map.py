@@ -24,8 +24,16 @@ TOP = "msgfolderroot"
 class FolderMap:
     """Keeps the folders of one target in step."""
 
-    def __init__(self, target: Target, ledger: Ledger, commit: Callable[[], None], scope: Scope | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        ledger: Ledger,
+        commit: Callable[[], None],
+        scope: Scope | None = None,
+        prove_owned: Callable[[], None] = lambda: None,
+    ) -> None:
         self._target = target
+        self._prove_owned = prove_owned
         self._scope = scope or Scope()
         self._commit = commit
         self._ledger = ledger
@@ -99,7 +107,7 @@ class FolderMap:
         is_ours = known.created and known.target_id and not known.distinguished
         held = self._target.folder(address, known.target_id) if is_ours else None
         if held and held.total_count == 0 and held.child_count == 0:
-            outcome = self._target.delete_folder(address, known.target_id)
+            outcome = self._writing().delete_folder(address, known.target_id)
             if isinstance(outcome, Refused) and outcome.code not in GONE:
                 raise CallRefused(outcome.code, outcome.text)
 
@@ -140,6 +148,11 @@ class FolderMap:
         known = self._ledger.folder(mailbox, parent_id) if parent_id else None
         return known.target_id if known else self.root(address, TOP)
 
+    def _writing(self) -> Target:
+        """Return the target right before a call that nothing guards: who slept and is fenced must not send it."""
+        self._prove_owned()
+        return self._target
+
     def _adopt_or_create(self, address: str, mailbox: str, saved: FolderSaved) -> tuple[str, bool]:
         if saved.distinguished:
             return self.root(address, saved.distinguished), False
@@ -153,7 +166,7 @@ class FolderMap:
             self._set_aside(address, found)
         if known is None or not known.created:
             self._announce(mailbox, saved, known)
-        outcome = self._target.create_folder(address, parent_id, saved.name, saved.folder_class, hidden=False)
+        outcome = self._writing().create_folder(address, parent_id, saved.name, saved.folder_class, hidden=False)
         if isinstance(outcome, Done):
             return outcome.item_id, True
         if outcome.code == FOLDER_EXISTS and (again := self._target.find_child(address, parent_id, saved.name)):
@@ -183,7 +196,7 @@ class FolderMap:
                 # somebody else's folder keeps its name; ours stands beside it
                 self._set_aside(address, held)
                 if is_elsewhere:
-                    self._check(mailbox, self._target.move_folder(address, held.folder_id, parent_id))
+                    self._check(mailbox, self._writing().move_folder(address, held.folder_id, parent_id))
                 return
             self._set_aside(address, blocking)
         if is_elsewhere and held.name != saved.name:
@@ -191,9 +204,9 @@ class FolderMap:
             self._set_aside(address, held)
         outcomes = []
         if is_elsewhere:
-            outcomes.append(self._target.move_folder(address, held.folder_id, parent_id))
+            outcomes.append(self._writing().move_folder(address, held.folder_id, parent_id))
         if held.name != saved.name:
-            outcomes.append(self._target.rename_folder(address, held.folder_id, saved.name))
+            outcomes.append(self._writing().rename_folder(address, held.folder_id, saved.name))
         for outcome in outcomes:
             self._check(mailbox, outcome)
 
@@ -206,7 +219,7 @@ class FolderMap:
         """Give a folder a name nobody has: at the source it was renamed, moved or deleted, which follows."""
         suffix = hashlib.sha256(held.folder_id.encode()).hexdigest()[:8]
         name = held.name if held.name.endswith(f"({suffix})") else f"{held.name} ({suffix})"
-        outcome = self._target.rename_folder(address, held.folder_id, name)
+        outcome = self._writing().rename_folder(address, held.folder_id, name)
         if isinstance(outcome, Refused):
             raise CallRefused(outcome.code, f"a folder can't be set aside: {outcome.text}")
 

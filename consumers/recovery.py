@@ -18,6 +18,7 @@ from schemas.state import Intent, IntentKind, ItemRecord
 
 MARK_ATTEMPTS_MAX = 5
 ABSENT = "ErrorItemNotFound"
+RECOVERABLE = "recoverableitemsdeletions"
 
 
 class Finding(Enum):
@@ -141,8 +142,15 @@ class Recovery:
         return Settled(Finding.PARKED, reason="ErrorIrresolvableConflict")
 
     def _settle_delete(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> Settled:
-        self._delete_wherever(address, mailbox, intent.target_id, self._stamp(record, record.nonce), hard=False)
+        stamp = self._stamp(record, record.nonce)
+        if not self._is_recoverable(address, stamp):
+            self._delete_wherever(address, mailbox, intent.target_id, stamp, hard=False)
         return Settled(Finding.DONE, Done(intent.target_id, ""))
+
+    def _is_recoverable(self, address: str, stamp: str) -> bool:
+        """Tell whether the item went to Recoverable Items: what carries its stamp elsewhere is somebody's copy."""
+        deleted_items = self._folders.root(address, RECOVERABLE)
+        return bool(self._target.find(address, [deleted_items], [stamp]))
 
     def _delete_wherever(self, address: str, mailbox: str, item_id: str, stamp: str, *, hard: bool) -> None:
         """Delete an item by its id, or by its stamp where somebody moved it; CallRefused while it is still there."""

@@ -42,12 +42,15 @@ from consumers.tidying import Tidying
 from schemas.faults import ReplicationFault
 from schemas.identity import target_id
 from schemas.metrics import ReplayMetrics
-from schemas.ports import CallFailed, Clock, LogReader, OwnedPartition
+from schemas.ports import CallFailed, Clock, LogReader, Outgoing, OwnedPartition
 from schemas.topics import Topics
 
 log = logging.getLogger(__name__)
 
 READ_TIMEOUT_SECONDS = 0.1
+OWNED_MS = 1_000
+"""For so long a commit proves that no other owner has come since."""
+OWNER_KEY = "owner"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +99,7 @@ class Replayer:
         self._commit = GroupCommit(self._transact)
         name = target_id(topics.pipeline, settings.target)
         self._ledger = Ledger(owned, topics.target_state(settings.target))
-        self._folders = FolderMap(target, self._ledger, self._commit, settings.scope)
+        self._folders = FolderMap(target, self._ledger, self._commit, settings.scope, self._prove_owned)
         staging = Staging(target, self._ledger, self._folders, name, portable_only=settings.portable_only)
         recovery = Recovery(target, self._ledger, self._folders, name, self._commit)
         letters = topics.dead_letters(settings.target)
@@ -142,6 +145,8 @@ class Replayer:
         self._ahead: RunAhead | None = None
         self._desk: Desk | None = None
         self._complete = 0
+        self._owned_at = -1
+        self._marks: list[Outgoing] = []
         self._committed: int | None = None
         self._log_end: Callable[[], int] = lambda: 0
 
@@ -278,15 +283,24 @@ class Replayer:
         """Order a seed and wait for it alone: what the log holds already may be older than what the target does."""
         self._await_seed(mailbox, reason, max(self._log_end(), self._committed or 0))
 
+    def _prove_owned(self) -> None:
+        """Commit if nothing was for a second: an owner that was stopped and fenced finds out (PartitionLost)."""
+        if not 0 <= self._clock() - self._owned_at <= OWNED_MS:
+            self._marks.append(Outgoing(self._topics.target_state(self._settings.target), OWNER_KEY, None))
+            self._commit()
+
     def _transact(self) -> None:
         """Write the ledger, orders and dead letters with the position that is complete."""
         # the ledger first: an order or a letter is there before the record that tells of it
         records = self._ledger.drain() + self._orders.drain() + self._dead_letters.drain()
+        records += [self._marks.pop() for _ in range(len(self._marks))]
         positions = dict(self._book.positions) if self._book else {}
         if self._complete != self._committed:
             positions[self._topics.changes] = self._complete
         if records or positions:
+            began_at = self._clock()
             self._owned.transact(records, positions)
+            self._owned_at = began_at
             self._ledger.settle()
             self._committed = self._complete
             if self._book:

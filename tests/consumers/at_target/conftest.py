@@ -114,7 +114,10 @@ class MemoryTarget:
     def find(self, address: str, folder_ids: list[str], stamps: list[str]) -> list[Held]:  # noqa: ARG002 - the port's
         with self._call("find"):
             wanted = {s.lower() for s in stamps}
-            return [h for f in folder_ids for h in self._held_in(f) if h.stamp.lower() in wanted]
+            held = [h for f in folder_ids for h in self._held_in(f)]
+            if any(f.endswith(":recoverableitemsdeletions") for f in folder_ids):
+                held += [Held("gone", i.change_key, i.stamp, i.marks) for i in self.recoverable]
+            return [h for h in held if h.stamp.lower() in wanted]
 
     def look(self, address: str, item_ids: list[str]) -> list[Held | Refused]:  # noqa: ARG002 - the port's
         with self._call("look"):

@@ -196,11 +196,20 @@ def test_marks_of_an_item_that_is_nowhere_are_lost(bench: Bench) -> None:
 
 def test_a_deletion_is_done_by_id_or_by_stamp_where_somebody_moved_the_item(bench: Bench) -> None:
     assert bench.settle(IntentKind.DELETE, bench.item(bench.folder("Work"), "old")).finding is Finding.DONE
+    bench.target.recoverable.clear()
     bench.item(bench.folder("Plans"), "old")
     assert bench.settle(IntentKind.DELETE, "dead").finding is Finding.DONE
     assert bench.settle(IntentKind.DELETE, "dead").finding is Finding.DONE
     assert bench.target.items == {}
-    assert len(bench.target.recoverable) == 2
+    assert len(bench.target.recoverable) == 1
+
+
+def test_a_deletion_that_was_done_leaves_the_copy_somebody_made(bench: Bench) -> None:
+    item_id = bench.item(bench.folder("Work"), "old")
+    bench.item(bench.folder("Plans"), "old")
+    bench.target.delete(bench.making.address, [item_id], hard=False)
+    assert bench.settle(IntentKind.DELETE, item_id).finding is Finding.DONE
+    assert bench.where() == [("msgfolderroot/Plans", "old")]
 
 
 def test_a_deletion_that_is_refused_while_the_item_is_there_is_not_taken_for_done(bench: Bench) -> None:
