@@ -49,7 +49,7 @@ crash-points: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## feed and replay die 
 
 chaos: $(VENV)/installed | $(REPORTS) ## every fault at random for MINUTES from SEED, and an independent check of what was done
 	rm -rf $(BUILD)/chaos
-	$(VENV)/bin/mailshadow lab chaos --seed $(SEED) --minutes $(MINUTES) --keep $(BUILD)/chaos \
+	$(VENV)/bin/mailshadow lab chaos --seed $(SEED) --minutes $(MINUTES) --target standby=2019 --target branch=2016 --keep $(BUILD)/chaos \
 		--report $(REPORTS)/chaos.json
 
 sabotage: $(VENV)/installed | $(REPORTS) ## deliberate defects under chaos, each to be named by the checker; an hour at most
