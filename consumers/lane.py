@@ -14,10 +14,11 @@ from consumers.adoption import Adoption
 from consumers.folder_map import FolderMap
 from consumers.gate import Gate
 from consumers.ledger import Ledger
-from consumers.mailbox_run import MailboxWorker, Run, Step
+from consumers.mailbox_run import MailboxWorker
 from consumers.patience import FellBehind, Patience
 from consumers.plan import Action, Do
 from consumers.proof import Proof
+from consumers.run import Run, Step
 from consumers.scope import Scope
 from consumers.seeds import stale_folders, stale_items, stale_records
 from consumers.stragglers import Stragglers

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 from consumers.holding import OpenLog
 from consumers.ledger import Ledger
-from consumers.mailbox_run import Run, Step
 from consumers.plan import Action, Do
+from consumers.run import Run, Step
 from consumers.subscription import Received, Subscription
 from schemas.change import Change, Form, ItemSaved
 from schemas.codec import decode

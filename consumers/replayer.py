@@ -27,12 +27,13 @@ from consumers.holding import HeldReader, OpenLog, RunAhead
 from consumers.intake import Intake, Verdict
 from consumers.lane import Lane, LaneTools
 from consumers.ledger import Ledger
-from consumers.mailbox_run import MailboxWorker, Run, Tools
+from consumers.mailbox_run import MailboxWorker
 from consumers.orders import Desk, OrderBook, obey
 from consumers.patience import Patience
 from consumers.proof import Proof
 from consumers.recovery import Recovery
 from consumers.redrive import Archive, Redriver
+from consumers.run import Run, Tools
 from consumers.scope import Scope
 from consumers.staging import Staging
 from consumers.stragglers import Stragglers

@@ -1,8 +1,8 @@
 """What a seed did not name: items and folders of the ledger that are gone at the source. Pure."""
 
 from consumers.ledger import Ledger
-from consumers.mailbox_run import Step
 from consumers.plan import Action, Do
+from consumers.run import Step
 from consumers.subscription import Received
 from schemas.change import Change, FolderDeleted, ItemDeleted, ItemRef, SeedEnd, Version
 from schemas.state import ItemRecord

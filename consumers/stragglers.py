@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from consumers.intake import Intake
 from consumers.ledger import Ledger
-from consumers.mailbox_run import Run
 from consumers.patience import FellBehind, Patience
+from consumers.run import Run
 from consumers.tidying import Tidying
 from schemas.ports import Clock
 

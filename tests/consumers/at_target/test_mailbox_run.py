@@ -9,9 +9,11 @@ from consumers.dead_letters import DeadLetterLimit, DeadLetters
 from consumers.folder_map import FolderMap
 from consumers.gate import Gate
 from consumers.ledger import Ledger
-from consumers.mailbox_run import ITEM_RETRY_SECONDS_MAX, STAGED_AGAIN_MAX, MailboxWorker, Run, Step, Tools
+from consumers.mailbox_run import STAGED_AGAIN_MAX, MailboxWorker
 from consumers.plan import Action, Do
+from consumers.preparation import ITEM_RETRY_SECONDS_MAX
 from consumers.recovery import Recovery
+from consumers.run import Run, Step, Tools
 from consumers.staging import Staging
 from schemas.change import FolderSaved, ItemDeleted, ItemMarked, ItemMoved, ItemUnreadable, Marks
 from schemas.metrics import ReplayMetrics

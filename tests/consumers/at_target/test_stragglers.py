@@ -8,8 +8,8 @@ import pytest
 from consumers.folder_map import FolderMap
 from consumers.intake import Intake, Verdict
 from consumers.ledger import Ledger
-from consumers.mailbox_run import Run
 from consumers.patience import Patience
+from consumers.run import Run
 from consumers.staging import Staging
 from consumers.stragglers import RETRY_SECONDS, Stragglers
 from consumers.tidying import Tidying

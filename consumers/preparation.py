@@ -1,0 +1,164 @@
+"""The first half of a run: plan every change, stage what needs it, put intents and plain records into the ledger.
+
+Nothing visible is written here. Dead before the commit that follows, it is all done again; what lies in staging then
+is named by nobody and goes when idle.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from consumers import intents
+from consumers.patience import FellBehind
+from consumers.plan import ADOPTED, Action, Do, plan
+from consumers.run import Run, Step, Tools
+from consumers.scope import LEFT_OUT_FOLDER
+from consumers.staging import ToStage
+from consumers.target import Done, Refused
+from schemas.change import ItemMarked, ItemMoved, ItemSaved
+from schemas.faults import Disposition, ReplicationFault, disposition_of
+from schemas.identity import key_mark
+from schemas.ports import CallRefused, Clock
+from schemas.state import ItemRecord, ItemState
+
+ITEM_RETRY_SECONDS_MAX = 600
+
+
+class Preparation:
+    """Prepares runs at one target; `mint` makes nonces nobody has used."""
+
+    def __init__(self, tools: Tools, mint: Callable[[], str], clock: Clock) -> None:
+        self._ledger = tools.ledger
+        self._folders = tools.folders
+        self._staging = tools.staging
+        self._dead_letters = tools.dead_letters
+        self._gate = tools.gate
+        self._want = tools.want
+        self._scope = tools.scope
+        self._mint = mint
+        self._clock = clock
+        self._refusals: dict[tuple[str, str], int] = {}
+
+    def prepare(self, run: Run, target: str) -> None:
+        """Plan every step, stage what needs it, and put intents and plain records into the ledger."""
+        for step in run.steps:
+            step.record = self._known(run.mailbox, step.operation.ref.item)
+            step.action = self._action(run, step, target)
+        self._stage(run)
+        self._weigh_parked(run)
+        for step in run.steps:
+            self._put_prepared(run, step)
+
+    def _known(self, mailbox: str, item: str) -> ItemRecord | None:
+        """Return an item's record; one that was adopted names its folder by the target's id until it is mapped."""
+        record = self._ledger.item(mailbox, item)
+        if record is None or not record.folder_id.startswith(ADOPTED):
+            return record
+        target_id = record.folder_id.removeprefix(ADOPTED)
+        mapped = next((f.folder_id for f in self._ledger.folders(mailbox) if f.target_id == target_id), "")
+        return replace(record, folder_id=mapped or record.folder_id)
+
+    def _nonce(self, step: Step) -> str:
+        return self._mint() + key_mark(step.operation.ref.change_key)
+
+    def _left_out(self, run: Run, step: Step) -> str:
+        """Return why a change puts its item out of the target's scope, or nothing."""
+        if self._folders.is_left_out(run.mailbox, step.operation.ref.folder_id):
+            return LEFT_OUT_FOLDER
+        if isinstance(step.operation, ItemSaved):
+            return self._scope.leaves_out_item(step.operation, step.received.change.captured_at)
+        return ""
+
+    def _action(self, run: Run, step: Step, target: str) -> Action:
+        if run.is_redrive:
+            is_parked = step.record is not None and step.record.state is ItemState.PARKED
+            return Action(Do.PLACE, step.record.target_id) if step.record and is_parked else Action(Do.SKIP)
+        planned = plan(step.received.change, step.operation, step.record, target, self._left_out(run, step))
+        action = self._gate.decide(step.received, planned)
+        if action.do is Do.PARK and planned.do is not Do.PARK:
+            step.reason = ReplicationFault.SKIPPED
+        return action
+
+    def _weigh_parked(self, run: Run) -> None:
+        """Raise FellBehind, before anything is recorded, if so much would be parked that it is not the items' fault."""
+        writes = {Do.PARK, Do.PLACE, Do.MARK, Do.MOVE, Do.DELETE, Do.WITHDRAW}
+        weighed = [
+            s for s in run.steps if s.action.do in writes and not s.reason and not self._gate.is_released(s.received)
+        ]
+        counted = (
+            "" if run.is_redrive else self._dead_letters.weigh(run.mailbox, [s.action.do is Do.PARK for s in weighed])
+        )
+        if counted:
+            self._gate.trip(run.mailbox, ReplicationFault.DEAD_LETTER_LIMIT, counted)
+            self._dead_letters.require_few_held(self._ledger.mailboxes())
+            raise FellBehind(ReplicationFault.DEAD_LETTER_LIMIT)
+
+    def _stage(self, run: Run) -> None:
+        steps = [s for s in run.steps if s.action.do is Do.PLACE]
+        to_stage = []
+        for step in steps:
+            step.nonce = self._nonce(step)
+            if isinstance(step.operation, ItemSaved):
+                to_stage.append(ToStage(step.operation, step.received.bodies, step.nonce))
+        if not to_stage:
+            return
+        for step, outcome in zip(steps, self._staging.stage(run.address, run.mailbox, to_stage), strict=True):
+            step.staged = outcome
+            if isinstance(outcome, Refused):
+                self._weigh(run, step, outcome)
+                step.action = Action(Do.PARK)
+
+    def _weigh(self, run: Run, step: Step, refused: Refused) -> None:
+        """Raise a refusal that is to be waited for or is wider than the item; the others park it."""
+        disposition = disposition_of(refused.code)
+        key = (run.mailbox, step.operation.ref.item)
+        if disposition is Disposition.RETRY:
+            first_at = self._refusals.setdefault(key, self._clock())
+            if self._clock() - first_at < ITEM_RETRY_SECONDS_MAX * 1000:
+                raise CallRefused(refused.code, refused.text)
+        elif disposition is not Disposition.PARK:
+            raise CallRefused(refused.code, refused.text)
+        self._refusals.pop(key, None)
+
+    def _put_prepared(self, run: Run, step: Step) -> None:
+        change, operation, record = step.received.change, step.operation, step.record
+        item = operation.ref.item
+        match step.action.do:
+            case Do.SKIP:
+                return
+            case Do.DISCARD:
+                self._ledger.drop_item(run.mailbox, item)
+            case Do.RECORD:
+                self._ledger.put_item(run.mailbox, self._recorded(step))
+            case Do.ORPHAN if record:
+                self._gate.orphan(step.received, record)
+            case Do.PARK:
+                refused = step.staged.code if isinstance(step.staged, Refused) else getattr(operation, "reason", "")
+                self.park(run, step, step.reason or refused)
+            case Do.WANT:
+                self._want(run.mailbox, item)
+                self._ledger.put_item(run.mailbox, intents.wanted(record, change, operation))
+            case Do.LEAVE_OUT:
+                left_out = intents.left_out(record, change, operation, step.action.left_out)
+                self._ledger.put_item(run.mailbox, left_out)
+            case Do.PLACE | Do.MARK | Do.MOVE | Do.DELETE | Do.WITHDRAW:
+                step.nonce = step.nonce or self._nonce(step)
+                staged = step.staged if isinstance(step.staged, Done) else None
+                intended = intents.intended(record, change, operation, step.action, step.nonce, staged)
+                self._ledger.put_item(run.mailbox, intended)
+
+    def _recorded(self, step: Step) -> ItemRecord:
+        recorded = intents.recorded(step.record, step.received.change, step.operation)
+        key = step.operation.ref.change_key
+        # a mark or a move leaves the content as it is, so what is current stays so under the new ChangeKey
+        keeps_content = isinstance(step.operation, ItemMarked | ItemMoved) and recorded.state is ItemState.PRESENT
+        if key and (keeps_content or isinstance(step.operation, ItemSaved)):
+            return replace(recorded, source_change_key=key)
+        return recorded
+
+    def park(self, run: Run, step: Step, reason: str) -> None:
+        """Keep the evidence of a change that can't be applied, then the record that its content is behind."""
+        change, operation = step.received.change, step.operation
+        if not run.is_redrive:
+            detail = step.staged.text if isinstance(step.staged, Refused) else ""
+            self._dead_letters.add(step.received, operation.ref.item, reason, detail)
+        self._ledger.put_item(run.mailbox, intents.parked(step.record, change, operation, reason))
