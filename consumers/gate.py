@@ -16,7 +16,7 @@ from consumers.breaker import BreakerLimit, Window
 from consumers.ledger import Ledger
 from consumers.plan import Action, Do
 from consumers.subscription import Received
-from schemas.change import ItemDeleted, Operation
+from schemas.change import ItemDeleted
 from schemas.faults import ReplicationFault
 from schemas.metrics import ReplayMetrics
 from schemas.ports import Clock
@@ -35,12 +35,17 @@ class Gate:
         self._metrics = metrics
         self._items_at: dict[str, tuple[int, int]] = {}
 
-    def stops(self, received: Received, operation: Operation, before: Sequence[Received]) -> str:
-        """Say what was counted if a change is one deletion too many, after those that run before it; else nothing."""
-        if not isinstance(operation, ItemDeleted) or not self._is_hit(received, operation):
-            return ""
-        waiting = [r for r in before if isinstance(o := r.change.operation, ItemDeleted) and self._is_hit(r, o)]
-        return self._exceeding([*waiting, received])
+    def hits(self, received: Received) -> bool:
+        """Tell whether a change deletes something the target holds, where a breaker is set."""
+        operation = received.change.operation
+        if not self._limit.deletions_max or not isinstance(operation, ItemDeleted):
+            return False
+        record = self._ledger.item(received.change.mailbox, operation.ref.item)
+        return record is not None and bool(record.target_id)
+
+    def stops(self, received: Received, before: Sequence[Received]) -> str:
+        """Say what was counted if a deletion that hits is one too many, after those that run before it; else nothing."""
+        return self._exceeding([*before, received])
 
     def stops_seed(self, received: Received, records: Sequence[ItemRecord]) -> str:
         """Say what was counted if what a seed did not name is too much to be deleted; asked of all of it at once."""
@@ -62,8 +67,7 @@ class Gate:
 
     def is_released(self, received: Received) -> bool:
         """Tell whether an operator lets a change through whatever it is."""
-        until = self._ledger.mailbox(received.change.mailbox).released_until
-        return bool(until) and received.appended_at <= until
+        return _is_released(received, self._ledger.mailbox(received.change.mailbox))
 
     def decide(self, received: Received, action: Action) -> Action:
         """Return what becomes of an action: of what an operator skips, deletions are left and content is parked."""
@@ -90,22 +94,18 @@ class Gate:
     def count(self, mailbox: str, deleted: Sequence[Received]) -> None:
         """Count what a run is about to delete; the record is committed with its intents."""
         record = self._ledger.mailbox(mailbox)
-        window = self._window(record, [r for r in deleted if not self.is_released(r)])
+        window = self._window(record, [r for r in deleted if not _is_released(r, record)])
         if (window.deletions, window.since) != (record.deletions, record.deletions_since):
             self._ledger.put_mailbox(replace(record, deletions=window.deletions, deletions_since=window.since))
 
     # -- inside --------------------------------------------------------------------------------------------
 
-    def _is_hit(self, received: Received, operation: ItemDeleted) -> bool:
-        record = self._ledger.item(received.change.mailbox, operation.ref.item)
-        return record is not None and bool(record.target_id)
-
     def _exceeding(self, deleted: Sequence[Received]) -> str:
         last = deleted[-1]
         record = self._ledger.mailbox(last.change.mailbox)
-        if self.is_released(last) or _is_skipped(last, record):
+        if _is_released(last, record) or _is_skipped(last, record):
             return ""
-        window = self._window(record, [r for r in deleted if not self.is_released(r)])
+        window = self._window(record, [r for r in deleted if not _is_released(r, record)])
         if not window.exceeds(self._limit, 0):
             return ""
         applied = record.deletions if window.since == record.deletions_since else 0
@@ -127,6 +127,10 @@ class Gate:
         if known is None or known[0] != since:
             known = self._items_at[mailbox] = (since, self._ledger.count_items(mailbox) + applied)
         return known[1]
+
+
+def _is_released(received: Received, record: TargetMailbox) -> bool:
+    return bool(record.released_until) and received.appended_at <= record.released_until
 
 
 def _is_skipped(received: Received, record: TargetMailbox) -> bool:

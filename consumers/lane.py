@@ -120,6 +120,7 @@ class Lane:
         """Take the next changes that may share a transaction; folders and seeds are done at once."""
         run = Run(self._mailbox, self._address)
         items: set[str] = set()
+        deletions: list[Received] = []
         size_bytes = 0
         while self._changes and len(run.steps) < RUN_STEPS_MAX and size_bytes < RUN_SIZE_BYTES_MAX:
             received = self._changes[0]
@@ -128,7 +129,7 @@ class Lane:
                 if run.steps or not self._whole(run, received):
                     break
                 continue
-            if operation.ref.item in items or self._is_stopped(run, received):
+            if operation.ref.item in items or self._is_stopped(run, received, deletions):
                 break
             items.add(operation.ref.item)
             run.steps.append(Step(received, operation, Action(Do.SKIP), None))
@@ -137,10 +138,12 @@ class Lane:
         run.first_offset = run.steps[0].received.offset if run.steps else -1
         return run if run.steps else None
 
-    def _is_stopped(self, run: Run, received: Received) -> bool:
+    def _is_stopped(self, run: Run, received: Received, deletions: list[Received]) -> bool:
         """Tell whether the breaker holds the mailbox at this change; if nothing runs before it, it is held now."""
-        before = [step.received for step in run.steps]
-        counted = self._gate.stops(received, received.change.operation, before)
+        if not self._gate.hits(received):
+            return False
+        counted = self._gate.stops(received, deletions)
+        deletions.append(received)
         if counted and not run.steps:
             self._gate.trip(self._mailbox, ReplicationFault.DELETION_BREAKER, counted)
             self._stragglers.fall_behind(self._mailbox, received.offset, ReplicationFault.DELETION_BREAKER)
