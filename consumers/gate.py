@@ -44,7 +44,7 @@ class Gate:
         return record is not None and bool(record.target_id)
 
     def stops(self, received: Received, before: Sequence[Received]) -> str:
-        """Say what was counted if a deletion that hits is one too many, after those that run before it; else nothing."""
+        """Say what was counted if a deletion that hits is one too many after those before it; else nothing."""
         return self._exceeding([*before, received])
 
     def stops_seed(self, received: Received, records: Sequence[ItemRecord]) -> str:
