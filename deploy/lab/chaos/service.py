@@ -43,6 +43,8 @@ class Pipeline:
         targets = [name for name in self.servers if name != self.source]
         parts += [f"[targets.{name}]\n{self._server(name, ports)}\n" for name in targets]
         parts.append('[feed]\nforms = ["STREAM"]\npoll_interval_seconds = 1.0\nheartbeat_seconds = 1.0\n\n')
+        # these users delete more in minutes than anybody should in an hour
+        parts.append("[replay]\nbreaker_deletions_max = 0\n\n")
         for address, at in self.mailboxes:
             pairs = ", ".join(f"{name} = {text(one)}" for name, one in at.items())
             parts.append(f"[[mailboxes]]\nsource = {text(address)}\ntargets = {{ {pairs} }}\n\n")
