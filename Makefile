@@ -17,6 +17,8 @@ SEED ?= 1
 MINUTES ?= 8
 # Chosen tests: make test TESTS=tests/deploy/lab
 TESTS ?= tests
+# Tests mostly wait for servers: so many files at once, each worker with a Kafka of its own.
+WORKERS ?= 2
 INSTALL := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
@@ -39,7 +41,7 @@ check: $(VENV)/installed ## format, lint, types, import rules and the fast tests
 	$(VENV)/bin/pytest -m "not slow" $(TESTS)
 
 test: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## every test, against the installed wheel
-	$(call run_tests,$(WHEEL_VENV),test,$(TESTS))
+	$(call run_tests,$(WHEEL_VENV),test,-n $(WORKERS) --dist loadfile $(TESTS))
 
 kill: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## the long form of the kill tests: KILLS rounds of each
 	export MAILSHADOW_KILLS=$(KILLS); $(call run_tests,$(WHEEL_VENV),kill,tests/chaos/test_kills.py)
