@@ -56,7 +56,10 @@ class Adoption:
         return not record.looked_at and not record.generation
 
     def adopt(self, address: str, mailbox: str) -> int:
-        """Put what is there of ours into the ledger; return how many items. CallFailed if the server can't say."""
+        """Put what is there of ours into the ledger; return how many items. CallFailed if the server can't say.
+
+        The caller says in the mailbox's record that it was looked at, at once with what follows from it.
+        """
         found: dict[str, list[Found]] = {}
         for folder_id in self._target.folder_ids(address):
             for one in self._stamped(address, folder_id):
@@ -67,7 +70,6 @@ class Adoption:
             self._ledger.put_item(mailbox, _adopted(item, ranked[0], newest))
             for other in ranked[1:]:
                 self._ledger.put_orphan(mailbox, self._orphan(item, other))
-        self._ledger.put_mailbox(replace(self._ledger.mailbox(mailbox), looked_at=self._clock()))
         if found:
             log.warning("items adopted by their stamps", extra={"mailbox": mailbox, "items": len(found)})
         return len(found)

@@ -3,7 +3,7 @@
 Only between two barriers (folders, seeds, checksums), and only by a later complete state or a later change of the same
 kind: a deletion makes nothing needless, because an operator may hold or skip it. A save that somebody asked for stays:
 it is applied although nothing seems to differ. What is left out counts as applied with the change after it, so that one
-takes over its offset: a mailbox that stops there reads it again.
+begins where it began: a mailbox that stops there reads it again.
 """
 
 from collections import deque
@@ -26,7 +26,7 @@ def coalesced(changes: Iterable[Received]) -> deque[Received]:
             continue
         followers = later.setdefault(operation.ref.item, set())
         if _is_needless(operation, followers):
-            kept[0] = replace(kept[0], offset=received.offset)
+            kept[0] = replace(kept[0], begins_at=received.begins_at)
         else:
             kept.appendleft(received)
         followers.add(type(operation))

@@ -3,6 +3,8 @@
 An order is written in the transaction that records why it is needed, so neither can be there without the other.
 """
 
+from collections.abc import Container
+
 from consumers.ledger import Ledger
 from schemas.codec import encode
 from schemas.ports import Clock, Outgoing
@@ -10,6 +12,7 @@ from schemas.state import Order
 from schemas.topics import Topics, mailbox_key
 
 REMIND_SECONDS = 300
+REMIND_SECONDS_MAX = 7 * 86_400
 
 
 class FeedOrders:
@@ -22,6 +25,7 @@ class FeedOrders:
         self._clock = clock
         self._orders: list[Outgoing] = []
         self._reminded_at = 0
+        self._asked: dict[str, tuple[int, int]] = {}
 
     def want(self, mailbox: str, item: str) -> None:
         """Ask for the content of an item."""
@@ -31,14 +35,21 @@ class FeedOrders:
         """Ask for the whole mailbox."""
         self._add(mailbox, "SEED", (), reason)
 
-    def remind(self) -> None:
-        """Ask again for the mailboxes that wait, now and then: an order may find its owner unable to obey."""
+    def remind(self, addresses: Container[str], hold_seconds: float = 0.0) -> None:
+        """Ask again for the mailboxes that wait and could go on, ever more seldom: the answer may be under way."""
         now = self._clock()
-        if now - self._reminded_at >= REMIND_SECONDS * 1000:
-            self._reminded_at = now
-            for record in self._ledger.mailboxes():
-                if record.waiting:
-                    self.seed(record.mailbox, record.waiting)
+        if now - self._reminded_at < REMIND_SECONDS * 1000:
+            return
+        self._reminded_at = now
+        for record in list(self._ledger.mailboxes()):
+            if not record.waiting or record.behind or record.held or record.mailbox not in addresses:
+                self._asked.pop(record.mailbox, None)
+                continue
+            asked_at, wait_ms = self._asked.get(record.mailbox, (now, int((REMIND_SECONDS + 2 * hold_seconds) * 1000)))
+            self._asked[record.mailbox] = (asked_at, wait_ms)
+            if now - asked_at >= wait_ms:
+                self._asked[record.mailbox] = (now, min(2 * wait_ms, REMIND_SECONDS_MAX * 1000))
+                self.seed(record.mailbox, record.waiting)
 
     def drain(self) -> list[Outgoing]:
         """Return the records for the next transaction."""

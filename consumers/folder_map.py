@@ -39,20 +39,24 @@ class FolderMap:
         self._ledger = ledger
         self._roots: dict[tuple[str, str], str] = {}
 
-    def save(self, address: str, change: Change, saved: FolderSaved) -> bool:
-        """Make the target's folder as the source's is: existing, below its parent, with its name.
+    def changes_scope(self, change: Change, saved: FolderSaved) -> bool:
+        """Tell whether a folder that was in scope is not any more, or the other way round: its items are to be said."""
+        known = self._ledger.folder(change.mailbox, saved.folder_id)
+        is_news = known is not None and known.version < change.version
+        return is_news and known is not None and known.left_out != self._leaves_out(change, saved)
 
-        True if a folder that was in scope is not any more, or the other way round: its items have to be said again.
-        """
+    def _leaves_out(self, change: Change, saved: FolderSaved) -> bool:
+        return self._scope.leaves_out_folder(saved, self._ledger.folder(change.mailbox, saved.parent_id))
+
+    def save(self, address: str, change: Change, saved: FolderSaved) -> None:
+        """Make the target's folder as the source's is: existing, below its parent, with its name."""
         known = self._ledger.folder(change.mailbox, saved.folder_id)
         if known and known.version >= change.version:
-            return False
-        is_left_out = self._scope.leaves_out_folder(saved, self._ledger.folder(change.mailbox, saved.parent_id))
-        if is_left_out:
+            return
+        if self._leaves_out(change, saved):
             self._leave_out(change, saved, known)
         else:
             self._bring_in_line(address, change, saved, known)
-        return known is not None and known.left_out != is_left_out
 
     def is_left_out(self, mailbox: str, folder_id: str) -> bool:
         """Tell whether the target's scope leaves a source folder out."""

@@ -69,7 +69,8 @@ def is_as_expected(seen: SeenFolder, records: Mapping[str, ItemRecord], checksum
 
 def absent(seen: SeenFolder, in_folder: Iterable[ItemRecord]) -> list[ItemRecord]:
     """Return what the ledger calls present in the folder and the folder does not show."""
-    return [r for r in in_folder if r.state is ItemState.PRESENT and r.item not in seen.ours]
+    held = {ItemState.PRESENT, ItemState.LEFT_OUT}  # a folder in scope leaves nothing out
+    return [r for r in in_folder if r.state in held and r.item not in seen.ours]
 
 
 def divergence(
@@ -80,7 +81,7 @@ def divergence(
     `in_folder` is all the ledger has there; `moved` are absent items found elsewhere, `copied` strays whose original
     is where it belongs. What a digest alone shows counts as one item.
     """
-    is_behind = any(r.state is not ItemState.PRESENT for r in in_folder)
+    is_behind = any(r.state in {ItemState.PARKED, ItemState.WANTED} for r in in_folder)
     missing = [r for r in absent(seen, in_folder) if r.item not in moved]
     altered = [r for r in in_folder if (i := seen.ours.get(r.item)) and _marks_differ(r, i, checksum)]
     found = {

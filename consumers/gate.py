@@ -16,7 +16,7 @@ from consumers.breaker import BreakerLimit, Window
 from consumers.ledger import Ledger
 from consumers.plan import Action, Do
 from consumers.subscription import Received
-from schemas.change import ItemDeleted
+from schemas.change import ItemDeleted, ItemOperation
 from schemas.faults import ReplicationFault
 from schemas.metrics import ReplayMetrics
 from schemas.ports import Clock
@@ -35,10 +35,12 @@ class Gate:
         self._metrics = metrics
         self._items_at: dict[str, tuple[int, int]] = {}
 
-    def hits(self, received: Received) -> bool:
-        """Tell whether a change deletes something the target holds, where a breaker is set."""
+    def hits(self, received: Received, *, is_withdrawn: bool) -> bool:
+        """Tell whether a change deletes or withdraws something the target holds, where a breaker is set."""
         operation = received.change.operation
-        if not self._limit.deletions_max or not isinstance(operation, ItemDeleted):
+        if not self._limit.deletions_max or not isinstance(operation, ItemOperation):
+            return False
+        if not isinstance(operation, ItemDeleted) and not is_withdrawn:
             return False
         record = self._ledger.item(received.change.mailbox, operation.ref.item)
         return record is not None and bool(record.target_id)
@@ -74,7 +76,7 @@ class Gate:
         record = self._ledger.mailbox(received.change.mailbox)
         if not _is_skipped(received, record):
             return action
-        if action.do is Do.DELETE:
+        if action.do in {Do.DELETE, Do.WITHDRAW}:
             return Action(Do.ORPHAN)
         return Action(Do.PARK) if action.do is Do.PLACE and record.skips_content else action
 
@@ -125,7 +127,7 @@ class Gate:
         """Return how many items the ledger held when a window began; counted once a window, for it reads them all."""
         known = self._items_at.get(mailbox)
         if known is None or known[0] != since:
-            known = self._items_at[mailbox] = (since, self._ledger.count_items(mailbox) + applied)
+            known = self._items_at[mailbox] = (since, self._ledger.count_held(mailbox) + applied)
         return known[1]
 
 

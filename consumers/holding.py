@@ -99,6 +99,7 @@ class RunAhead:
         self._log: LogCopy | None = None
         self._subscription: Subscription | None = None
         self._read_at = 0
+        self._has_read = False
         self._is_stale = True
 
     def restart(self) -> None:
@@ -111,9 +112,10 @@ class RunAhead:
             self._begin(position)
         if self._subscription is None:
             return Batch()
+        if self._has_read:
+            self._read_at = self._clock()  # applying what was read took its time
         found = self._subscription.next_batch(0.0)
-        if found.changes:
-            self._read_at = self._clock()
+        self._has_read = bool(found.changes)
         is_past = bool(found.changes) and found.changes[-1].appended_at > max(self._until.values())
         if is_past or self._clock() - self._read_at > AHEAD_IDLE_SECONDS * 1000:
             self._end()

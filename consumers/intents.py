@@ -35,7 +35,8 @@ def blank(item: str, folder_id: str) -> ItemRecord:
 def recorded(record: ItemRecord | None, change: Change, operation: ItemOperation, **other: object) -> ItemRecord:
     """Return the record with the version, folder and marks of a change that writes nothing at the target."""
     known = record or blank(operation.ref.item, operation.ref.folder_id)
-    values: dict[str, object] = {"generation": change.generation, "sequence": change.sequence}
+    # an intent that was committed beside somebody else's and never sent is planned anew with its change
+    values: dict[str, object] = {"generation": change.generation, "sequence": change.sequence, "intent": None}
     if isinstance(operation, ItemMoved | ItemSaved):
         values["folder_id"] = operation.ref.folder_id
     if isinstance(operation, ItemMarked | ItemSaved):

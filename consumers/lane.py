@@ -24,9 +24,10 @@ from consumers.seeds import stale_folders, stale_items, stale_records
 from consumers.stragglers import Stragglers
 from consumers.subscription import Received
 from consumers.tidying import Tidying
-from schemas.change import Checksum, FolderDeleted, FolderSaved, ItemOperation, SeedBegin, SeedEnd
+from schemas.change import Change, Checksum, FolderDeleted, FolderSaved, ItemOperation, SeedBegin, SeedEnd, Version
 from schemas.faults import ReplicationFault
 from schemas.metrics import ReplayMetrics
+from schemas.ports import Clock
 
 LEDGER_LOST = "ledger lost"
 RUN_STEPS_MAX = 200
@@ -52,6 +53,7 @@ class LaneTools:
     adoption: Adoption
     await_seed: Callable[[str, str], None]
     commit: Callable[[], None]
+    clock: Clock
     seed: Callable[[str, str], None]
     scope: Scope
     metrics: ReplayMetrics
@@ -73,6 +75,7 @@ class Lane:
         self._adoption = tools.adoption
         self._await_seed = tools.await_seed
         self._commit = tools.commit
+        self._clock = tools.clock
         self._seed = tools.seed
         self._scope = tools.scope
         self._metrics = tools.metrics
@@ -83,7 +86,7 @@ class Lane:
 
     def work_off(self) -> None:
         """Apply every change, or fall behind at the first that can't be."""
-        if self._changes and self._adoption.is_due(self._mailbox) and self._adopt(self._changes[0].offset) != 0:
+        if self._changes and self._adoption.is_due(self._mailbox) and self._adopt(self._changes[0].begins_at) != 0:
             return
         while self._changes and not self._ledger.mailbox(self._mailbox).behind:
             if run := self._next_run():
@@ -91,11 +94,10 @@ class Lane:
 
     def rebuild(self, offset: int) -> None:
         """Adopt what is there and wait for a seed: the log up to `offset` was applied, and the ledger is lost."""
-        if self._adopt(offset) == 0:
-            self._await_seed(self._mailbox, LEDGER_LOST)
+        self._adopt(offset, is_lost=True)
 
-    def _adopt(self, offset: int) -> int | None:
-        """Look what the target holds of ours, and have the mailbox wait for a seed if there is any.
+    def _adopt(self, offset: int, *, is_lost: bool = False) -> int | None:
+        """Look what the target holds of ours, and have the mailbox wait for a seed if there is any, or it is `is_lost`.
 
         Returns how many items, or None if the mailbox fell behind.
         """
@@ -110,8 +112,10 @@ class Lane:
         except FellBehind as behind:
             self._stragglers.fall_behind(self._mailbox, offset, behind.code)
             return None
-        if found:
+        if found or is_lost:
             self._await_seed(self._mailbox, LEDGER_LOST)
+        else:
+            self._ledger.put_mailbox(replace(self._ledger.mailbox(self._mailbox), looked_at=self._clock()))
         return found
 
     # -- what comes next -----------------------------------------------------------------------------------
@@ -135,26 +139,33 @@ class Lane:
             run.steps.append(Step(received, operation, Action(Do.SKIP), None))
             size_bytes += received.size_bytes
             self._changes.popleft()
-        run.first_offset = run.steps[0].received.offset if run.steps else -1
+        run.first_offset = run.steps[0].received.begins_at if run.steps else -1
         return run if run.steps else None
 
     def _is_stopped(self, run: Run, received: Received, deletions: list[Received]) -> bool:
         """Tell whether the breaker holds the mailbox at this change; if nothing runs before it, it is held now."""
-        if not self._gate.hits(received):
+        if not self._gate.hits(received, is_withdrawn=self._is_withdrawn(received)):
             return False
         counted = self._gate.stops(received, deletions)
         deletions.append(received)
         if counted and not run.steps:
             self._gate.trip(self._mailbox, ReplicationFault.DELETION_BREAKER, counted)
-            self._stragglers.fall_behind(self._mailbox, received.offset, ReplicationFault.DELETION_BREAKER)
+            self._stragglers.fall_behind(self._mailbox, received.begins_at, ReplicationFault.DELETION_BREAKER)
         return bool(counted)
+
+    def _is_withdrawn(self, received: Received) -> bool:
+        """Tell whether a change puts its item into a folder the target leaves out."""
+        operation = received.change.operation
+        return isinstance(operation, ItemOperation) and self._folders.is_left_out(
+            self._mailbox, operation.ref.folder_id
+        )
 
     def _whole(self, run: Run, received: Received) -> bool:
         """Do a change of the whole mailbox or a folder; False if its mailbox fell behind or steps come first."""
         try:
             self._patience.endure(lambda: self._do_whole(run, received))
         except FellBehind as behind:
-            self._stragglers.fall_behind(self._mailbox, received.offset, behind.code)
+            self._stragglers.fall_behind(self._mailbox, received.begins_at, behind.code)
             return False
         if run.steps:
             return False
@@ -171,9 +182,10 @@ class Lane:
                 self._proof.take(change, checksum)
             case FolderSaved() as saved:
                 self._proof.touch(self._mailbox, [saved])
-                is_scope_other = self._folders.save(self._address, change, saved)
-                if is_scope_other and not self._ledger.mailbox(self._mailbox).seed_begun:
+                if self._folders.changes_scope(change, saved) and self._has_named_items(change):
+                    # before the folder's record: dead in between, it is ordered once more
                     self._seed(self._mailbox, "a folder came into scope or left it")
+                self._folders.save(self._address, change, saved)
             case FolderDeleted() as deleted:
                 self._folders.delete(self._address, self._mailbox, deleted)
             case SeedEnd() as end:
@@ -185,6 +197,12 @@ class Lane:
                     for folder in stale_folders(self._ledger, change, end):
                         self._folders.delete(self._address, self._mailbox, folder)
                     self._folders.withdraw(self._address, self._mailbox)
+
+    def _has_named_items(self, change: Change) -> bool:
+        """Tell whether items were said already that a folder's scope decides over: in a seed, folders come first."""
+        begun = self._ledger.mailbox(self._mailbox).seed_begun
+        said = Version(generation=change.generation, sequence=begun)
+        return not begun or any(record.version >= said for record in self._ledger.items(self._mailbox))
 
     def _begin_seed(self, received: Received) -> None:
         record = self._ledger.mailbox(self._mailbox)
@@ -198,7 +216,7 @@ class Lane:
     def carry_out(self, run: Run) -> None:
         """Prepare, commit, perform; what has to be staged again goes around."""
         while self._attempt(run, self._prepare):
-            self._gate.count(self._mailbox, [s.received for s in run.steps if s.action.do is Do.DELETE])
+            self._gate.count(self._mailbox, [s.received for s in run.steps if s.action.do in {Do.DELETE, Do.WITHDRAW}])
             self._proof.touch(self._mailbox, [step.operation for step in run.steps])
             self._note_unsettled(run, self._worker.open_items(run))
             self._commit()

@@ -34,7 +34,7 @@ class Ledger:
 
     def mailboxes(self) -> Iterator[TargetMailbox]:
         """Yield every mailbox record."""
-        newer = {key: record for key, record in self._overlay.items() if "/" not in key}
+        newer = {key: record for key, record in self._overlay.copy().items() if "/" not in key}
         for key, value in self._owned.scan(self._topic, ""):
             if "/" not in key:
                 yield newer.pop(key, None) or decode(value)
@@ -49,12 +49,9 @@ class Ledger:
         """Yield all item records of a mailbox."""
         yield from self._all(item_record_key(mailbox, ""))
 
-    def count_items(self, mailbox: str) -> int:
-        """Return how many item records a mailbox has, without reading what they say."""
-        prefix = item_record_key(mailbox, "")
-        keys = {key for key, _ in self._owned.scan(self._topic, prefix)}
-        newer = {key: record is not None for key, record in self._overlay.items() if key.startswith(prefix)}
-        return len({k for k in keys if newer.get(k, True)} | {k for k, is_there in newer.items() if is_there})
+    def count_held(self, mailbox: str) -> int:
+        """Return how many items of a mailbox the target is known to hold."""
+        return sum(bool(record.target_id) for record in self.items(mailbox))
 
     def folder(self, mailbox: str, folder_id: str) -> TargetFolder | None:
         """Return the target folder that stands for a source folder."""

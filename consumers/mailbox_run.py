@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from consumers import intents
+from consumers.plan import WRITES
 from consumers.preparation import Preparation
 from consumers.recovery import Finding, Settled
 from consumers.run import Run, Step, Tools
@@ -52,7 +53,8 @@ class MailboxWorker:
 
     def open_items(self, run: Run) -> tuple[str, ...]:
         """Note and return the items of a run whose intent is open, to be committed with it."""
-        records = (self._ledger.item(run.mailbox, s.operation.ref.item) for s in run.steps)
+        written = [s for s in run.steps if s.action.do in WRITES]
+        records = (self._ledger.item(run.mailbox, s.operation.ref.item) for s in written)
         run.open_items = [r.item for r in records if r and r.intent]
         return tuple(run.open_items)
 

@@ -104,7 +104,7 @@ def obey(desk: Desk, given: Given) -> None:
         case "RELEASE":
             _let_go(desk, order, tripped="", deletions=0, released_until=order.until or given.at)
         case "SKIP":
-            _skip(desk, order, order.until or given.at)
+            _skip(desk, order, given)
         case "REDRIVE" | "REDRIVE_FROM_EVIDENCE":
             desk.redrive(order)
         case "DROP":
@@ -127,15 +127,20 @@ def _let_go(desk: Desk, order: Order, **values: object) -> None:
     desk.retry(order.mailbox)
 
 
-def _skip(desk: Desk, order: Order, until: int) -> None:
+def _skip(desk: Desk, order: Order, given: Given) -> None:
     """Skip the deletions that the breaker holds, or on a lagged target deletions and new content."""
     record = desk.ledger.mailbox(order.mailbox)
+    if given.at <= record.skip_obeyed_at:
+        log.warning("skip given twice, obeyed once", extra={"mailbox": order.mailbox})
+        return
+    until = order.until or given.at
     is_breaker = record.tripped == ReplicationFault.DELETION_BREAKER
     if not is_breaker and not desk.is_lagged:
         log.warning("nothing is held that could be skipped", extra={"mailbox": order.mailbox})
         return
     tripped = "" if is_breaker else record.tripped
-    _let_go(desk, order, tripped=tripped, deletions=0, skipped_until=until, skips_content=not is_breaker)
+    values = {"skipped_until": until, "skips_content": not is_breaker, "skip_obeyed_at": desk.clock()}
+    _let_go(desk, order, tripped=tripped, deletions=0, **values)
 
 
 def _drop(desk: Desk, order: Order) -> None:

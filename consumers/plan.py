@@ -38,6 +38,10 @@ class Do(Enum):
     WITHDRAW = "delete it at the target, where it is no longer in scope"
 
 
+WRITES = frozenset({Do.PLACE, Do.MARK, Do.MOVE, Do.DELETE, Do.WITHDRAW})
+"""What needs an intent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """What to do; for PLACE whether something older has to go afterwards, and why an item is left out."""
@@ -113,8 +117,7 @@ def _unreadable(operation: ItemUnreadable, record: ItemRecord | None, target: st
     if target in operation.targets or record is None or record.state is not ItemState.PRESENT:
         return Action(Do.PARK)
     # what another target asked for, or what a seed could not say again, may be current here all the same
-    is_current = bool(operation.targets) or _is_same_content(record, operation.ref)
-    return Action(Do.RECORD if is_current else Do.PARK)
+    return Action(Do.RECORD if _is_same_content(record, operation.ref) else Do.PARK)
 
 
 def _gone(record: ItemRecord | None) -> Action:

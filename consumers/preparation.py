@@ -9,14 +9,14 @@ from dataclasses import replace
 
 from consumers import intents
 from consumers.patience import FellBehind
-from consumers.plan import ADOPTED, Action, Do, plan
+from consumers.plan import ADOPTED, WRITES, Action, Do, plan
 from consumers.run import Run, Step, Tools
-from consumers.scope import LEFT_OUT_FOLDER
+from consumers.scope import LEFT_OUT_AGE, LEFT_OUT_FOLDER
 from consumers.staging import ToStage
 from consumers.target import Done, Refused
-from schemas.change import ItemMarked, ItemMoved, ItemSaved
+from schemas.change import ItemMarked, ItemMoved, ItemSaved, SeedEnd
 from schemas.faults import Disposition, ReplicationFault, disposition_of
-from schemas.identity import key_mark
+from schemas.identity import key_mark, mark_in
 from schemas.ports import CallRefused, Clock
 from schemas.state import ItemRecord, ItemState
 
@@ -58,20 +58,27 @@ class Preparation:
         return replace(record, folder_id=mapped or record.folder_id)
 
     def _nonce(self, step: Step) -> str:
-        return self._mint() + key_mark(step.operation.ref.change_key)
+        """Mint a nonce that ends in the mark of the content it stands for: a mark on older content keeps its mark."""
+        keeps_content = step.action.do is Do.MARK and step.record and step.record.state is not ItemState.PRESENT
+        mark = mark_in(step.record.nonce) if keeps_content and step.record else key_mark(step.operation.ref.change_key)
+        return self._mint() + mark
 
     def _left_out(self, run: Run, step: Step) -> str:
         """Return why a change puts its item out of the target's scope, or nothing."""
         if self._folders.is_left_out(run.mailbox, step.operation.ref.folder_id):
             return LEFT_OUT_FOLDER
-        if isinstance(step.operation, ItemSaved):
-            return self._scope.leaves_out_item(step.operation, step.received.change.captured_at)
-        return ""
+        if not isinstance(step.operation, ItemSaved):
+            return ""
+        reason = self._scope.leaves_out_item(step.operation, step.received.change.captured_at)
+        # what was taken in grows old at the target, however often it is said again
+        return "" if reason == LEFT_OUT_AGE and step.record and step.record.target_id else reason
 
     def _action(self, run: Run, step: Step, target: str) -> Action:
         if run.is_redrive:
             is_parked = step.record is not None and step.record.state is ItemState.PARKED
             return Action(Do.PLACE, step.record.target_id) if step.record and is_parked else Action(Do.SKIP)
+        if _is_adopted_and_unnamed(step):
+            return Action(Do.ORPHAN)
         planned = plan(step.received.change, step.operation, step.record, target, self._left_out(run, step))
         action = self._gate.decide(step.received, planned)
         if action.do is Do.PARK and planned.do is not Do.PARK:
@@ -80,7 +87,7 @@ class Preparation:
 
     def _weigh_parked(self, run: Run) -> None:
         """Raise FellBehind, before anything is recorded, if so much would be parked that it is not the items' fault."""
-        writes = {Do.PARK, Do.PLACE, Do.MARK, Do.MOVE, Do.DELETE, Do.WITHDRAW}
+        writes = WRITES | {Do.PARK}
         weighed = [
             s for s in run.steps if s.action.do in writes and not s.reason and not self._gate.is_released(s.received)
         ]
@@ -162,3 +169,9 @@ class Preparation:
             detail = step.staged.text if isinstance(step.staged, Refused) else ""
             self._dead_letters.add(step.received, operation.ref.item, reason, detail)
         self._ledger.put_item(run.mailbox, intents.parked(step.record, change, operation, reason))
+
+
+def _is_adopted_and_unnamed(step: Step) -> bool:
+    """Tell whether only a stamp says that an item is ours, and its seed did not name it: it may be anybody's copy."""
+    is_end = isinstance(step.received.change.operation, SeedEnd)
+    return is_end and step.record is not None and step.record.generation == 0

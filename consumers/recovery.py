@@ -76,7 +76,7 @@ class Recovery:
         stamp = self._stamp(record, intent.nonce)
         settled = self._reach(address, mailbox, intent, stamp)
         if settled.finding is Finding.DONE and intent.replaced_id:
-            self._delete_wherever(address, mailbox, intent.replaced_id, self._stamp(record, record.nonce), hard=True)
+            self._drop_replaced(address, mailbox, intent.replaced_id, self._stamp(record, record.nonce))
         return settled
 
     def _settle_move(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> Settled:
@@ -143,8 +143,13 @@ class Recovery:
 
     def _settle_delete(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> Settled:
         stamp = self._stamp(record, record.nonce)
-        if not self._is_recoverable(address, stamp):
-            self._delete_wherever(address, mailbox, intent.target_id, stamp, hard=False)
+        is_absent = self._delete(address, intent.target_id, hard=False)
+        if (
+            is_absent
+            and not self._is_recoverable(address, stamp)
+            and (held := self._find_anywhere(address, mailbox, stamp))
+        ):
+            self._delete(address, held.item_id, hard=False)
         return Settled(Finding.DONE, Done(intent.target_id, ""))
 
     def _is_recoverable(self, address: str, stamp: str) -> bool:
@@ -152,10 +157,10 @@ class Recovery:
         deleted_items = self._folders.root(address, RECOVERABLE)
         return bool(self._target.find(address, [deleted_items], [stamp]))
 
-    def _delete_wherever(self, address: str, mailbox: str, item_id: str, stamp: str, *, hard: bool) -> None:
-        """Delete an item by its id, or by its stamp where somebody moved it; CallRefused while it is still there."""
-        if self._delete(address, item_id, hard=hard) and (held := self._find_anywhere(address, mailbox, stamp)):
-            self._delete(address, held.item_id, hard=hard)
+    def _drop_replaced(self, address: str, mailbox: str, item_id: str, stamp: str) -> None:
+        """Delete what was replaced by its id, or by its stamp where somebody moved it; CallRefused while it stays."""
+        if self._delete(address, item_id, hard=True) and (held := self._find_anywhere(address, mailbox, stamp)):
+            self._delete(address, held.item_id, hard=True)
 
     def _delete(self, address: str, item_id: str, *, hard: bool) -> bool:
         """Delete an item; True if there was none of this id. Only looking proves that, whatever the refusal says."""

@@ -52,6 +52,7 @@ READ_TIMEOUT_SECONDS = 0.1
 OWNED_MS = 1_000
 """For so long a commit proves that no other owner has come since."""
 OWNER_KEY = "owner"
+CAUGHT_UP_RECORDS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +137,7 @@ class Replayer:
             adoption=Adoption(target, self._ledger, name, lambda: owned.history(topics.changes), clock),
             await_seed=self._await_new_seed,
             commit=self._commit,
+            clock=clock,
             seed=self._orders.seed,
             scope=settings.scope,
             metrics=metrics,
@@ -147,6 +149,7 @@ class Replayer:
         self._desk: Desk | None = None
         self._complete = 0
         self._owned_at = -1
+        self._is_caught_up = False
         self._marks: list[Outgoing] = []
         self._committed: int | None = None
         self._log_end: Callable[[], int] = lambda: 0
@@ -181,13 +184,14 @@ class Replayer:
                 self._addresses = registered()
                 self._obey()
                 self._retry_behind(subscription)
-                self._orders.remind()
+                self._orders.remind(self._addresses, self._settings.hold_seconds)
                 if held and self._ahead:
                     self._replay(self._ahead.next_batch(self._complete), lanes)
                     held.show(self._metrics, self._owned.number)
                 batch = subscription.next_batch(READ_TIMEOUT_SECONDS)
                 self._replay(batch, lanes)
                 self._complete = batch.position
+                self._is_caught_up |= reader.lag_records() <= CAUGHT_UP_RECORDS
                 if not batch.changes:
                     self._rest()
                 self._prove()
@@ -265,19 +269,23 @@ class Replayer:
 
     def _take_in(self, received: Received) -> bool:
         mailbox = received.change.mailbox
-        verdict = self._intake.judge(received)
-        if verdict is Verdict.TAKE and mailbox not in self._addresses:
-            self._stragglers.fall_behind(mailbox, received.offset, ReplicationFault.NOT_REGISTERED)
-            return False
-        return verdict is Verdict.TAKE
+        if mailbox in self._addresses:
+            return self._intake.judge(received) is Verdict.TAKE
+        record = self._ledger.mailbox(mailbox)
+        if not record.behind and received.change.version > record.applied:
+            self._stragglers.fall_behind(mailbox, received.begins_at, ReplicationFault.NOT_REGISTERED)
+        return False
 
     def _await_seed(self, mailbox: str, reason: str, begins_at: int = 0) -> None:
         """Order a seed and have the mailbox wait for it, or for one in the log from an offset on."""
         log.error("a seed is needed and ordered", extra={"mailbox": mailbox, "reason": reason})
         self._intake.forget(mailbox)
         self._orders.seed(mailbox, reason)
-        waiting = replace(self._ledger.mailbox(mailbox), waiting=reason, waiting_from=begins_at)
-        self._ledger.put_mailbox(waiting)
+        known = self._ledger.mailbox(mailbox)
+        # one record says that it was looked at and that it waits: what is committed beside must not split them
+        self._ledger.put_mailbox(
+            replace(known, waiting=reason, waiting_from=begins_at, looked_at=known.looked_at or self._clock())
+        )
         self._metrics.waiting.labels(mailbox=mailbox).set(1)
 
     def _await_new_seed(self, mailbox: str, reason: str) -> None:
@@ -310,11 +318,17 @@ class Replayer:
     # -- between batches -----------------------------------------------------------------------------------
 
     def _retry_behind(self, subscription: Subscription) -> None:
-        """Let mailboxes that fell behind try again: the log is read again from where they stopped."""
+        """Let mailboxes that fell behind try again: the log is read again from where they stopped.
+
+        Only from its end, or nearly: reading again must not keep the others from what comes.
+        """
+        if not self._is_caught_up:
+            return
         if due := self._stragglers.due(self._addresses):
             # one that fell behind while it ran ahead stands after what is held of the others
             self._complete = min(self._complete, *due.values())
             subscription.rewind(self._complete)
+            self._is_caught_up = False
             self._stragglers.resume(due, self._addresses, self._complete)
             self._commit()
             if self._ahead:

@@ -19,6 +19,7 @@ from schemas.ports import Clock
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 60
+RETRY_SECONDS_MAX = 1_800
 
 
 class Stragglers:
@@ -40,6 +41,8 @@ class Stragglers:
         self._settle_open = settle_open
         self._clock = clock
         self._retry_at: dict[str, int] = {}
+        self._wait_seconds: dict[str, int] = {}
+        self._stopped_at: dict[str, int] = {}
 
     def start_offset(self, committed: int | None) -> int | None:
         """Return where reading begins: the group's offset, or that of the mailbox furthest behind that may go on."""
@@ -53,7 +56,12 @@ class Stragglers:
         self._intake.forget(mailbox)
         own_offset = record.own_offset if record.own_offset >= 0 else offset
         self._ledger.put_mailbox(replace(record, behind=code, own_offset=own_offset))
-        self._retry_at[mailbox] = self._clock() + RETRY_SECONDS * 1000
+        if offset > self._stopped_at.get(mailbox, -1):
+            self._wait_seconds.pop(mailbox, None)  # it went on since
+        self._stopped_at[mailbox] = offset
+        wait_seconds = self._wait_seconds.get(mailbox, RETRY_SECONDS)
+        self._wait_seconds[mailbox] = min(2 * wait_seconds, RETRY_SECONDS_MAX)
+        self._retry_at[mailbox] = self._clock() + wait_seconds * 1000
 
     def due(self, addresses: Mapping[str, str]) -> dict[str, int]:
         """Return and forget the mailboxes to be tried again now, with the offsets they go on from.
@@ -70,6 +78,7 @@ class Stragglers:
 
     def retry_now(self, mailbox: str) -> None:
         """Have a mailbox that is behind tried again at the next opportunity."""
+        self._wait_seconds.pop(mailbox, None)
         if self._ledger.mailbox(mailbox).own_offset >= 0:
             self._retry_at[mailbox] = self._clock()
 

@@ -261,6 +261,11 @@ def _refuse_replayed(target: ExchangeTarget, wanted: Restore, pipeline_target: s
 
 
 def _outcome(ledger: RestoreLedger, topic: str, mailbox: str, folded: Folded) -> Restored:
+    if _mailbox_record(ledger, topic, mailbox).waiting:
+        raise RestoreError(
+            "the mailbox holds what an earlier restore left, and its ledger is not in this data directory: "
+            "go on where that one ran, or empty the mailbox first"
+        )
     records = [decode(value) for _, value in ledger.scan(topic, f"{mailbox}/item/")]
     items = [r for r in records if isinstance(r, ItemRecord)]
     parked = Counter(r.reason or r.state.value for r in items if r.state is not ItemState.PRESENT)

@@ -85,7 +85,7 @@ class ItemLook:
             entry = self._index.by_item_id(item_id)
             if isinstance(found, Failed):
                 mailbox = self._index.record.mailbox
-                self._owe(entry or decisions.newcomer(mailbox, item_id, folder_id), found.code)
+                self._owe(entry or decisions.newcomer(mailbox, item_id, folder_id), found.code, is_news=bool(folder_id))
                 continue
             entry = entry or self._moved_here(found, gone_ids)
             if self._needs_content(entry, found):
@@ -142,7 +142,7 @@ class ItemLook:
     def _take_content(self, fetched: Fetched) -> None:
         entry, found = fetched.entry, fetched.found
         if fetched.failure:
-            self._owe(entry, fetched.failure)
+            self._owe(entry, fetched.failure, is_news=found.change_key != entry.change_key)
             return
         known = replace(
             entry, change_key=found.change_key, search_key=found.search_key, fingerprint=found.fingerprint,
@@ -168,8 +168,8 @@ class ItemLook:
         self._drafts.part.spooled.update(fetched.spooled)
         self._drafts.part.size_bytes += sum(c.size_bytes for c in fetched.contents)
 
-    def _owe(self, entry: IndexEntry, reason: str) -> None:
-        if operation := decisions.owe(self._index, entry, reason, self._clock()):
+    def _owe(self, entry: IndexEntry, reason: str, *, is_news: bool) -> None:
+        if operation := decisions.owe(self._index, entry, reason, self._clock(), is_news=is_news):
             self._drafts.add(operation)
 
     def retry_owed(self) -> Iterator[Part]:

@@ -184,12 +184,16 @@ def newcomer(mailbox: str, item_id: str, folder_id: str, search_key: str = "") -
 
 
 def owe(
-    index: MailboxIndex, entry: IndexEntry, reason: str, now: int, targets: tuple[str, ...] = ()
+    index: MailboxIndex, entry: IndexEntry, reason: str, now: int, *, is_news: bool = True
 ) -> ItemUnreadable | None:
-    """Record that an item could not be fetched; after the last quick retry that is said, once."""
+    """Record that an item could not be fetched; after the last quick retry that is said, once.
+
+    `is_news`: there may be newer content than was fetched last, so no target's content is current, whoever asked.
+    """
     before = entry.owed
+    is_news = is_news or (before is not None and before.is_news)
     attempts = before.attempts + 1 if before else 1
-    targets = tuple(sorted({*targets, *(before.targets if before else ())}))
+    targets = before.targets if before else ()
     wait_seconds = min(2**attempts, RETRY_SECONDS_MAX)
     owed = Owed(
         since=before.since if before else now,
@@ -197,10 +201,12 @@ def owe(
         retry_at=now + wait_seconds * 1000,
         reason=reason,
         targets=targets,
+        is_news=is_news,
     )
     index.put(replace(entry, owed=owed))
     if attempts == UNREADABLE_ATTEMPTS:
-        return ItemUnreadable(ref=ref_of(entry), reason=reason, targets=targets)
+        ref = replace(ref_of(entry), change_key="") if is_news else ref_of(entry)
+        return ItemUnreadable(ref=ref, reason=reason, targets=targets)
     return None
 
 
@@ -209,7 +215,8 @@ def want(index: MailboxIndex, entry: IndexEntry, now: int, target: str, reason: 
     targets = {target} if target else set()
     if entry.owed:
         targets |= set(entry.owed.targets)
-    owed = Owed(since=now, attempts=0, retry_at=0, reason=reason, targets=tuple(sorted(targets)))
+    is_news = entry.owed is not None and entry.owed.is_news
+    owed = Owed(since=now, attempts=0, retry_at=0, reason=reason, targets=tuple(sorted(targets)), is_news=is_news)
     index.put(replace(entry, owed=owed))
 
 

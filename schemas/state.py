@@ -51,6 +51,7 @@ class Owed:
     retry_at: int
     reason: str
     targets: tuple[str, ...] = ()
+    is_news: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,7 @@ class TargetMailbox:
     released_until: int = 0
     skipped_until: int = 0
     skips_content: bool = False
+    skip_obeyed_at: int = 0
 
     @property
     def held(self) -> str:

@@ -120,7 +120,7 @@ class Making:
 
     def received(self, change: Change, offset: int = 0) -> Received:
         contents = change.operation.contents if isinstance(change.operation, ItemSaved) else ()
-        return Received(change, offset, b"", {c.form: c.body for c in contents})
+        return Received(change, offset, b"", {c.form: c.body for c in contents}, begins_at=offset)
 
 
 @pytest.fixture(scope="session")

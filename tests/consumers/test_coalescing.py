@@ -28,7 +28,7 @@ def left(making: Any) -> Any:
 
     def of(words: Iterable[str]) -> list[tuple[int, int]]:
         changes = [making.received(making.change(operation(w), n), 10 * n) for n, w in enumerate(words, 1)]
-        return [(r.change.sequence, r.offset) for r in coalesced(changes)]
+        return [(r.change.sequence, r.begins_at) for r in coalesced(changes)]
 
     return of
 

@@ -24,7 +24,7 @@ class Desk:
 
     def reminded_at(self, seconds: int) -> list[tuple[str, str, tuple[str, ...]]]:
         self.now_ms = 1000 * seconds
-        self.orders.remind()
+        self.orders.remind({"waiting", "level"})
         return self.drained()
 
 
@@ -45,12 +45,15 @@ def test_orders_are_handed_out_once_in_their_order_for_the_feeds_topic(desk: Des
     assert desk.drained() == []
 
 
-def test_only_mailboxes_that_wait_are_asked_for_again_and_only_now_and_then(desk: Desk) -> None:
-    seed = [("waiting", "SEED", ())]
-    assert desk.reminded_at(REMIND_SECONDS - 1) == []
-    assert desk.reminded_at(REMIND_SECONDS) == seed
-    assert desk.reminded_at(2 * REMIND_SECONDS - 1) == []
-    assert desk.reminded_at(2 * REMIND_SECONDS) == seed
+def test_only_mailboxes_that_wait_are_asked_for_again_and_ever_more_seldom(desk: Desk) -> None:
+    asked = [n for n in range(1, 20) if desk.reminded_at(n * REMIND_SECONDS) == [("waiting", "SEED", ())]]
+    assert asked == [2, 4, 8, 16]
+
+
+@pytest.mark.parametrize("values", [{"behind": "quota"}, {"paused": "by a person"}, {"tripped": "deletion-breaker"}])
+def test_a_mailbox_that_could_not_go_on_is_not_asked_for(desk: Desk, ledger: Ledger, values: dict[str, Any]) -> None:
+    ledger.put_mailbox(TargetMailbox(mailbox="waiting", waiting="lost sequence", **values))
+    assert not any(desk.reminded_at(n * REMIND_SECONDS) for n in range(1, 20))
 
 
 def test_a_mailbox_that_does_not_wait_any_more_is_not_asked_for(desk: Desk, ledger: Ledger) -> None:

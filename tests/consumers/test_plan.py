@@ -82,7 +82,7 @@ def operations(making: Any) -> dict[str, Any]:
         "deleted": ItemDeleted(ref=same),
         "unreadable": ItemUnreadable(ref=same, reason="ErrorCorruptData"),
         "unreadable in a newer state": ItemUnreadable(ref=other, reason="ErrorCorruptData"),
-        "unreadable although another asked": ItemUnreadable(ref=other, reason="ErrorCorruptData", targets=("other",)),
+        "unreadable although another asked": ItemUnreadable(ref=same, reason="ErrorCorruptData", targets=("other",)),
         "unreadable although we asked": ItemUnreadable(ref=same, reason="ErrorCorruptData", targets=("t",)),
     }
 

@@ -153,7 +153,7 @@ def test_owing_waits_longer_each_time_and_is_said_at_the_last_quick_retry_only()
     index = index_of(ENTRY)
     said, waits = [], []
     for _ in range(decisions.UNREADABLE_ATTEMPTS + 10):
-        said.append(decisions.owe(index, index.entries["key"], "ErrorCorruptData", 0, ("one",)))
+        said.append(decisions.owe(index, index.entries["key"], "ErrorCorruptData", 0))
         owed = index.entries["key"].owed
         assert owed
         waits.append(owed.retry_at)
@@ -161,6 +161,25 @@ def test_owing_waits_longer_each_time_and_is_said_at_the_last_quick_retry_only()
     assert isinstance(said[decisions.UNREADABLE_ATTEMPTS - 1], ItemUnreadable)
     assert waits == sorted(waits)
     assert waits[-1] == decisions.RETRY_SECONDS_MAX * 1000
+
+
+def test_unreadable_content_that_may_be_newer_is_current_nowhere_whoever_asked() -> None:
+    index = index_of(ENTRY)
+    decisions.owe(index, ENTRY, "ErrorCorruptData", 0)
+    decisions.want(index, index.entries["key"], 0, "one", "asked")
+    said = None
+    while said is None:
+        said = decisions.owe(index, index.entries["key"], "ErrorCorruptData", 0, is_news=False)
+    assert (said.ref.change_key, said.targets) == ("", ("one",))
+
+
+def test_what_was_only_asked_for_keeps_the_change_key_of_what_was_fetched() -> None:
+    index = index_of(ENTRY)
+    decisions.want(index, ENTRY, 0, "one", "asked")
+    said = None
+    while said is None:
+        said = decisions.owe(index, index.entries["key"], "ErrorCorruptData", 0, is_news=False)
+    assert (said.ref.change_key, said.targets) == (ENTRY.change_key, ("one",))
 
 
 def test_wants_of_two_targets_are_both_kept() -> None:

@@ -48,7 +48,7 @@ def test_a_full_mailbox_holds_no_other_and_goes_on_without_loss(new_world: Calla
 def test_a_mailbox_tries_again_by_itself_after_a_while(new_world: Callable[..., Any], cut: int) -> None:
     world, first, second = two_mailboxes(new_world)
     world.cut = cut
-    world.rests = 80
+    world.rests = 150
     interleaved(first, second, 1)
     began_ms = world.now_ms
 

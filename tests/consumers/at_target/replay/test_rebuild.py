@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from consumers.replayer import Replayer
 from schemas.change import Marks
+from schemas.ports import PartitionLost
 
 FLAGGED = Marks(is_read=True, flag_status="Flagged", categories=("red",), importance="High")
 WRITES = frozenset({"upload", "create", "update", "move", "delete", "create_folder", "rename_folder", "move_folder"})
@@ -60,7 +62,7 @@ def test_a_lost_ledger_is_rebuilt_from_stamps_and_nothing_that_is_there_is_writt
     world.assert_exact(source, orders=True)
 
 
-def test_what_changed_while_the_ledger_was_lost_is_applied_and_what_is_gone_goes(
+def test_what_changed_while_the_ledger_was_lost_is_applied_and_what_is_gone_stays_as_an_orphan(
     lived: Callable[..., tuple[Any, Any]],
 ) -> None:
     world, source = lived()
@@ -72,7 +74,13 @@ def test_what_changed_while_the_ledger_was_lost_is_applied_and_what_is_gone_goes
     world.replay()
     source.seed()
     world.replay()
-    world.assert_exact(source, orders=True)
+    visible = world.target.visible()
+    gone = visible.pop(world.making.key("b"))
+    visible.pop("foreign")
+    assert visible == source.expected()
+    # only a stamp says that it was ours: it may be anybody's copy, so nobody deletes it and it is listed
+    assert [content for _, content, _ in gone] == [b"b"]
+    assert [o.item for o in world.orphans()] == [world.making.key("b")]
 
 
 def test_an_older_seed_in_the_log_is_not_taken_for_the_one_that_was_ordered(
@@ -130,6 +138,43 @@ def test_of_two_items_with_one_stamp_one_is_adopted_and_the_other_left_as_an_orp
     left = [i for i, item in world.target.items.items() if item.stamp == original.stamp]
     assert left == [orphans[0].target_id]
     assert copy_id in world.target.items or orphans[0].target_id != copy_id
+
+
+def test_what_an_operator_kept_and_what_a_user_copied_is_not_deleted_after_the_loss(world: Any) -> None:
+    source = world.source()
+    source.save("a", b"a")
+    world.replay()
+    stamp = next(i.stamp for i in world.target.items.values() if i.content == b"a")
+    copy_id = world.target.add_item(world.foreign_folder_id, b"a", stamp)
+    source.delete("a")
+    world.replay()
+    lose(world)
+    world.replay()
+    source.seed()
+    world.replay()
+    assert copy_id in world.target.items
+
+
+def test_a_neighbours_commit_does_not_split_what_was_adopted_from_its_waiting(
+    lived: Callable[..., tuple[Any, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, source = lived(cut=1)
+    lose(world, offsets=True)
+
+    def commit_and_die(replayer: Any, _mailbox: str, _reason: str) -> None:
+        replayer._commit()
+        raise PartitionLost("the broker did not say where the log ends")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Replayer, "_await_new_seed", commit_and_die)
+        with pytest.raises(PartitionLost):
+            world.replay()
+    world.target.calls.clear()
+    world.replay()
+    assert not WRITES & set(world.target.calls)
+    source.seed()
+    world.replay()
+    world.assert_exact(source, orders=True)
 
 
 def test_a_new_mailbox_is_looked_at_once_and_begins_with_the_log(world: Any) -> None:
