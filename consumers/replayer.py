@@ -276,21 +276,24 @@ class Replayer:
             self._stragglers.fall_behind(mailbox, received.begins_at, ReplicationFault.NOT_REGISTERED)
         return False
 
-    def _await_seed(self, mailbox: str, reason: str, begins_at: int = 0) -> None:
-        """Order a seed and have the mailbox wait for it, or for one in the log from an offset on."""
+    def _await_seed(self, mailbox: str, reason: str, begins_at: int = 0, looked_at: int = 0) -> None:
+        """Order a seed and have the mailbox wait for it, or for one in the log from an offset on.
+
+        When it was looked at goes into the same record: a commit of the lane beside must not split them.
+        """
         log.error("a seed is needed and ordered", extra={"mailbox": mailbox, "reason": reason})
         self._intake.forget(mailbox)
         self._orders.seed(mailbox, reason)
         known = self._ledger.mailbox(mailbox)
-        # one record says that it was looked at and that it waits: what is committed beside must not split them
         self._ledger.put_mailbox(
-            replace(known, waiting=reason, waiting_from=begins_at, looked_at=known.looked_at or self._clock())
+            replace(known, waiting=reason, waiting_from=begins_at, looked_at=known.looked_at or looked_at)
         )
         self._metrics.waiting.labels(mailbox=mailbox).set(1)
 
     def _await_new_seed(self, mailbox: str, reason: str) -> None:
         """Order a seed and wait for it alone: what the log holds already may be older than what the target does."""
-        self._await_seed(mailbox, reason, max(self._log_end(), self._committed or 0))
+        end = max(self._log_end(), self._committed or 0)
+        self._await_seed(mailbox, reason, end, looked_at=self._clock())
 
     def _prove_owned(self) -> None:
         """Commit if nothing was for a second: an owner that was stopped and fenced finds out (PartitionLost)."""

@@ -1,6 +1,7 @@
 """The ledger is lost: what carries our stamp is adopted, a seed says what should be there, nothing equal is written."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -174,6 +175,25 @@ def test_a_neighbours_commit_does_not_split_what_was_adopted_from_its_waiting(
     assert not WRITES & set(world.target.calls)
     source.seed()
     world.replay()
+    world.assert_exact(source, orders=True)
+
+
+def test_a_target_taken_in_again_when_the_log_begins_later_adopts_what_it_holds(
+    lived: Callable[..., tuple[Any, Any]],
+) -> None:
+    world, source = lived()
+    lose(world, offsets=True)
+    del world.log[0]
+    for offset, record in enumerate(world.log):
+        world.log[offset] = replace(record, offset=offset)
+    world.target.calls.clear()
+    world.replay()
+    source.seed()
+    world.replay()
+    if len(world.orders()) > 1:
+        source.seed()
+        world.replay()
+    assert not WRITES & set(world.target.calls)
     world.assert_exact(source, orders=True)
 
 
