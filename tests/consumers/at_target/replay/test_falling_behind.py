@@ -72,6 +72,7 @@ def test_death_at_any_boundary_around_falling_behind_loses_nothing(
         world, first, second = two_mailboxes(new_world)
         world.rests = 45
         world.cut = 3
+        world.settings = {"mailboxes_at_once": 1}  # the hook tells mailboxes apart by who writes now
         interleaved(first, second, 1)
         first.mark("first-1-0", FLAGGED)
         until_ms = world.now_ms + 20_000
