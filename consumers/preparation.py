@@ -21,6 +21,7 @@ from schemas.ports import CallRefused, Clock
 from schemas.state import ItemRecord, ItemState
 
 ITEM_RETRY_SECONDS_MAX = 600
+ALONE_SECONDS_MIN = 120
 
 
 class Preparation:
@@ -118,9 +119,12 @@ class Preparation:
         """Raise a refusal that is to be waited for or is wider than the item; the others park it."""
         disposition = disposition_of(refused.code)
         key = (run.mailbox, step.operation.ref.item)
-        if disposition is Disposition.RETRY:
+        # a network that cuts large requests for a while looks like a server that refuses one item
+        is_doubtful = refused.code == ReplicationFault.REFUSED_ALONE
+        if disposition is Disposition.RETRY or is_doubtful:
             first_at = self._refusals.setdefault(key, self._clock())
-            if self._clock() - first_at < ITEM_RETRY_SECONDS_MAX * 1000:
+            patience_seconds = ALONE_SECONDS_MIN if is_doubtful else ITEM_RETRY_SECONDS_MAX
+            if self._clock() - first_at < patience_seconds * 1000:
                 raise CallRefused(refused.code, refused.text)
         elif disposition is not Disposition.PARK:
             raise CallRefused(refused.code, refused.text)

@@ -11,11 +11,12 @@ from consumers.gate import Gate
 from consumers.ledger import Ledger
 from consumers.mailbox_run import STAGED_AGAIN_MAX, MailboxWorker
 from consumers.plan import Action, Do
-from consumers.preparation import ITEM_RETRY_SECONDS_MAX
+from consumers.preparation import ALONE_SECONDS_MIN, ITEM_RETRY_SECONDS_MAX
 from consumers.recovery import Recovery
 from consumers.run import Run, Step, Tools
 from consumers.staging import Staging
 from schemas.change import FolderSaved, ItemDeleted, ItemMarked, ItemMoved, ItemUnreadable, Marks
+from schemas.faults import ReplicationFault
 from schemas.metrics import ReplayMetrics
 from schemas.ports import CallRefused
 from schemas.state import ItemRecord, ItemState
@@ -194,3 +195,20 @@ def test_a_mark_that_changes_nothing_keeps_the_content_current_under_the_new_cha
     record = desk.record("a")
     assert record is not None
     assert (record.state, record.source_change_key) == (ItemState.PARKED, "ck-2")
+
+
+def test_an_item_that_seems_refused_alone_is_parked_only_after_a_while_because_it_may_be_the_network(
+    desk: Desk,
+) -> None:
+    desk.target.refuse_content[b"large"] = ReplicationFault.REFUSED_ALONE
+    saved = desk.saved("a", b"large")
+    with pytest.raises(CallRefused):
+        desk.prepared(saved)
+    desk.now_ms += 1000 * ALONE_SECONDS_MIN - 1
+    with pytest.raises(CallRefused):
+        desk.prepared(saved)
+    desk.now_ms += 1
+    desk.prepared(saved)
+    record = desk.record("a")
+    assert record is not None
+    assert (record.state, record.reason) == (ItemState.PARKED, ReplicationFault.REFUSED_ALONE)
