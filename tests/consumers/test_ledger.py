@@ -1,9 +1,14 @@
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from consumers.intents import blank
 from consumers.ledger import Ledger
-from schemas.state import TargetFolder, TargetMailbox
+from schemas.state import ItemState, TargetFolder, TargetMailbox
 
 
 def folder(folder_id: str) -> TargetFolder:
@@ -86,3 +91,52 @@ def test_mailboxes_are_the_restored_ones_in_their_newest_state(
     commit(ledger, owned)
     ledger.put_mailbox(TargetMailbox(mailbox="m", generation=3))
     assert [m.generation for m in ledger.mailboxes()] == [3]
+
+
+def test_an_item_counts_as_held_while_the_target_has_it(
+    ledger: Ledger, owned: Any, commit: Callable[..., None]
+) -> None:
+    ledger.put_item("m", replace(blank("a", "f"), target_id="a-t"))
+    ledger.put_item("m", replace(blank("b", "f"), target_id="b-t"))
+    commit(ledger, owned)
+    ledger.drop_item("m", "b")
+    ledger.put_item("m", replace(blank("c", "f"), target_id="c-t"))
+    ledger.put_item("m", replace(blank("left out", "f"), state=ItemState.LEFT_OUT))
+    ledger.put_item("n", replace(blank("d", "f"), target_id="d-t"))
+    assert ledger.count_held("m") == 2
+
+
+@pytest.fixture
+def _switching_often() -> Iterator[None]:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("_switching_often")
+def test_a_lane_may_count_and_look_while_its_neighbour_writes(ledger: Ledger) -> None:
+    for number in range(1000):
+        ledger.put_item("m", replace(blank(f"{number}", "f"), target_id="t"))
+    is_over = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not is_over.is_set():
+            number += 1
+            ledger.put_item("n", blank(f"{number % 5000}", "f"))
+            if number % 5000 == 0:
+                ledger.drain()
+                ledger.settle()
+                for again in range(1000):
+                    ledger.put_item("m", replace(blank(f"{again}", "f"), target_id="t"))
+
+    neighbour = threading.Thread(target=write)
+    neighbour.start()
+    try:
+        for _ in range(100):
+            assert ledger.count_held("m") >= 0
+            assert list(ledger.mailboxes()) == []
+    finally:
+        is_over.set()
+        neighbour.join()

@@ -279,6 +279,7 @@ class World:
         self.rests = 3
         self.rounds = 1_000_000
         self.cut = 1000
+        self.ahead_cut = 1000
         self.portable_only = False
         self.scope = Scope()
         self.checksum_interval_seconds = 0.0
@@ -327,7 +328,7 @@ class World:
         reader = MemoryLog(self, start or 0, self.cut)
         orders = MemoryOrders(self.ordered, self.owned.positions.get(self.topics.orders("t"), 0))
         self.owned.is_wanted = lambda: reader.idle_reads < self.rests and orders.idle_reads < self.rounds
-        side = Side(orders=orders, open_log=lambda offset: MemoryLog(self, offset, 1000))
+        side = Side(orders=orders, open_log=lambda offset: MemoryLog(self, offset, self.ahead_cut))
         replayer.run(self.registered, reader, committed, side)
 
     def replay_hooked(self, hook: Callable[[str, str], None]) -> None:

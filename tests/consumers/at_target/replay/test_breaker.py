@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from consumers.breaker import BreakerLimit
+from consumers.scope import Scope
 from schemas.change import Marks
 
 OTHER, OTHER_ADDRESS = "ffffffffffffffffffff", "second@target.test"
@@ -180,3 +181,64 @@ def test_a_mailbox_paused_at_one_target_writes_nothing_and_misses_nothing_when_r
     world.order("RESUME")
     world.replay()
     world.assert_exact(first, second)
+
+
+def test_a_seed_that_a_paused_mailbox_waits_for_is_not_ordered_again_meanwhile(new_world: Callable[..., Any]) -> None:
+    world = new_world()
+    source = world.source()
+    world.replay()
+    source.lose()
+    source.save("a", b"a")
+    world.replay()
+    world.order("PAUSE")
+    world.replay()
+    source.seed()
+    world.rest_seconds, world.rests = 60, 90
+    world.replay()
+    assert world.orders() == [("SEED", ())]
+    world.order("RESUME")
+    world.replay()
+    world.assert_exact(source, orders=True)
+
+
+def partial(new_world: Callable[..., Any]) -> tuple[Any, Any]:
+    """A world with ten items in scope and forty in a folder that the target leaves out."""
+    world = new_world(scope=Scope(folders_left_out=("Old",)), settings={"breaker_limit": LIMIT})
+    source = world.source()
+    source.folder("old-s", "Old")
+    for number in range(40):
+        source.save(f"old-{number}", b"old %d" % number, "old-s")
+    for number in range(10):
+        source.save(f"item-{number}", b"body %d" % number)
+    world.replay()
+    return world, source
+
+
+def test_the_share_is_of_what_the_target_holds_and_not_of_what_it_leaves_out(new_world: Callable[..., Any]) -> None:
+    world, source = partial(new_world)
+    for number in range(10):
+        source.delete(f"item-{number}")
+    world.replay()
+    assert "4 deletions of 10 items" in world.mailbox_record().tripped_on
+    assert (world.mailbox_record().tripped, deleted_at_target(world)) == (HELD, 3)
+
+
+def test_what_leaves_the_scope_counts_as_deleted_and_can_be_released(new_world: Callable[..., Any]) -> None:
+    world, source = partial(new_world)
+    for number in range(10):
+        source.move(f"item-{number}", "old-s")
+    world.replay()
+    assert (world.mailbox_record().tripped, deleted_at_target(world)) == (HELD, 3)
+    world.order("RELEASE")
+    world.replay()
+    assert (world.mailbox_record().tripped, deleted_at_target(world)) == ("", 10)
+
+
+def test_what_leaves_the_scope_can_be_skipped_and_stays_as_an_orphan(new_world: Callable[..., Any]) -> None:
+    world, source = partial(new_world)
+    for number in range(10):
+        source.move(f"item-{number}", "old-s")
+    world.replay()
+    world.order("SKIP")
+    world.replay()
+    assert (len(world.orphans()), deleted_at_target(world), world.mailbox_record().behind) == (7, 3, "")

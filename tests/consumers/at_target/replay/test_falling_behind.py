@@ -1,6 +1,7 @@
 """A mailbox that can't go on holds no other, and goes on later without loss, whatever dies meanwhile."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from consumers.patience import TargetHaltError
 from schemas.change import Marks
 from schemas.ports import CallRefused
+
+from .pieces import LARGE, in_pieces
 
 OTHER, OTHER_ADDRESS = "ffffffffffffffffffff", "second@target.test"
 FLAGGED = Marks(is_read=True, flag_status="Flagged")
@@ -161,3 +164,58 @@ def test_a_halting_fault_stops_everything_and_the_next_start_goes_on(new_world: 
     world.target.refuse_content.clear()
     world.replay()
     world.assert_exact(first, second)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 1000])
+def test_a_body_in_pieces_is_read_again_from_its_first_piece(new_world: Callable[..., Any], cut: int) -> None:
+    world = new_world(cut=cut)
+    source = world.source()
+    world.replay()
+    world.target.refuse_content[LARGE] = QUOTA
+    source.save("large", LARGE)
+    in_pieces(world)
+    world.replay()
+    assert world.mailbox_record().behind == QUOTA
+    world.target.refuse_content.clear()
+    world.now_ms += 1_000_000
+    world.replay()
+    world.assert_exact(source)
+
+
+def test_a_mailbox_this_target_does_not_mirror_orders_no_seed_though_the_log_begins_in_its_middle(
+    new_world: Callable[..., Any],
+) -> None:
+    world = new_world()
+    first, other = world.source(), world.source(OTHER)
+    kept = [r for r in world.log if r.key != OTHER]
+    other.lose()
+    other.save("a", b"a")
+    world.log[:] = [replace(r, offset=n) for n, r in enumerate([*kept, world.log[-1]])]
+    world.rest_seconds = 60
+    world.rests = 30
+    world.replay()
+    assert world.orders() == []
+    world.assert_exact(first)
+
+
+def test_a_mailbox_that_stays_full_does_not_keep_the_partition_from_what_comes(new_world: Callable[..., Any]) -> None:
+    """Reading again from where it stopped takes longer than it waits between two tries."""
+    world, first, second = two_mailboxes(new_world)
+    world.target.refuse_content[b"full"] = QUOTA
+    first.save("full", b"full")
+    for number in range(200):
+        second.save(f"day-{number}", b"%d" % number)
+    world.cut = 5
+    world.replay()
+    second.save("live", b"live")
+
+    def read_slowly() -> dict[str, str]:
+        world.now_ms += 2000
+        return dict(world.addresses)
+
+    world.registered = read_slowly
+    world.rests = 1_000_000
+    world.rounds = 500
+    world.replay()
+    assert world.mailbox_record().behind == QUOTA
+    assert second.expected().items() <= world.target.visible().items()

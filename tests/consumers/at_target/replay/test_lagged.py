@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from consumers.breaker import BreakerLimit
 from schemas.change import Marks
 from schemas.state import ItemState
 
@@ -163,3 +164,67 @@ def test_a_skip_keeps_what_was_deleted_and_parks_what_was_overwritten_meanwhile(
     assert [(r.item, r.reason) for r in world.item_records() if r.state is ItemState.PARKED] == [
         (keys["kept"], "skipped-by-operator")
     ]
+
+
+def test_the_answer_to_an_order_is_waited_for_as_long_as_it_is_held(new_world: Callable[..., Any]) -> None:
+    day_ms = 24 * HOUR_MS
+    world = new_world(settings={"hold_seconds": day_ms // 1000}, rounds=30)
+    source = world.source()
+    source.save("a", b"a")
+    wait(world, day_ms)
+    source.lose()
+    source.save("b", b"b")
+    wait(world, day_ms)
+    assert world.orders() == [("SEED", ())]
+    source.seed()
+
+    def tick() -> dict[str, str]:
+        world.now_ms += 60_000
+        return dict(world.addresses)
+
+    world.registered = tick
+    world.rounds = 23 * 60
+    world.replay()
+    assert world.orders() == [("SEED", ())]
+    world.rounds = 2 * 60
+    world.replay()
+    world.assert_exact(source, orders=True)
+
+
+def test_a_skip_that_is_given_twice_is_obeyed_once_and_parks_no_mail(new_world: Callable[..., Any]) -> None:
+    limit = BreakerLimit(deletions_max=3, share_max=0.2)
+    world = new_world(settings={"hold_seconds": 3600, "breaker_limit": limit}, rounds=30)
+    source = world.source()
+    for number in range(8):
+        source.save(f"item-{number}", b"%d" % number)
+    wait(world, HOUR_MS)
+    for number in range(6):
+        source.delete(f"item-{number}")
+    wait(world, HOUR_MS)
+    assert world.mailbox_record().tripped
+    source.save("new", b"new mail of the last hour")
+    world.order("SKIP")
+    world.order("SKIP")
+    world.replay()
+    assert not world.mailbox_record().skips_content
+    wait(world, 2 * HOUR_MS)
+    assert world.making.key("new") in world.target.visible()
+    assert [r for r in world.item_records() if r.state is ItemState.PARKED] == []
+
+
+def test_a_release_runs_to_its_end_though_each_batch_takes_longer_than_an_idle_log_is_kept_open(
+    new_world: Callable[..., Any],
+) -> None:
+    world, first, _ = lagged(new_world)
+    for number in range(60):
+        first.save(f"held-{number}", b"%d" % number)
+    world.order("RELEASE")
+    world.ahead_cut = 10
+    world.rounds = 60
+
+    def take_time(name: str, when: str) -> None:
+        if (name, when) == ("upload", "after"):
+            world.now_ms += 4000
+
+    world.replay_hooked(take_time)
+    assert first.expected().items() <= world.target.visible().items()

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from consumers.lane import Lane
 from schemas.identity import mailbox_id
-from schemas.ports import CallRefused
+from schemas.ports import CallRefused, PartitionLost
 
 
 @pytest.fixture
@@ -62,3 +63,46 @@ def test_a_batch_is_complete_only_once_every_lane_is(
             source.save(f"more-{number}-{source.mailbox}", b"more")
         world.replay_through(adversity({number: "death"}))
         world.assert_exact(*pair)
+
+
+@pytest.mark.parametrize("kind", ["mark", "move"])
+def test_an_intent_that_only_a_neighbour_committed_is_planned_anew_with_its_change(
+    world: Any, pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """What a lane prepared is carried by the commit beside it; its owner dies before its own, and never sends it."""
+    source, other = pair
+    source.folder("work-s", "Work")
+    world.replay()
+    if kind == "mark":
+        source.mark("item-0", world.making.read)
+    else:
+        source.move("item-0", "work-s")
+    other.save("more", b"more")
+    is_prepared, is_committed = threading.Event(), threading.Event()
+    note_unsettled = Lane._note_unsettled
+
+    def die_after_the_neighbours_commit(lane: Any, run: Any, items: tuple[str, ...]) -> None:
+        if run.mailbox != source.mailbox:
+            note_unsettled(lane, run, items)
+            return
+        is_prepared.set()
+        assert is_committed.wait(10)
+        raise PartitionLost("struck")
+
+    def hook(name: str, when: str) -> None:
+        if (name, when) == ("upload", "before"):
+            assert is_prepared.wait(10)
+        if (name, when) == ("transact", "after") and is_prepared.is_set():
+            is_committed.set()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Lane, "_note_unsettled", die_after_the_neighbours_commit)
+        with pytest.raises(PartitionLost):
+            world.replay_hooked(hook)
+    # the source changes back: read together, the two changes are coalesced, and nothing differs
+    if kind == "mark":
+        source.mark("item-0", world.making.unread)
+    else:
+        source.move("item-0", "inbox-s")
+    world.replay()
+    world.assert_exact(source, other)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from consumers.scope import Scope
 from schemas.ports import CallRefused
 from schemas.state import TargetFolder
 
@@ -193,3 +194,14 @@ def test_while_the_target_does_not_answer_it_is_asked_now_and_then_only(proving:
     proving.replay_hooked(refuse)
     assert len(asked_at) > 2
     assert min(b - a for a, b in itertools.pairwise(asked_at)) >= 7_000
+
+
+def test_what_should_have_come_into_scope_and_did_not_is_told_as_missing(proving: World) -> None:
+    proving.scope = Scope(folders_left_out=("Old",))
+    source = proving.source()
+    source.folder("old-s", "Old")
+    source.save("a", b"a", "old-s")
+    source.folder("old-s", "Archive")
+    source.prove("old-s")
+    proving.replay()
+    assert folder(proving, "old-s").divergence == {"missing": 1}

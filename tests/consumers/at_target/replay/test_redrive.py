@@ -1,19 +1,17 @@
 """Parked content placed once more: with the folder and marks of now, once, whatever dies; given up without silence."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from schemas.change import Chunk, ItemSaved, Marks
-from schemas.codec import decode, encode
-from schemas.ports import Incoming
+from schemas.change import Marks
 from schemas.state import ItemState
 
+from .pieces import LARGE, in_pieces
+
 READ = Marks(is_read=True)
-LARGE = b"a body in pieces" * 1000
 
 
 def parked_at(new_world: Callable[..., Any]) -> tuple[Any, Any]:
@@ -149,17 +147,3 @@ def test_a_body_in_pieces_comes_from_the_log_while_that_is_kept(
         assert_level(world, source)
     else:
         assert [r.state for r in world.item_records()] == [ItemState.PARKED]
-
-
-def in_pieces(world: Any) -> None:
-    """Say the last save of the log with its body in two chunks before it."""
-    change = decode(world.log.pop().value)
-    saved = change.operation
-    assert isinstance(saved, ItemSaved)
-    sha256 = hashlib.sha256(LARGE).hexdigest()
-    for index, body in enumerate((LARGE[:700], LARGE[700:])):
-        chunk = Chunk(mailbox=change.mailbox, item=saved.ref.item, sha256=sha256, index=index, count=2, body=body)
-        world.log.append(Incoming(len(world.log), 0, f"{change.mailbox}/item", encode(chunk)))
-    content = replace(saved.contents[0], body=b"", chunk_count=2)
-    change = replace(change, operation=replace(saved, contents=(content,)))
-    world.log.append(Incoming(len(world.log), 0, f"{change.mailbox}/item", encode(change)))

@@ -209,3 +209,28 @@ def test_every_row_is_struck_in_each_of_its_calls(rows: list[Row]) -> None:
     assert {c for row in rows for c in row.cases} == CASES.keys()
     for row in rows:
         assert {m for c in row.cases for m in CASES[c].methods} == set(row.methods), row.operation
+
+
+@pytest.mark.parametrize("kind", ["answer unknown", "death"])
+def test_a_copy_that_a_user_deleted_does_not_stand_for_the_original(
+    new_world: Callable[..., Any], adversity: Any, kind: str
+) -> None:
+    """A copy carries the stamp of its original: that one of them is recoverable says nothing of the other."""
+
+    def play(strikes: dict[int, str]) -> tuple[Any, Any]:
+        world = new_world()
+        source = world.source()
+        source.save("a", b"a")
+        world.replay()
+        original = next(i for i in world.target.items.values() if i.content == b"a")
+        copy_id = world.target.add_item(original.folder_id, b"a", original.stamp)
+        world.target.recoverable.append(world.target.items.pop(copy_id))
+        source.delete("a")
+        struck = adversity(strikes)
+        world.replay_through(struck)
+        return world, struck
+
+    _, undisturbed = play({})
+    for number in undisturbed.places(kind):
+        world, _ = play({number: kind})
+        assert world.making.key("a") not in world.target.visible(), undisturbed.boundaries[number]
