@@ -14,7 +14,7 @@ from consumers.target import Done, Held, Refused, Target, Update
 from schemas.faults import GONE, STALE, Disposition, ReplicationFault, disposition_of
 from schemas.identity import Stamp
 from schemas.ports import CallRefused
-from schemas.state import Intent, IntentKind, ItemRecord
+from schemas.state import Intent, IntentKind, ItemRecord, Orphan
 
 MARK_ATTEMPTS_MAX = 5
 ABSENT = "ErrorItemNotFound"
@@ -76,7 +76,7 @@ class Recovery:
         stamp = self._stamp(record, intent.nonce)
         settled = self._reach(address, mailbox, intent, stamp)
         if settled.finding is Finding.DONE and intent.replaced_id:
-            self._drop_replaced(address, mailbox, intent.replaced_id, self._stamp(record, record.nonce))
+            self._drop_replaced(address, mailbox, record, intent)
         return settled
 
     def _settle_move(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> Settled:
@@ -157,10 +157,21 @@ class Recovery:
         deleted_items = self._folders.root(address, RECOVERABLE)
         return bool(self._target.find(address, [deleted_items], [stamp]))
 
-    def _drop_replaced(self, address: str, mailbox: str, item_id: str, stamp: str) -> None:
-        """Delete what was replaced by its id, or by its stamp where somebody moved it; CallRefused while it stays."""
-        if self._delete(address, item_id, hard=True) and (held := self._find_anywhere(address, mailbox, stamp)):
-            self._delete(address, held.item_id, hard=True)
+    def _drop_replaced(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> None:
+        """Delete what was replaced, by its id alone; CallRefused while it stays.
+
+        Where the id is dead, what carries the old stamp is ours that somebody moved, or the copy somebody made of ours
+        that is deleted already: nothing tells them apart, so it is left and noted as an orphan.
+        """
+        stamp = self._stamp(record, record.nonce)
+        if self._delete(address, intent.replaced_id, hard=True) and (
+            held := self._find_anywhere(address, mailbox, stamp)
+        ):
+            orphan = Orphan(
+                item=record.item, target_id=held.item_id, folder_id=record.folder_id, nonce=record.nonce,
+                generation=intent.generation, sequence=intent.sequence, at=0,
+            )  # fmt: skip
+            self._ledger.put_orphan(mailbox, orphan)
 
     def _delete(self, address: str, item_id: str, *, hard: bool) -> bool:
         """Delete an item; True if there was none of this id. Only looking proves that, whatever the refusal says."""

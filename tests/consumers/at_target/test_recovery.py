@@ -9,8 +9,9 @@ from consumers.ledger import Ledger
 from consumers.recovery import MARK_ATTEMPTS_MAX, Finding, Recovery
 from consumers.target import Refused
 from schemas.change import FolderSaved, Marks
+from schemas.codec import decode
 from schemas.ports import CallRefused
-from schemas.state import Intent, IntentKind, ItemRecord, ItemState
+from schemas.state import Intent, IntentKind, ItemRecord, ItemState, Orphan
 
 UNREAD, READ = Marks(is_read=False), Marks(is_read=True)
 
@@ -66,6 +67,10 @@ class Bench:
         self.ledger.put_item(self.making.mailbox, record)
         return self.recovery.settle(self.making.address, self.making.mailbox, record)
 
+    def ledger_orphans(self) -> list[Orphan]:
+        found = (decode(r.value) for r in self.ledger.drain() if r.value)
+        return [r for r in found if isinstance(r, Orphan)]
+
     def key_of(self, item_id: str) -> str:
         return str(self.target.items[item_id].change_key) if item_id in self.target.items else "dead"
 
@@ -109,12 +114,17 @@ def test_a_placement_that_arrives_between_two_looks_is_found_by_the_second(bench
     assert (settled.finding, settled.done.item_id) == (Finding.DONE, "arrived")
 
 
-def test_what_a_placement_replaces_goes_even_where_somebody_moved_it(bench: Bench) -> None:
+def test_what_a_placement_replaces_goes_by_its_id_alone_because_the_old_stamp_may_be_on_somebodys_copy(
+    bench: Bench,
+) -> None:
     bench.item(bench.folder("Plans"), "new")
-    bench.item(bench.folder("Plans"), "old")
-    bench.settle(IntentKind.PLACE, "dead", replaced_id="an id that died by the move")
-    assert bench.where() == [("msgfolderroot/Plans", "new")]
-    assert bench.target.recoverable == []
+    replaced_id = bench.item(bench.folder("Work"), "old")
+    copy_id = bench.item(bench.folder("Plans"), "old")
+    bench.settle(IntentKind.PLACE, "dead", replaced_id=replaced_id)
+    assert replaced_id not in bench.target.items
+    bench.settle(IntentKind.PLACE, "dead", replaced_id=replaced_id)
+    assert copy_id in bench.target.items
+    assert [r.target_id for r in bench.ledger_orphans()] == [copy_id]
 
 
 def test_two_items_of_one_nonce_are_never_adopted(bench: Bench) -> None:
