@@ -74,6 +74,11 @@ class HeldReader:
         """Return how many records are not handed out yet."""
         return self._reader.lag_records() + len(self._held)
 
+    @property
+    def is_level(self) -> bool:
+        """Whether the next record is read and not due yet, so that everything due was handed out."""
+        return bool(self._held) and self._held[0].appended_at > self._due_before()
+
     def oldest_seconds(self) -> float:
         """Return the age of the oldest record that is held."""
         return max(0.0, (self._clock() - self._held[0].appended_at) / 1000) if self._held else 0.0

@@ -150,6 +150,7 @@ class Replayer:
         self._complete = 0
         self._owned_at = -1
         self._is_caught_up = False
+        self._end = self._again_until = 0
         self._marks: list[Outgoing] = []
         self._committed: int | None = None
         self._log_end: Callable[[], int] = lambda: 0
@@ -191,7 +192,7 @@ class Replayer:
                 batch = subscription.next_batch(READ_TIMEOUT_SECONDS)
                 self._replay(batch, lanes)
                 self._complete = batch.position
-                self._is_caught_up |= reader.lag_records() <= CAUGHT_UP_RECORDS
+                self._look_how_far(reader, held, batch)
                 if not batch.changes:
                     self._rest()
                 self._prove()
@@ -320,10 +321,18 @@ class Replayer:
 
     # -- between batches -----------------------------------------------------------------------------------
 
+    def _look_how_far(self, reader: LogReader, held: HeldReader | None, batch: Batch) -> None:
+        """Note whether what was there at the last going back was read again, or all that is due."""
+        lag_records = reader.lag_records()
+        self._end = reader.position + lag_records
+        is_idle = not batch.changes and lag_records <= CAUGHT_UP_RECORDS
+        is_all_due = held is not None and held.is_level
+        self._is_caught_up |= self._complete >= self._again_until or is_idle or is_all_due
+
     def _retry_behind(self, subscription: Subscription) -> None:
         """Let mailboxes that fell behind try again: the log is read again from where they stopped.
 
-        Only from its end, or nearly: reading again must not keep the others from what comes.
+        Only once all that was there the last time was read: reading again must not keep the others from what comes.
         """
         if not self._is_caught_up:
             return
@@ -331,7 +340,7 @@ class Replayer:
             # one that fell behind while it ran ahead stands after what is held of the others
             self._complete = min(self._complete, *due.values())
             subscription.rewind(self._complete)
-            self._is_caught_up = False
+            self._is_caught_up, self._again_until = False, self._end
             self._stragglers.resume(due, self._addresses, self._complete)
             self._commit()
             if self._ahead:

@@ -262,6 +262,8 @@ def _refuse_replayed(target: ExchangeTarget, wanted: Restore, pipeline_target: s
 
 def _outcome(ledger: RestoreLedger, topic: str, mailbox: str, folded: Folded) -> Restored:
     if _mailbox_record(ledger, topic, mailbox).waiting:
+        # what was only found there: the next run has to look again, for the mailbox may have been emptied
+        ledger.transact([Outgoing(topic, key, None) for key, _ in ledger.scan(topic, "")], {})
         raise RestoreError(
             "the mailbox holds what an earlier restore left, and its ledger is not in this data directory: "
             "go on where that one ran, or empty the mailbox first"

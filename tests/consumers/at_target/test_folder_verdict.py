@@ -96,6 +96,11 @@ def test_beside_a_parked_item_a_missing_one_and_other_marks_still_show() -> None
     assert judged([listed(KEYS[0], READ)], records, checksum(*ALL)) == {"missing": 1, "differing": 1}
 
 
+def test_beside_an_item_that_the_ledger_still_leaves_out_altered_content_shows() -> None:
+    records = [*RECORDS[:2], record(KEYS[2], state=ItemState.LEFT_OUT)]
+    assert judged([*ALL[:2], listed(KEYS[2], subject="altered")], records, checksum(*ALL)) == {"differing": 1}
+
+
 def test_what_the_ledger_itself_lacks_is_missing() -> None:
     assert judged(ALL[:2], RECORDS[:2], checksum(*ALL)) == {"missing": 1}
 

@@ -37,6 +37,7 @@ from schemas.identity import item_key, mailbox_id, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from deploy.lab.exchange.process import ExchangeProcess
     from tests.deploy.conftest import Configuration, Ended
@@ -146,6 +147,15 @@ def subjects(server: ExchangeProcess) -> Callable[[str, str], dict[str, bool]]:
 INBOX = '<t:DistinguishedFolderId Id="inbox"/>'
 
 
+def empty(server: ExchangeProcess, address: str) -> None:
+    """Delete what the inbox of a mailbox holds, as its owner may."""
+    found = server.connection
+    session = UserSession(ServerAddress(url=found.url, user=found.user, password=found.password, version="2019"))
+    kind = 'DeleteType="HardDelete" DeleteSubFolders="false"'
+    session.one("EmptyFolder", address, f"<m:EmptyFolder {kind}><m:FolderIds>{INBOX}</m:FolderIds></m:EmptyFolder>")
+    session.close()
+
+
 def test_a_mailbox_is_what_the_log_says_it_was_at_the_time_and_at_a_later_one(
     mailshadow: Run, connected: Configuration, server: ExchangeProcess, subjects: Callable[[str, str], dict[str, bool]]
 ) -> None:
@@ -220,3 +230,35 @@ def test_what_cannot_be_restored_is_refused_in_one_line(
     assert ended.code == code, ended
     assert said in ended.said
     assert "Traceback" not in ended.err
+
+
+def test_what_an_earlier_restore_left_is_refused_without_its_ledger_until_the_mailbox_is_empty(
+    mailshadow: Run,
+    connected: Configuration,
+    server: ExchangeProcess,
+    subjects: Callable[[str, str], dict[str, bool]],
+    tmp_path: Path,
+) -> None:
+    connected.write()
+    log = Log(connected)
+    log.write(SeedBegin(previous=None, reason="first copy"), folder("inbox-s", "Inbox", "inbox"))
+    log.write(saved("one"), SeedEnd(begun=1, items=1))
+    into = "elsewhere@target.test"
+    server.add_mailbox(into)
+
+    def restore() -> Ended:
+        arguments = ["restore", SOURCE, "--until", now(), "--into", into, "--target", "standby"]
+        return mailshadow(*connected.write(*arguments))
+
+    assert restore().code == exit_codes.OK
+    connected.sections["pipeline"]["data_directory"] = str(tmp_path / "another machine")
+    log.write(saved("two"))
+    for _ in range(2):
+        refused = restore()
+        assert refused.code == exit_codes.NOT_RESTORABLE, refused
+        assert "its ledger is not in this data directory" in refused.said
+        assert "Traceback" not in refused.err
+        assert subjects(into, INBOX) == {"one": False}
+    empty(server, into)
+    assert restore().code == exit_codes.OK
+    assert subjects(into, INBOX) == {"one": False, "two": False}

@@ -204,19 +204,22 @@ class Source:
 
 @dataclass(slots=True)
 class MemoryLog:
-    """`schemas.ports.LogReader` over a list; returns nothing after every `cut` records, and at the end."""
+    """`schemas.ports.LogReader` over a list; after every `cut` records `looks` reads find nothing, as at the end."""
 
     world: "World"
     position: int
     cut: int
+    looks: int = 1
     idle_reads: int = 0
     given: int = 0
+    looked: int = 0
 
     def read(self, count_max: int, timeout_seconds: float) -> list[Incoming]:  # noqa: ARG002 - the port's
         log = self.world.log
         if self.position >= len(log) or self.given >= self.cut:
             self.idle_reads += self.position >= len(log)
-            self.given = 0
+            self.looked = (self.looked + 1) % self.looks
+            self.given = self.given if self.looked else 0
             self.world.now_ms += 1000 * self.world.rest_seconds if self.position >= len(log) else 0
             return []
         found = log[self.position : self.position + min(count_max, self.cut - self.given)]
@@ -280,6 +283,7 @@ class World:
         self.rounds = 1_000_000
         self.cut = 1000
         self.ahead_cut = 1000
+        self.ahead_looks = 1
         self.portable_only = False
         self.scope = Scope()
         self.checksum_interval_seconds = 0.0
@@ -328,7 +332,7 @@ class World:
         reader = MemoryLog(self, start or 0, self.cut)
         orders = MemoryOrders(self.ordered, self.owned.positions.get(self.topics.orders("t"), 0))
         self.owned.is_wanted = lambda: reader.idle_reads < self.rests and orders.idle_reads < self.rounds
-        side = Side(orders=orders, open_log=lambda offset: MemoryLog(self, offset, self.ahead_cut))
+        side = Side(orders=orders, open_log=lambda offset: MemoryLog(self, offset, self.ahead_cut, self.ahead_looks))
         replayer.run(self.registered, reader, committed, side)
 
     def replay_hooked(self, hook: Callable[[str, str], None]) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from consumers.breaker import BreakerLimit
 from schemas.change import Marks
+from schemas.ports import CallRefused
 from schemas.state import ItemState
 
 OTHER, OTHER_ADDRESS = "ffffffffffffffffffff", "second@target.test"
@@ -219,7 +220,7 @@ def test_a_release_runs_to_its_end_though_each_batch_takes_longer_than_an_idle_l
     for number in range(60):
         first.save(f"held-{number}", b"%d" % number)
     world.order("RELEASE")
-    world.ahead_cut = 10
+    world.ahead_cut, world.ahead_looks = 10, 2
     world.rounds = 60
 
     def take_time(name: str, when: str) -> None:
@@ -228,3 +229,27 @@ def test_a_release_runs_to_its_end_though_each_batch_takes_longer_than_an_idle_l
 
     world.replay_hooked(take_time)
     assert first.expected().items() <= world.target.visible().items()
+
+
+def test_a_mailbox_that_is_retried_by_its_owner_goes_on_however_much_is_held(new_world: Callable[..., Any]) -> None:
+    world, first, second = lagged(new_world)
+    first.save("full", b"full")
+    world.now_ms += HOUR_MS
+    for number in range(600):
+        second.save(f"held-{number}", b"%d" % number)
+    healed_ms = world.now_ms + 30_000
+
+    def be_full(name: str, when: str) -> None:
+        if (name, when) == ("upload", "before") and world.now_ms < healed_ms:
+            raise CallRefused(QUOTA, "full")
+
+    world.registered = lambda: _ticking(world)
+    world.rounds = 200
+    world.replay_hooked(be_full)
+    assert world.mailbox_record().behind == ""
+    assert first.expected().items() <= world.target.visible().items()
+
+
+def _ticking(world: Any) -> dict[str, str]:
+    world.now_ms += 1000
+    return dict(world.addresses)
