@@ -19,6 +19,7 @@ from deploy.lab.chaos.weather import (
     Hold,
     Weather,
     content_length,
+    ends_transaction,
 )
 
 HOST = "127.0.0.1"
@@ -82,6 +83,8 @@ class Connection:
 
     async def _send(self, direction: Direction, content: bytes) -> None:
         weather = self._weather
+        if weather.is_deaf_after_commit and direction is Direction.TO_SERVER and ends_transaction(content):
+            weather.gates[Direction.TO_CLIENT].clear()
         if weather.latency_seconds:
             await asyncio.sleep(weather.latency_seconds)
         await weather.gates[direction].wait()
@@ -180,6 +183,10 @@ class Link:
                 self._weather.gates[direction].clear()
 
         self._do(shut)
+
+    def deafen_after_commit(self) -> None:
+        """Let the next request that ends a Kafka transaction pass, and nothing come back from then on."""
+        self._do(lambda: setattr(self._weather, "is_deaf_after_commit", True))
 
     def slow(self, seconds: float) -> None:
         """Delay every chunk each way."""

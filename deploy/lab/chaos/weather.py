@@ -9,6 +9,8 @@ from enum import StrEnum
 
 HEAD_BYTES_MAX = 65_536
 REQUEST_BYTES_MAX = 256 << 20
+_API_KEY_AT = 4
+_END_TRANSACTION = (26).to_bytes(2, "big")
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n", re.IGNORECASE)
 _OPERATION = re.compile(rb"<(?:[\w.-]+:)?Body[^>]*>\s*<(?:[\w.-]+:)?(\w+)")
 
@@ -47,18 +49,21 @@ class Weather:
     """The state of a link; touched by the proxy's own thread only.
 
     A gate that is shut stops a direction: bytes wait, also those of a sender that dies meanwhile. While `closing` is
-    not set, neither end is told that the other is gone. After `bytes_left` more bytes a connection is reset.
+    not set, neither end is told that the other is gone. After `bytes_left` more bytes a connection is reset. With
+    `is_deaf_after_commit` the gate to the client shuts right before a request that ends a transaction is passed on.
     """
 
     latency_seconds: float = 0.0
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     bytes_left: int | None = None
     hold: Hold | None = None
+    is_deaf_after_commit: bool = False
     gates: dict[Direction, asyncio.Event] = field(default_factory=dict)
 
     def clear(self) -> None:
         """Be fair again."""
         self.latency_seconds, self.bytes_left, self.hold = 0.0, None, None
+        self.is_deaf_after_commit = False
         for gate in (self.closing, *self.gates.values()):
             gate.set()
 
@@ -80,6 +85,11 @@ class Weather:
         held = HeldRequest(operation, request)
         self.hold.on_held(held)
         return held
+
+
+def ends_transaction(piece: bytes) -> bool:
+    """Tell whether a piece of a client's stream begins with Kafka's EndTxn request (api key 26, after the size)."""
+    return piece[_API_KEY_AT : _API_KEY_AT + 2] == _END_TRANSACTION
 
 
 def operation_of(request: bytes) -> str:

@@ -41,7 +41,7 @@ class Verdict:
     @property
     def is_proved(self) -> bool:
         """Whether most of three runs were red, whatever a third would have shown."""
-        return self.red_count >= 2 and 2 * self.red_count > len(self.runs)  # noqa: PLR2004 - most of three
+        return self.red_count >= 2 and 2 * self.red_count > len(self.runs)
 
     def decided(self, runs_max: int) -> bool:
         """Whether further runs up to so many could not change the verdict."""
