@@ -36,12 +36,15 @@ def retention(scene: Scene) -> Iterator[Detail]:
 
 @contextlib.contextmanager
 def target_state_lost(scene: Scene) -> Iterator[Detail]:
-    """Kill every replay of a target and delete its state topic; what is at the target is all that tells."""
+    """Kill every replay of a target, delete its state topic, and start them: what is at the target is all that tells.
+
+    The rest of the time is theirs to begin anew before the next may strike.
+    """
     world = scene.world
     with _all_replays_down(scene):
         topic = world.topics.target_state(scene.subject)
         count = erase_topic(world.running_broker().bootstrap_servers, topic, world.config.parent)
-        yield {"target": scene.subject, "records": count}
+    yield {"target": scene.subject, "records": count}
 
 
 @contextlib.contextmanager

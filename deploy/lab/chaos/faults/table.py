@@ -145,5 +145,5 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "late_update": Fault(_draw(AIMED, 3.0, 9.0), _replay_links, network.late_update, _with_service),
     "lost_commit_answer": Fault(_draw(AIMED, 14.0, 18.0), _feeds, log.lost_commit_answer, _with_links),
     "retention": Fault(_draw(AIMED, 8.0, 14.0), _targets, log.retention, _with_replays),
-    "target_state_lost": Fault(_draw(AIMED, 4.0, 8.0), _targets, log.target_state_lost, _with_replays),
+    "target_state_lost": Fault(_draw(AIMED, 14.0, 18.0), _targets, log.target_state_lost, _with_replays),
 }

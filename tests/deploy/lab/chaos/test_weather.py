@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.lab.chaos.weather import HeldRequest, Hold, Weather, content_length, operation_of
+from deploy.lab.chaos.weather import HeldRequest, Hold, Weather, content_length, ends_transaction, operation_of
 
 MOVE = b'POST /EWS HTTP/1.1\r\n\r\n<s:Envelope><s:Header/><s:Body><m:MoveItem a="1"><x/></m:MoveItem></s:Body>'
 
@@ -45,3 +45,10 @@ def test_a_link_that_breaks_after_bytes_breaks_once_they_are_spent() -> None:
     weather = Weather(bytes_left=10)
     assert [weather.spend(4), weather.spend(4), weather.spend(4)] == [True, True, False]
     assert Weather().spend(1_000_000)
+
+
+def test_the_request_that_ends_a_transaction_is_told_by_its_key() -> None:
+    size, version = (40).to_bytes(4, "big"), (3).to_bytes(2, "big")
+    assert ends_transaction(size + (26).to_bytes(2, "big") + version)
+    assert not ends_transaction(size + (28).to_bytes(2, "big") + version)
+    assert not ends_transaction(b"")
