@@ -12,14 +12,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from deploy.lab.chaos.weather import (
+    END_TRANSACTION,
     HEAD_BYTES_MAX,
     REQUEST_BYTES_MAX,
     Direction,
     HeldRequest,
     Hold,
     Weather,
+    api_key_of,
     content_length,
-    ends_transaction,
 )
 
 HOST = "127.0.0.1"
@@ -83,8 +84,8 @@ class Connection:
 
     async def _send(self, direction: Direction, content: bytes) -> None:
         weather = self._weather
-        if weather.is_deaf_after_commit and direction is Direction.TO_SERVER and ends_transaction(content):
-            weather.gates[Direction.TO_CLIENT].clear()
+        if weather.watch and direction is Direction.TO_SERVER and api_key_of(content) == weather.watch[0]:
+            weather.watch[1]()
         if weather.latency_seconds:
             await asyncio.sleep(weather.latency_seconds)
         await weather.gates[direction].wait()
@@ -184,9 +185,13 @@ class Link:
 
         self._do(shut)
 
-    def deafen_after_commit(self) -> None:
-        """Let the next request that ends a Kafka transaction pass, and nothing come back from then on."""
-        self._do(lambda: setattr(self._weather, "is_deaf_after_commit", True))
+    def shut_at_commit(self, direction: Direction) -> None:
+        """Let nothing pass in a direction from the next request on that ends a Kafka transaction."""
+        self.watch(END_TRANSACTION, self._weather.gates[direction].clear)
+
+    def watch(self, api_key: int, act: Callable[[], object]) -> None:
+        """Do something in the proxy's thread right before each Kafka request with this api key is passed on."""
+        self._do(lambda: setattr(self._weather, "watch", (api_key, act)))
 
     def slow(self, seconds: float) -> None:
         """Delay every chunk each way."""

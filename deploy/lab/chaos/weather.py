@@ -10,7 +10,8 @@ from enum import StrEnum
 HEAD_BYTES_MAX = 65_536
 REQUEST_BYTES_MAX = 256 << 20
 _API_KEY_AT = 4
-_END_TRANSACTION = (26).to_bytes(2, "big")
+ADD_PARTITIONS, END_TRANSACTION = 24, 26
+"""Api keys of Kafka's protocol: the first request of a transaction that writes, and its last."""
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n", re.IGNORECASE)
 _OPERATION = re.compile(rb"<(?:[\w.-]+:)?Body[^>]*>\s*<(?:[\w.-]+:)?(\w+)")
 
@@ -50,20 +51,20 @@ class Weather:
 
     A gate that is shut stops a direction: bytes wait, also those of a sender that dies meanwhile. While `closing` is
     not set, neither end is told that the other is gone. After `bytes_left` more bytes a connection is reset. With
-    `is_deaf_after_commit` the gate to the client shuts right before a request that ends a transaction is passed on.
+    `watch` is a Kafka request by its api key, and what is done right before each such request is passed on.
     """
 
     latency_seconds: float = 0.0
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     bytes_left: int | None = None
     hold: Hold | None = None
-    is_deaf_after_commit: bool = False
+    watch: tuple[int, Callable[[], object]] | None = None
     gates: dict[Direction, asyncio.Event] = field(default_factory=dict)
 
     def clear(self) -> None:
         """Be fair again."""
         self.latency_seconds, self.bytes_left, self.hold = 0.0, None, None
-        self.is_deaf_after_commit = False
+        self.watch = None
         for gate in (self.closing, *self.gates.values()):
             gate.set()
 
@@ -87,9 +88,10 @@ class Weather:
         return held
 
 
-def ends_transaction(piece: bytes) -> bool:
-    """Tell whether a piece of a client's stream begins with Kafka's EndTxn request (api key 26, after the size)."""
-    return piece[_API_KEY_AT : _API_KEY_AT + 2] == _END_TRANSACTION
+def api_key_of(piece: bytes) -> int:
+    """Return the api key of the Kafka request that a piece of a client's stream begins with, -1 for a shorter one."""
+    key = piece[_API_KEY_AT : _API_KEY_AT + 2]
+    return int.from_bytes(key, "big") if len(key) == 2 else -1  # noqa: PLR2004 - two bytes
 
 
 def operation_of(request: bytes) -> str:

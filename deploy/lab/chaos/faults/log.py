@@ -1,13 +1,19 @@
 """Faults of the log itself: retention passes a target that stands, a state topic is lost, a commit goes unanswered."""
 
 import contextlib
+import threading
 from collections.abc import Iterator
+from signal import SIGCONT, SIGSTOP
 from typing import Final
 
 from deploy.lab.chaos.erased import erase_records, erase_topic
 from deploy.lab.chaos.faults.scene import Detail, Scene
+from deploy.lab.chaos.weather import ADD_PARTITIONS, Direction
 from deploy.lab.chaos.world import KAFKA
 
+BEGIN_SECONDS_MAX: Final = 3.0
+STOPPED_SECONDS: Final = 12.5
+"""Longer than the group's session and a successor's first round, shorter than the life of a transaction."""
 MISSED_SHARE: Final = 0.6
 """How much of its time a target misses changes that are erased; in the rest some stay for it to read."""
 
@@ -50,7 +56,38 @@ def target_state_lost(scene: Scene) -> Iterator[Detail]:
 @contextlib.contextmanager
 def lost_commit_answer(scene: Scene) -> Iterator[Detail]:
     """Let Kafka commit a feed's transaction and the feed not hear of it, for longer than it waits."""
+    with _shut_at_commit(scene, Direction.TO_CLIENT):
+        yield {}
+
+
+@contextlib.contextmanager
+def lost_commit(scene: Scene) -> Iterator[Detail]:
+    """Lose what ends a service's transaction on its way to Kafka, for longer than the service waits."""
+    with _shut_at_commit(scene, Direction.TO_SERVER):
+        yield {}
+
+
+@contextlib.contextmanager
+def stop_in_transaction(scene: Scene) -> Iterator[Detail]:
+    """Stop a feed (SIGSTOP) with a transaction begun and nothing of it written: it wakes up as an owner of nothing."""
+    service, link = scene.service, scene.service.links[KAFKA]
+    stopped = threading.Event()
+
+    def stop() -> None:
+        service.signal(SIGSTOP)
+        stopped.set()
+
+    link.watch(ADD_PARTITIONS, stop)
+    is_stopped = stopped.wait(BEGIN_SECONDS_MAX)
+    scene.wait(STOPPED_SECONDS)
+    service.signal(SIGCONT)
+    link.mend()
+    yield {"stopped": is_stopped}
+
+
+@contextlib.contextmanager
+def _shut_at_commit(scene: Scene, direction: Direction) -> Iterator[None]:
     link = scene.service.links[KAFKA]
-    link.deafen_after_commit()
-    yield {}
+    link.shut_at_commit(direction)
+    yield
     link.mend(drops_waiting=True)

@@ -71,6 +71,10 @@ def _with_service(_world: ChaosWorld, subject: str) -> set[str]:
     return {subject, subject.partition(">")[0]}
 
 
+def _all_feeds(world: ChaosWorld, subject: str) -> set[str]:
+    return {KAFKA, subject, *_feeds(world), *(link for feed in _feeds(world) for link in _with_links(world, feed))}
+
+
 def _with_replays(world: ChaosWorld, subject: str) -> set[str]:
     return {subject, *(s.name for s in world.services if s.target == subject)}
 
@@ -144,6 +148,8 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "foreign_double": Fault(_draw(AIMED, 0.2, 0.5), _targets, servers.foreign_double),
     "late_update": Fault(_draw(AIMED, 3.0, 9.0), _replay_links, network.late_update, _with_service),
     "lost_commit_answer": Fault(_draw(AIMED, 14.0, 18.0), _feeds, log.lost_commit_answer, _with_links),
+    "lost_commit": Fault(_draw(AIMED, 14.0, 18.0), _services, log.lost_commit, _with_links),
+    "stop_in_transaction": Fault(_draw(AIMED, 15.0, 17.0), _feeds, log.stop_in_transaction, _all_feeds),
     "retention": Fault(_draw(AIMED, 8.0, 14.0), _targets, log.retention, _with_replays),
     "target_state_lost": Fault(_draw(AIMED, 14.0, 18.0), _targets, log.target_state_lost, _with_replays),
 }

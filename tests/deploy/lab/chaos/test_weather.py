@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.lab.chaos.weather import HeldRequest, Hold, Weather, content_length, ends_transaction, operation_of
+from deploy.lab.chaos.weather import HeldRequest, Hold, Weather, api_key_of, content_length, operation_of
 
 MOVE = b'POST /EWS HTTP/1.1\r\n\r\n<s:Envelope><s:Header/><s:Body><m:MoveItem a="1"><x/></m:MoveItem></s:Body>'
 
@@ -47,8 +47,6 @@ def test_a_link_that_breaks_after_bytes_breaks_once_they_are_spent() -> None:
     assert Weather().spend(1_000_000)
 
 
-def test_the_request_that_ends_a_transaction_is_told_by_its_key() -> None:
-    size, version = (40).to_bytes(4, "big"), (3).to_bytes(2, "big")
-    assert ends_transaction(size + (26).to_bytes(2, "big") + version)
-    assert not ends_transaction(size + (28).to_bytes(2, "big") + version)
-    assert not ends_transaction(b"")
+def test_a_kafka_request_is_told_by_the_key_after_its_size() -> None:
+    assert api_key_of((40).to_bytes(4, "big") + (26).to_bytes(2, "big") + (3).to_bytes(2, "big")) == 26
+    assert api_key_of(b"") == -1
