@@ -1,11 +1,11 @@
 """`make sabotage`: one deliberate defect after another, each under chaos, each to be named by the independent checker.
 
     python tests/chaos/sabotage [--only NAME,…] [--seeds 1,2,3] [--every-seed] [--missing] [--control]
-                                [--minutes 0.5] [--budget-minutes 60] [--report FILE]
+                                [--at-once 1] [--minutes 0.5] [--budget-minutes 60] [--report FILE]
 
 The defect is applied to a copy; the evidence of the run is judged by the checker of this checkout. A sabotage is
 proved when most of its runs are red; runs that could not change that any more are left out unless --every-seed.
-The report keeps earlier runs of the same row, so a table may be made in several sittings.
+With --missing the report's runs of the same rows count, so that a table may be made in several sittings.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(CHECKOUT), str(Path(__file__).parent)]
 
 from catalogue import Sabotage, SabotageError, catalogue  # type: ignore[import-not-found] # noqa: E402 - beside this file
-from verdicts import Outcome, Verdict, add, load  # type: ignore[import-not-found] # noqa: E402 - beside this file
+from verdicts import Outcome, Verdict, load, put  # type: ignore[import-not-found] # noqa: E402 - beside this file
 
 from deploy.lab.chaos.checker.check import check  # noqa: E402 - of this checkout
 from deploy.lab.chaos.evidence import load as load_evidence  # noqa: E402 - of this checkout
@@ -36,25 +37,27 @@ def main() -> int:
     """Try the sabotages within the budget; 0 if every one that was tried is as it should be, 1 if not."""
     options = _options()
     wanted = set(filter(None, options.only.split(",")))
-    everything = catalogue()
-    rows = [s for s in everything if not wanted or s.name in wanted]
-    seeds = [int(s) for s in options.seeds.split(",")]
+    rows = [s for s in catalogue() if not wanted or s.name in wanted]
     deadline = time.monotonic() + 60 * options.budget_minutes
-    tried: list[Verdict] = []
-    for sabotage in rows:
-        verdict = _known(options.report, sabotage) if options.missing else _fresh(sabotage)
-        for seed in seeds:
-            is_known = any(run.seed == seed for run in verdict.runs)
-            is_decided = verdict.decided(len(seeds)) and not options.every_seed
-            if is_known or is_decided or time.monotonic() > deadline:
-                continue
-            run = _run(replace(sabotage, edits=()) if options.control else sabotage, seed, options.minutes)
-            _say(sabotage.name, run)
-            new = _fresh(sabotage).with_run(run)
-            verdict = add(options.report, new, [s.name for s in everything])
-        if verdict.runs:
-            tried.append(verdict)
-    return _sum_up(tried, len(rows), is_control=options.control)
+    with ThreadPoolExecutor(options.at_once) as pool:
+        verdicts = list(pool.map(lambda sabotage: _try(sabotage, options, deadline), rows))
+    return _sum_up([v for v in verdicts if v.runs], len(rows), is_control=options.control)
+
+
+def _try(sabotage: Sabotage, options: argparse.Namespace, deadline: float) -> Verdict:
+    """Make the runs of a sabotage until they decide, and return what the report holds of it then."""
+    verdict = _known(options.report, sabotage) if options.missing else _fresh(sabotage)
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    for seed in seeds:
+        is_known = any(run.seed == seed for run in verdict.runs)
+        is_decided = verdict.decided(len(seeds)) and not options.every_seed
+        if is_known or is_decided or time.monotonic() > deadline:
+            continue
+        run = _run(replace(sabotage, edits=()) if options.control else sabotage, seed, options.minutes)
+        _say(sabotage.name, run)
+        verdict = verdict.with_run(run)
+        put(options.report, verdict, [s.name for s in catalogue()])
+    return verdict
 
 
 def _sum_up(tried: list[Verdict], row_count: int, *, is_control: bool) -> int:
@@ -75,6 +78,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", default="1,2,3", help="one run each")
     parser.add_argument("--every-seed", action="store_true", help="go on although the verdict is decided")
     parser.add_argument("--missing", action="store_true", help="only what the report does not hold yet")
+    parser.add_argument("--at-once", type=int, default=1, help="sabotages side by side; each takes about one core")
     parser.add_argument("--budget-minutes", type=float, default=60.0)
     parser.add_argument("--report", type=Path, default=CHECKOUT / "build" / "reports" / "sabotage.json")
     return parser.parse_args()

@@ -23,13 +23,13 @@ def _load() -> Any:
 VERDICTS = _load()
 
 
-def _verdict(colours: str, digest: str = "d") -> Any:
+def _verdict(colours: str) -> Any:
     """Runs by their colour: R for red, g for green."""
     runs = [
         VERDICTS.Outcome(seed=n, is_red=colour == "R", anomalies={}, first="", problem="", seconds=1.0, command="")
         for n, colour in enumerate(colours, 1)
     ]
-    return VERDICTS.Verdict(name="x", breaks="", digest=digest, runs=tuple(runs))
+    return VERDICTS.Verdict(name="x", breaks="", digest="d", runs=tuple(runs))
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,13 @@ def test_a_run_that_can_change_nothing_is_not_made(colours: str, *, is_decided: 
     assert _verdict(colours).decided(3) is is_decided
 
 
-def test_runs_of_the_same_row_are_kept_and_those_of_another_row_are_not(tmp_path: Path) -> None:
+def test_a_run_takes_the_place_of_an_earlier_one_of_its_seed() -> None:
+    again = _verdict("R").runs[0]
+    assert [run.is_red for run in _verdict("gR").with_run(again).runs] == [True, True]
+
+
+def test_a_report_holds_the_newest_verdict_of_each_row(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    VERDICTS.add(report, _verdict("R"), ["x"])
-    merged = VERDICTS.add(report, _verdict("gR"), ["x"])
-    assert [run.is_red for run in merged.runs] == [False, True]
-    assert VERDICTS.load(report) == {"x": merged}
-    assert len(VERDICTS.add(report, _verdict("R", digest="other"), ["x"]).runs) == 1
+    for verdict in (_verdict("g"), _verdict("gR")):
+        VERDICTS.put(report, verdict, ["x"])
+    assert VERDICTS.load(report) == {"x": _verdict("gR")}

@@ -62,21 +62,13 @@ def load(path: Path) -> dict[str, Verdict]:
     return {row["name"]: _verdict(row) for row in rows}
 
 
-def add(path: Path, verdict: Verdict, order: Sequence[str]) -> Verdict:
-    """Put a verdict's runs beside those already in the file that are of the same row; return what stands there now."""
+def put(path: Path, verdict: Verdict, order: Sequence[str]) -> None:
+    """Put a verdict into the file in place of an earlier one, rows in the order of the table."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(path.name + ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        known = load(path)
-        before = known.get(verdict.name)
-        merged = verdict
-        if before and before.digest == verdict.digest:
-            merged = before
-            for run in verdict.runs:
-                merged = merged.with_run(run)
-        known[verdict.name] = merged
+        known = load(path) | {verdict.name: verdict}
         write(path, [known[name] for name in order if name in known])
-    return merged
 
 
 def write(path: Path, verdicts: Iterable[Verdict]) -> None:
