@@ -53,7 +53,7 @@ def _try(sabotage: Sabotage, options: argparse.Namespace, deadline: float) -> Ve
         is_decided = verdict.decided(len(seeds)) and not options.every_seed
         if is_known or is_decided or time.monotonic() > deadline:
             continue
-        run = _run(replace(sabotage, edits=()) if options.control else sabotage, seed, options.minutes)
+        run = _run(replace(sabotage, edits=()) if options.control else sabotage, seed, options)
         _say(sabotage.name, run)
         verdict = verdict.with_run(run)
         put(options.report, verdict, [s.name for s in catalogue()])
@@ -79,6 +79,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--every-seed", action="store_true", help="go on although the verdict is decided")
     parser.add_argument("--missing", action="store_true", help="only what the report does not hold yet")
     parser.add_argument("--at-once", type=int, default=1, help="sabotages side by side; each takes about one core")
+    parser.add_argument("--keep", type=Path, help="keep the evidence of every run below this directory")
     parser.add_argument("--budget-minutes", type=float, default=60.0)
     parser.add_argument("--report", type=Path, default=CHECKOUT / "build" / "reports" / "sabotage.json")
     return parser.parse_args()
@@ -93,14 +94,14 @@ def _known(report: Path, sabotage: Sabotage) -> Verdict:
     return found if found and found.digest == sabotage.digest else _fresh(sabotage)
 
 
-def _run(sabotage: Sabotage, seed: int, minutes: float) -> Outcome:
+def _run(sabotage: Sabotage, seed: int, options: argparse.Namespace) -> Outcome:
     """Let chaos loose on a sabotaged copy, and have what it left judged by the checker of this checkout."""
     began = time.monotonic()
-    command = f"lab chaos --seed {seed} --minutes {sabotage.minutes or minutes:g} --faults {sabotage.faults}"
+    command = f"lab chaos --seed {seed} --minutes {sabotage.minutes or options.minutes:g} --faults {sabotage.faults}"
     found: list[tuple[str, str]] = []
     problem = ""
     try:
-        found = _let_loose(sabotage, command)
+        found = _let_loose(sabotage, command, options.keep)
     except _NOTHING_TO_JUDGE as error:
         problem = f"no run to judge: {error}"[:300]
     named = next((f"{rule}: {words}" for rule, words in found if rule in sabotage.expects), "")
@@ -111,7 +112,7 @@ def _run(sabotage: Sabotage, seed: int, minutes: float) -> Outcome:
     )  # fmt: skip
 
 
-def _let_loose(sabotage: Sabotage, command: str) -> list[tuple[str, str]]:
+def _let_loose(sabotage: Sabotage, command: str, keep: Path | None) -> list[tuple[str, str]]:
     root = Path(tempfile.mkdtemp(prefix="sabotage-"))
     try:
         sabotage.copy_into(CHECKOUT, root)
@@ -132,8 +133,8 @@ def _let_loose(sabotage: Sabotage, command: str) -> list[tuple[str, str]]:
             raise ValueError(words.read_text(encoding="utf-8", errors="replace").strip()[-250:])
         return [(a.rule, a.detail) for a in check(load_evidence(evidence))]
     finally:
-        if keep := os.environ.get("SABOTAGE_KEEP"):
-            shutil.copytree(root / "evidence", Path(keep) / root.name, ignore_dangling_symlinks=True)
+        if keep and (root / "evidence").exists():
+            shutil.copytree(root / "evidence", keep / root.name, ignore_dangling_symlinks=True)
         shutil.rmtree(root, ignore_errors=True)
 
 

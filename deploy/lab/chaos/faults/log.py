@@ -12,8 +12,8 @@ from deploy.lab.chaos.weather import ADD_PARTITIONS, Direction
 from deploy.lab.chaos.world import KAFKA
 
 BEGIN_SECONDS_MAX: Final = 3.0
-STOPPED_SECONDS: Final = 12.5
-"""Longer than the group's session and a successor's first round, shorter than the life of a transaction."""
+STOPPED_SECONDS: Final = 11.0
+"""Longer than the group's session and a successor's first round, shorter than a commit may take (12 s)."""
 MISSED_SHARE: Final = 0.6
 """How much of its time a target misses changes that are erased; in the rest some stay for it to read."""
 
