@@ -18,6 +18,7 @@ from deploy.lab.chaos.weather import (
     Direction,
     HeldRequest,
     Hold,
+    Watch,
     Weather,
     api_key_of,
     content_length,
@@ -84,8 +85,10 @@ class Connection:
 
     async def _send(self, direction: Direction, content: bytes) -> None:
         weather = self._weather
-        if weather.watch and direction is Direction.TO_SERVER and api_key_of(content) == weather.watch[0]:
-            weather.watch[1]()
+        watch = weather.watch
+        if watch and direction is Direction.TO_SERVER and api_key_of(content) == watch.api_key:
+            watch.act()
+            await watch.passes.wait()
         if weather.latency_seconds:
             await asyncio.sleep(weather.latency_seconds)
         await weather.gates[direction].wait()
@@ -189,9 +192,16 @@ class Link:
         """Let nothing pass in a direction from the next request on that ends a Kafka transaction."""
         self.watch(END_TRANSACTION, self._weather.gates[direction].clear)
 
-    def watch(self, api_key: int, act: Callable[[], object]) -> None:
-        """Do something in the proxy's thread right before each Kafka request with this api key is passed on."""
-        self._do(lambda: setattr(self._weather, "watch", (api_key, act)))
+    def watch(self, api_key: int, act: Callable[[], object], *, holds: bool = False) -> None:
+        """Do something in the proxy's thread at each Kafka request with this api key; `holds` them until `mend`."""
+
+        def begin() -> None:
+            watch = Watch(api_key, act, asyncio.Event())
+            if not holds:
+                watch.passes.set()
+            self._weather.watch = watch
+
+        self._do(begin)
 
     def slow(self, seconds: float) -> None:
         """Delay every chunk each way."""

@@ -10,8 +10,8 @@ from enum import StrEnum
 HEAD_BYTES_MAX = 65_536
 REQUEST_BYTES_MAX = 256 << 20
 _API_KEY_AT = 4
-ADD_PARTITIONS, END_TRANSACTION = 24, 26
-"""Api keys of Kafka's protocol: the first request of a transaction that writes, and its last."""
+INIT_PRODUCER, ADD_PARTITIONS, END_TRANSACTION = 22, 24, 26
+"""Api keys of Kafka's protocol: the fence, the first request of a transaction that writes, and its last."""
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n", re.IGNORECASE)
 _OPERATION = re.compile(rb"<(?:[\w.-]+:)?Body[^>]*>\s*<(?:[\w.-]+:)?(\w+)")
 
@@ -46,24 +46,35 @@ class Hold:
 
 
 @dataclass(slots=True)
+class Watch:
+    """What is done when a Kafka request of an api key comes by, which waits for `passes` on its connection."""
+
+    api_key: int
+    act: Callable[[], object]
+    passes: asyncio.Event
+
+
+@dataclass(slots=True)
 class Weather:
     """The state of a link; touched by the proxy's own thread only.
 
     A gate that is shut stops a direction: bytes wait, also those of a sender that dies meanwhile. While `closing` is
     not set, neither end is told that the other is gone. After `bytes_left` more bytes a connection is reset. With
-    `watch` is a Kafka request by its api key, and what is done right before each such request is passed on.
+    `watch` says what is done right before a Kafka request of one kind is passed on.
     """
 
     latency_seconds: float = 0.0
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     bytes_left: int | None = None
     hold: Hold | None = None
-    watch: tuple[int, Callable[[], object]] | None = None
+    watch: Watch | None = None
     gates: dict[Direction, asyncio.Event] = field(default_factory=dict)
 
     def clear(self) -> None:
         """Be fair again."""
         self.latency_seconds, self.bytes_left, self.hold = 0.0, None, None
+        if self.watch:
+            self.watch.passes.set()
         self.watch = None
         for gate in (self.closing, *self.gates.values()):
             gate.set()

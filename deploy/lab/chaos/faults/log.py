@@ -8,10 +8,12 @@ from typing import Final
 
 from deploy.lab.chaos.erased import erase_records, erase_topic
 from deploy.lab.chaos.faults.scene import Detail, Scene
-from deploy.lab.chaos.weather import ADD_PARTITIONS, Direction
+from deploy.lab.chaos.weather import ADD_PARTITIONS, INIT_PRODUCER, Direction
 from deploy.lab.chaos.world import KAFKA
 
 BEGIN_SECONDS_MAX: Final = 3.0
+RESTORED_SECONDS: Final = 1.0
+"""What a successor needs to restore all it takes over, and then the woken one to commit."""
 STOPPED_SECONDS: Final = 11.0
 """Longer than the group's session and a successor's first round, shorter than a commit may take (12 s)."""
 MISSED_SHARE: Final = 0.6
@@ -70,6 +72,29 @@ def lost_commit(scene: Scene) -> Iterator[Detail]:
 @contextlib.contextmanager
 def stop_in_transaction(scene: Scene) -> Iterator[Detail]:
     """Stop a feed (SIGSTOP) with a transaction begun and nothing of it written: it wakes up as an owner of nothing."""
+    with _asleep_in_transaction(scene) as is_stopped:
+        scene.wait(STOPPED_SECONDS)
+    yield {"stopped": is_stopped}
+
+
+@contextlib.contextmanager
+def wake_before_fence(scene: Scene) -> Iterator[Detail]:
+    """Stop a feed in the same place; wake it while its successors' fences are on their way."""
+    others = [s for s in scene.world.members if not s.target and s.name != scene.subject]
+    fenced = threading.Event()
+    with _asleep_in_transaction(scene) as is_stopped:
+        for other in others:
+            other.links[KAFKA].watch(INIT_PRODUCER, fenced.set, holds=True)
+        is_met = fenced.wait(STOPPED_SECONDS)
+        scene.wait(RESTORED_SECONDS if is_met else 0.0)
+    scene.wait(RESTORED_SECONDS)
+    for other in others:
+        other.links[KAFKA].mend()
+    yield {"stopped": is_stopped, "met": is_met}
+
+
+@contextlib.contextmanager
+def _asleep_in_transaction(scene: Scene) -> Iterator[bool]:
     service, link = scene.service, scene.service.links[KAFKA]
     stopped = threading.Event()
 
@@ -78,11 +103,9 @@ def stop_in_transaction(scene: Scene) -> Iterator[Detail]:
         stopped.set()
 
     link.watch(ADD_PARTITIONS, stop)
-    is_stopped = stopped.wait(BEGIN_SECONDS_MAX)
-    scene.wait(STOPPED_SECONDS)
+    yield stopped.wait(BEGIN_SECONDS_MAX)
     service.signal(SIGCONT)
     link.mend()
-    yield {"stopped": is_stopped}
 
 
 @contextlib.contextmanager

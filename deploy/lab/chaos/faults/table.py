@@ -150,6 +150,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "lost_commit_answer": Fault(_draw(AIMED, 14.0, 18.0), _feeds, log.lost_commit_answer, _with_links),
     "lost_commit": Fault(_draw(AIMED, 14.0, 18.0), _services, log.lost_commit, _with_links),
     "stop_in_transaction": Fault(_draw(AIMED, 15.0, 17.0), _feeds, log.stop_in_transaction, _all_feeds),
+    "wake_before_fence": Fault(_draw(AIMED, 15.0, 17.0), _feeds, log.wake_before_fence, _all_feeds),
     "retention": Fault(_draw(AIMED, 8.0, 14.0), _targets, log.retention, _with_replays),
     "target_state_lost": Fault(_draw(AIMED, 14.0, 18.0), _targets, log.target_state_lost, _with_replays),
 }
