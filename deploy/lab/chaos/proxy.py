@@ -20,7 +20,7 @@ from deploy.lab.chaos.weather import (
     Hold,
     Watch,
     Weather,
-    api_key_of,
+    api_keys_of,
     content_length,
 )
 
@@ -86,7 +86,7 @@ class Connection:
     async def _send(self, direction: Direction, content: bytes) -> None:
         weather = self._weather
         watch = weather.watch
-        if watch and direction is Direction.TO_SERVER and api_key_of(content) == watch.api_key:
+        if watch and direction is Direction.TO_SERVER and watch.api_key in api_keys_of(content):
             watch.act()
             await watch.passes.wait()
         if weather.latency_seconds:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 HEAD_BYTES_MAX = 65_536
 REQUEST_BYTES_MAX = 256 << 20
-_API_KEY_AT = 4
+_SIZE_BYTES, _KEY_ENDS_AT = 4, 6
 INIT_PRODUCER, ADD_PARTITIONS, END_TRANSACTION = 22, 24, 26
 """Api keys of Kafka's protocol: the fence, the first request of a transaction that writes, and its last."""
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n", re.IGNORECASE)
@@ -99,10 +99,14 @@ class Weather:
         return held
 
 
-def api_key_of(piece: bytes) -> int:
-    """Return the api key of the Kafka request that a piece of a client's stream begins with, -1 for a shorter one."""
-    key = piece[_API_KEY_AT : _API_KEY_AT + 2]
-    return int.from_bytes(key, "big") if len(key) == 2 else -1  # noqa: PLR2004 - two bytes
+def api_keys_of(piece: bytes) -> set[int]:
+    """Return the api keys of the Kafka requests in a piece of a client's stream that begins with one of them."""
+    keys: set[int] = set()
+    at = 0
+    while at + _KEY_ENDS_AT <= len(piece):
+        keys.add(int.from_bytes(piece[at + _SIZE_BYTES : at + _KEY_ENDS_AT], "big"))
+        at += _SIZE_BYTES + int.from_bytes(piece[at : at + _SIZE_BYTES], "big")
+    return keys
 
 
 def operation_of(request: bytes) -> str:
