@@ -74,7 +74,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Deliberate defects that the chaos checker must name.")
     parser.add_argument("--only", default="", help="names, separated by commas")
     parser.add_argument("--control", action="store_true", help="break nothing: the same runs must not be red")
-    parser.add_argument("--minutes", type=float, default=0.5, help="of faults in each run")
+    parser.add_argument("--minutes", type=float, default=0.5, help="of faults in each run, where the table says none")
+    parser.add_argument("--minutes-max", type=float, default=60.0, help="for every run, whatever the table says")
     parser.add_argument("--seeds", default="1,2,3", help="one run each")
     parser.add_argument("--every-seed", action="store_true", help="go on although the verdict is decided")
     parser.add_argument("--missing", action="store_true", help="only what the report does not hold yet")
@@ -97,7 +98,8 @@ def _known(report: Path, sabotage: Sabotage) -> Verdict:
 def _run(sabotage: Sabotage, seed: int, options: argparse.Namespace) -> Outcome:
     """Let chaos loose on a sabotaged copy, and have what it left judged by the checker of this checkout."""
     began = time.monotonic()
-    command = f"lab chaos --seed {seed} --minutes {sabotage.minutes or options.minutes:g} --faults {sabotage.faults}"
+    minutes = min(sabotage.minutes or options.minutes, options.minutes_max)
+    command = f"lab chaos --seed {seed} --minutes {minutes:g} --faults {sabotage.faults}"
     found: list[tuple[str, str]] = []
     problem = ""
     try:
