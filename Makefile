@@ -55,7 +55,7 @@ chaos: $(VENV)/installed | $(REPORTS) ## every fault at random for MINUTES from 
 		--report $(REPORTS)/chaos.json
 
 sabotage: $(VENV)/installed | $(REPORTS) ## deliberate defects under chaos, each to be named by the checker; an hour at most
-	$(VENV)/bin/python tests/chaos/sabotage --budget-minutes 60 --report $(REPORTS)/sabotage.json
+	$(VENV)/bin/python tests/chaos/sabotage --at-once 2 --budget-minutes 60 --report $(REPORTS)/sabotage.json
 
 bench: $(VENV)/installed $(MAIL) | $(REPORTS) ## a full copy of real mail, measured
 	$(VENV)/bin/mailshadow lab bench --mail $(MAIL) --report $(REPORTS)/bench.json

@@ -12,12 +12,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from deploy.lab.chaos.weather import (
+    END_TRANSACTION,
     HEAD_BYTES_MAX,
     REQUEST_BYTES_MAX,
     Direction,
     HeldRequest,
     Hold,
+    Watch,
     Weather,
+    api_keys_of,
     content_length,
 )
 
@@ -82,6 +85,10 @@ class Connection:
 
     async def _send(self, direction: Direction, content: bytes) -> None:
         weather = self._weather
+        watch = weather.watch
+        if watch and direction is Direction.TO_SERVER and watch.api_key in api_keys_of(content):
+            watch.act()
+            await watch.passes.wait()
         if weather.latency_seconds:
             await asyncio.sleep(weather.latency_seconds)
         await weather.gates[direction].wait()
@@ -180,6 +187,21 @@ class Link:
                 self._weather.gates[direction].clear()
 
         self._do(shut)
+
+    def shut_at_commit(self, direction: Direction) -> None:
+        """Let nothing pass in a direction from the next request on that ends a Kafka transaction."""
+        self.watch(END_TRANSACTION, self._weather.gates[direction].clear)
+
+    def watch(self, api_key: int, act: Callable[[], object], *, holds: bool = False) -> None:
+        """Do something in the proxy's thread at each Kafka request with this api key; `holds` them until `mend`."""
+
+        def begin() -> None:
+            watch = Watch(api_key, act, asyncio.Event())
+            if not holds:
+                watch.passes.set()
+            self._weather.watch = watch
+
+        self._do(begin)
 
     def slow(self, seconds: float) -> None:
         """Delay every chunk each way."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.lab.chaos.crowd import Crowd
+from deploy.lab.chaos.erased import put_back
 from deploy.lab.chaos.evidence import history_file, write_lines
 from deploy.lab.chaos.faults.table import FAULTS, ONLY_BY_NAME
 from deploy.lab.chaos.journal import JournalFile, now_ms
@@ -171,6 +172,7 @@ class ChaosRun:
         world.stop_services()
         directory = self.plan.directory
         dump(world.running_broker().bootstrap_servers, f"{PIPELINE}.", directory / "topics.jsonl")
+        put_back(directory, directory / "topics.jsonl")
         self._compare(world)
         for name, server in world.servers.items():
             server.stop()

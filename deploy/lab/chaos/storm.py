@@ -8,17 +8,20 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+from confluent_kafka import KafkaException
+
 from deploy.lab.broker.process import BrokerError
 from deploy.lab.chaos.faults.scene import Detail, Scene
 from deploy.lab.chaos.faults.table import FAULTS
 from deploy.lab.chaos.journal import JournalFile
 from deploy.lab.chaos.schedule import Planned
 from deploy.lab.chaos.strangers import Strangers
+from deploy.lab.chaos.topic_dump import DumpError
 from deploy.lab.chaos.world import ChaosWorld
 from deploy.lab.child import ChildError
 from deploy.lab.exchange.process import ExchangeProcessError
 
-_FAILURES = (BrokerError, ChildError, ExchangeProcessError, OSError, RuntimeError)
+_FAILURES = (BrokerError, ChildError, ExchangeProcessError, OSError, RuntimeError, DumpError, KafkaException)
 
 
 class Storm:
@@ -61,6 +64,7 @@ class Storm:
             seconds=fault.lasts_seconds,
             note=lambda detail: self._write(fault, "note", subject, detail),
             strangers=self._strangers,
+            wait=self._calm.wait,
         )
         try:
             self._last(fault, scene)

@@ -17,6 +17,7 @@ from deploy.lab.session import ServerAddress, SessionError, UserSession
 from deploy.lab.workload.mail import INBOX
 
 FOLDER = ("Made at the target",)
+NEWEST_ITEMS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +57,52 @@ class Strangers:
                 done["code"] = error.code
         return done
 
+    def copy_newest(self, target: str, chance: random.Random, *, copies: int) -> dict[str, Any]:
+        """Copy the items that are worked on most, each so many times, beside itself."""
+        address = chance.choice(self.mailboxes[target])
+        done: dict[str, Any] = {"mailbox": address, "copied": 0}
+        with self._lock:
+            box = Letterbox(UserSession(self.addresses[target], timeout_seconds=CALL_TIMEOUT_SECONDS), address)
+            try:
+                box.look()
+                made = self._ids(target)
+                ours = [item for item in box.items if item.item_id not in made and item.label[0] == "i"]
+                for item in sorted(ours, key=lambda i: int(i.label[1:]))[-NEWEST_ITEMS:]:
+                    for _ in range(copies):
+                        done["copied"] += self._copy_to(target, box, item, item.folder_id)
+            except SessionError as error:
+                done["code"] = error.code
+        return done
+
+    def settle_in_folders(self, target: str) -> dict[str, Any]:
+        """Write a mail of their own into every folder that is no distinguished one, in every mailbox."""
+        done: dict[str, Any] = {"created": 0}
+        with self._lock:
+            session = UserSession(self.addresses[target], timeout_seconds=CALL_TIMEOUT_SECONDS)
+            for address in self.mailboxes[target]:
+                box = Letterbox(session, address)
+                try:
+                    box.look()
+                    for folder_id in list(box.parents):
+                        done["created"] += self._create(target, box, folder_id)
+                except SessionError as error:
+                    done["code"] = error.code
+        return done
+
     def _copy(self, target: str, box: Letterbox, item: HeldItem, chance: random.Random) -> bool:
         folder_id = box.folder(FOLDER) if chance.random() < 0.5 else item.folder_id  # noqa: PLR2004 - half of them
+        return self._copy_to(target, box, item, folder_id)
+
+    def _copy_to(self, target: str, box: Letterbox, item: HeldItem, folder_id: str) -> bool:
         call = lambda: box.copy(item.item_id, folder_id)  # noqa: E731 - the call of the intent
         intent = Intent("foreign_copy", call, label=item.label, item_id=item.item_id, folder_id=folder_id)
         return self._make(target, box, intent)
 
-    def _create(self, target: str, box: Letterbox) -> bool:
+    def _create(self, target: str, box: Letterbox, folder_id: str = "") -> bool:
         number = self.scribes[target].numbers.next("item")
         label, sent = f"f{number}", datetime.now(UTC).replace(microsecond=0)
         mail = new_mail(message(self.seed, label, number, "their own", sent=sent), sent)
-        folder_id = box.folder(INBOX)
+        folder_id = folder_id or box.folder(INBOX)
         call = lambda: box.put(folder_id, mail)  # noqa: E731 - the call of the intent
         return self._make(target, box, Intent("foreign_create", call, label=label, folder_id=folder_id))
 

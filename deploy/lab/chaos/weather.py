@@ -9,6 +9,9 @@ from enum import StrEnum
 
 HEAD_BYTES_MAX = 65_536
 REQUEST_BYTES_MAX = 256 << 20
+_SIZE_BYTES, _KEY_ENDS_AT = 4, 6
+INIT_PRODUCER, ADD_PARTITIONS, END_TRANSACTION = 22, 24, 26
+"""Api keys of Kafka's protocol: the fence, the first request of a transaction that writes, and its last."""
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n", re.IGNORECASE)
 _OPERATION = re.compile(rb"<(?:[\w.-]+:)?Body[^>]*>\s*<(?:[\w.-]+:)?(\w+)")
 
@@ -43,22 +46,36 @@ class Hold:
 
 
 @dataclass(slots=True)
+class Watch:
+    """What is done when a Kafka request of an api key comes by, which waits for `passes` on its connection."""
+
+    api_key: int
+    act: Callable[[], object]
+    passes: asyncio.Event
+
+
+@dataclass(slots=True)
 class Weather:
     """The state of a link; touched by the proxy's own thread only.
 
     A gate that is shut stops a direction: bytes wait, also those of a sender that dies meanwhile. While `closing` is
-    not set, neither end is told that the other is gone. After `bytes_left` more bytes a connection is reset.
+    not set, neither end is told that the other is gone. After `bytes_left` more bytes a connection is reset. With
+    `watch` says what is done right before a Kafka request of one kind is passed on.
     """
 
     latency_seconds: float = 0.0
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     bytes_left: int | None = None
     hold: Hold | None = None
+    watch: Watch | None = None
     gates: dict[Direction, asyncio.Event] = field(default_factory=dict)
 
     def clear(self) -> None:
         """Be fair again."""
         self.latency_seconds, self.bytes_left, self.hold = 0.0, None, None
+        if self.watch:
+            self.watch.passes.set()
+        self.watch = None
         for gate in (self.closing, *self.gates.values()):
             gate.set()
 
@@ -80,6 +97,16 @@ class Weather:
         held = HeldRequest(operation, request)
         self.hold.on_held(held)
         return held
+
+
+def api_keys_of(piece: bytes) -> set[int]:
+    """Return the api keys of the Kafka requests in a piece of a client's stream that begins with one of them."""
+    keys: set[int] = set()
+    at = 0
+    while at + _KEY_ENDS_AT <= len(piece):
+        keys.add(int.from_bytes(piece[at + _SIZE_BYTES : at + _KEY_ENDS_AT], "big"))
+        at += _SIZE_BYTES + int.from_bytes(piece[at : at + _SIZE_BYTES], "big")
+    return keys
 
 
 def operation_of(request: bytes) -> str:

@@ -1,5 +1,6 @@
 """The sabotages: which text of which file each replaces, and how it is applied to a copy of the checkout."""
 
+import hashlib
 import shutil
 import tomllib
 from dataclasses import dataclass
@@ -41,6 +42,12 @@ class Sabotage:
     faults: str
     expects: tuple[str, ...]
     minutes: float = 0.0
+
+    @property
+    def digest(self) -> str:
+        """Twelve hex digits over what decides a run: edits, faults, minutes, expected rules."""
+        said = repr((self.edits, self.faults, self.minutes, self.expects))
+        return hashlib.sha256(said.encode()).hexdigest()[:12]
 
     def copy_into(self, checkout: Path, root: Path) -> None:
         """Make a sabotaged copy of the packages."""

@@ -9,6 +9,7 @@ from deploy.lab.chaos.checker.log import Ledger, Log
 from deploy.lab.chaos.checker.names import item_key, mailbox_id, stamp_of, target_id
 from deploy.lab.chaos.checker.shore import Life, Moment, Shore, shores_of
 from deploy.lab.chaos.evidence import Anomaly, Evidence, RunMailbox
+from deploy.lab.standing import standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,20 @@ class Case:
     def pairings(self) -> list[Pairing]:
         """Every mailbox of every target."""
         return [self._pair(mailbox, target) for mailbox in self.run.mailboxes for target in mailbox.targets]
+
+    @cached_property
+    def at_rest(self) -> list[Pairing]:
+        """The mailboxes whose end may be judged: all where the run came to rest, else those that did by themselves.
+
+        One that never does must not hide what became of the others: what the last status calls level, with the source
+        certain up to a time after everybody's last write, is at rest.
+        """
+        if self.is_level:
+            return self.pairings
+        rows = {row["mailbox"]: row for row in self.run.last_status}
+        last_ms = max([self.run.healed_ms, *(write.time_ms for write in self.evidence.source)])
+        known = [(pairing, rows[pairing.mailbox]) for pairing in self.pairings if pairing.mailbox in rows]
+        return [pairing for pairing, row in known if standing([row], pairing.target, last_ms).level]
 
     def _pair(self, mailbox: RunMailbox, target: str) -> Pairing:
         return Pairing(

@@ -32,7 +32,7 @@ AT_REST: Final[tuple[Rule, ...]] = (
     figures_told.positions_equal_the_log,
     figures_told.status_equals_the_log,
 )
-"""What holds once changes stopped and faults healed; a run that never came to rest is not judged by it."""
+"""What holds once changes stopped and faults healed; a mailbox that never came to rest is not judged by it."""
 
 STORIES_MAX: Final = 20
 SLOWNESS: Final = frozenset({"not-level", "slow-recovery"})
@@ -42,8 +42,7 @@ SLOWNESS: Final = frozenset({"not-level", "slow-recovery"})
 def check(evidence: Evidence) -> list[Anomaly]:
     """Return every anomaly of a run; the first ones tell the story of their item."""
     case = Case(evidence)
-    rules = ALWAYS + AT_REST if case.is_level else ALWAYS
-    found = list(dict.fromkeys(anomaly for rule in rules for anomaly in rule(case)))
+    found = list(dict.fromkeys(anomaly for rule in ALWAYS + AT_REST for anomaly in rule(case)))
     told = [replace(a, story=tuple(story_of(case, a.mailbox, a.item))) for a in found[:STORIES_MAX] if a.item]
     stories = {(a.rule, a.mailbox, a.item, a.detail): a for a in told}
     return [stories.get((a.rule, a.mailbox, a.item, a.detail), a) for a in found]

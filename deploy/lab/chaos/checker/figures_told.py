@@ -10,7 +10,7 @@ from schemas.state import ItemState
 
 def positions_equal_the_log(case: Case) -> Iterator[Anomaly]:
     """Yield every mailbox whose ledger does not stand at the last change of the log."""
-    for pairing in case.pairings:
+    for pairing in case.at_rest:
         changes = case.log.changes.get(pairing.mailbox, ())
         record = pairing.ledger.mailboxes.get(pairing.mailbox)
         if changes and (record is None or record.applied != changes[-1].change.version):
@@ -21,7 +21,7 @@ def positions_equal_the_log(case: Case) -> Iterator[Anomaly]:
 def status_equals_the_log(case: Case) -> Iterator[Anomaly]:
     """Yield every figure of the last status that the topics contradict."""
     rows = {row["mailbox"]: row for row in case.run.last_status}
-    for pairing in case.pairings:
+    for pairing in case.at_rest:
         row = rows.get(pairing.mailbox)
         if row is None and case.run.last_status:
             yield anomaly("status-untrue", pairing, "", "the status does not name the mailbox")

@@ -1,4 +1,4 @@
-"""How a run ends (invariants 1, 2, 7, 8, 9), judged where it came to rest: equal, nothing parked without a cause."""
+"""How a run ends (invariants 1, 2, 7, 8, 9), judged for mailboxes at rest: equal, nothing parked without a cause."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _Shown = tuple[str, Life]
 
 def ends_equal(case: Case) -> Iterator[Anomaly]:
     """Yield everything that a target lacks, has too much, twice, elsewhere or in another state."""
-    for pairing in case.pairings:
+    for pairing in case.at_rest:
         shown: defaultdict[str, list[_Shown]] = defaultdict(list)
         for item, lives in traces(pairing):
             source = case.source_lives(pairing, item)
@@ -87,7 +87,7 @@ def _folders(pairing: Pairing) -> Iterator[Anomaly]:
 
 def ledger_tells_the_truth(case: Case) -> Iterator[Anomaly]:
     """Yield every item record that says of its target what is not so, and every visible item of ours it lacks."""
-    for pairing in case.pairings:
+    for pairing in case.at_rest:
         held: set[str] = set()
         for mailbox, item in list(pairing.ledger.items):
             record = pairing.ledger.last(mailbox, item)
@@ -107,7 +107,7 @@ def ledger_tells_the_truth(case: Case) -> Iterator[Anomaly]:
 
 def parked_items_have_a_cause(case: Case) -> Iterator[Anomaly]:
     """Yield every item that ends parked or wanted, and every dead letter, that no injected fault explains."""
-    for pairing in case.pairings:
+    for pairing in case.at_rest:
         for mailbox, item in list(pairing.ledger.items):
             record = pairing.ledger.last(mailbox, item)
             is_behind = record is not None and record.state is not ItemState.PRESENT

@@ -89,11 +89,20 @@ def half_open(scene: Scene) -> Iterator[Detail]:
 @contextlib.contextmanager
 def late_request(scene: Scene) -> Iterator[Detail]:
     """Take requests off the wire; deliver them when the fault heals, after their sender was killed or gave up."""
-    held: list[HeldRequest] = []
-    taken = threading.Event()
-    wanted = scene.chance.choice((1, 2, 3))
     only = scene.chance.choice(("", "", "MoveItem", "UpdateItem", "UploadItems"))
     operations = frozenset({only}) if only else LATE_OPERATIONS
+    yield from _late(scene, operations, wanted=scene.chance.choice((1, 2, 3)), may_kill=True)
+
+
+@contextlib.contextmanager
+def late_update(scene: Scene) -> Iterator[Detail]:
+    """Take one UpdateItem off the wire and break its connection; deliver it long after its sender asked again."""
+    yield from _late(scene, frozenset({"UpdateItem"}), wanted=1, may_kill=False)
+
+
+def _late(scene: Scene, operations: frozenset[str], *, wanted: int, may_kill: bool) -> Iterator[Detail]:
+    held: list[HeldRequest] = []
+    taken = threading.Event()
 
     def on_held(request: HeldRequest) -> None:
         held.append(request)
@@ -101,7 +110,7 @@ def late_request(scene: Scene) -> Iterator[Detail]:
 
     scene.link.hold(operations, wanted, on_held)
     taken.wait(min(CAPTURE_SECONDS_MAX, scene.seconds * CAPTURE_SHARE))
-    is_killed = taken.is_set() and scene.chance.random() < 0.5  # noqa: PLR2004 - half of them
+    is_killed = may_kill and taken.is_set() and scene.chance.random() < 0.5  # noqa: PLR2004 - half of them
     began = time.monotonic()
     if is_killed:
         scene.service.kill()

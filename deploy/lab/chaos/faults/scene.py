@@ -23,6 +23,8 @@ class Scene:
     seconds: float
     note: Callable[[Detail], None]
     strangers: Strangers
+    wait: Callable[[float], object]
+    """Wait for so many seconds, or until the storm is calmed."""
 
     @property
     def service(self) -> Service:

@@ -13,6 +13,7 @@ from deploy.lab.chaos.world import SOURCE
 SOURCE_CALLS: Final = ("ExportItems", "GetItem", "SyncFolderItems", "SyncFolderHierarchy", "FindItem")
 TARGET_CALLS: Final = ("UploadItems", "CreateItem", "UpdateItem", "MoveItem", "DeleteItem", "FindItem", "GetItem")
 COMMAND_SECONDS_MAX: Final = 60.0
+LOST_DELETIONS: Final = 6
 
 
 @contextlib.contextmanager
@@ -85,6 +86,31 @@ def resync(scene: Scene) -> Iterator[Detail]:
 def foreign(scene: Scene) -> Iterator[Detail]:
     """Let users at a target copy one of our items, stamp included, and write mail of their own."""
     yield scene.strangers.act(scene.subject, scene.chance)
+
+
+@contextlib.contextmanager
+def foreign_twins(scene: Scene) -> Iterator[Detail]:
+    """Let users at a target copy items twice, and lose the answers to deletions: what is settled has two doubles."""
+    yield _copied_and_deleted(scene, copies=2)
+
+
+@contextlib.contextmanager
+def foreign_double(scene: Scene) -> Iterator[Detail]:
+    """Let them copy each once: who looks for its stamp finds exactly one item, and it is not ours."""
+    yield _copied_and_deleted(scene, copies=1)
+
+
+def _copied_and_deleted(scene: Scene, *, copies: int) -> Detail:
+    copied = scene.strangers.copy_newest(scene.subject, scene.chance, copies=copies)
+    rule = {"operation": "DeleteItem", "action": "drop_after", "count": LOST_DELETIONS, "after": 0}
+    scene.world.servers[scene.subject].control("POST", "faults", rule)
+    return {"server": scene.subject, "rules": [rule], "may_park": False, **copied}
+
+
+@contextlib.contextmanager
+def foreign_in_folders(scene: Scene) -> Iterator[Detail]:
+    """Let users at a target keep mail of their own in the folders we made."""
+    yield scene.strangers.settle_in_folders(scene.subject)
 
 
 def _rule(chance: random.Random, operations: tuple[str, ...]) -> Detail:

@@ -4,8 +4,8 @@ A fault is a context manager: entered it begins, left it heals. It yields what t
 write the function and its row in FAULTS.
 
 Not here yet, because the product or the machine has no honest way: a clock that jumps (no offset belongs in product
-code), a slow disk (it needs a device of its own), retention that passes a paused mailbox, `source-state` or
-`target-state` deleted, a source restored from an older backup, an upgrade with the previous schema version.
+code), a slow disk (it needs a device of its own), `source-state` deleted, a source restored from an older backup, an
+upgrade with the previous schema version.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
-from deploy.lab.chaos.faults import network, processes, servers
+from deploy.lab.chaos.faults import log, network, processes, servers
 from deploy.lab.chaos.faults.scene import Detail, Scene
 from deploy.lab.chaos.schedule import Draw
 from deploy.lab.chaos.world import KAFKA, SOURCE, ChaosWorld
@@ -25,6 +25,10 @@ def _services(world: ChaosWorld) -> list[str]:
 
 def _replays(world: ChaosWorld) -> list[str]:
     return [service.name for service in world.members if service.target]
+
+
+def _feeds(world: ChaosWorld) -> list[str]:
+    return [service.name for service in world.members if not service.target]
 
 
 def _spares(world: ChaosWorld) -> list[str]:
@@ -67,6 +71,16 @@ def _with_service(_world: ChaosWorld, subject: str) -> set[str]:
     return {subject, subject.partition(">")[0]}
 
 
+def _all_feeds(world: ChaosWorld, subject: str) -> set[str]:
+    return {KAFKA, subject, *_feeds(world), *(link for feed in _feeds(world) for link in _with_links(world, feed))}
+
+
+def _with_replays(world: ChaosWorld, subject: str) -> set[str]:
+    return {subject, *(s.name for s in world.services if s.target == subject)}
+
+
+AIMED: Final = 0
+"""The share of a fault that aims at one defect (`tests/chaos/sabotage`): drawn only where --faults names it."""
 ONLY_BY_NAME: Final = 0
 """The share of a fault whose consequence is a known defect: drawn only where --faults names it.
 
@@ -129,4 +143,14 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "unreadable_item": Fault(_draw(2, 0.5, 1.0), _source, servers.unreadable_item),
     "resync": Fault(_draw(3, 0.5, 1.0), _kafka, servers.resync),
     "foreign": Fault(_draw(4, 0.2, 0.5), _targets, servers.foreign),
+    "foreign_in_folders": Fault(_draw(AIMED, 0.2, 0.5), _targets, servers.foreign_in_folders),
+    "foreign_twins": Fault(_draw(AIMED, 0.2, 0.5), _targets, servers.foreign_twins),
+    "foreign_double": Fault(_draw(AIMED, 0.2, 0.5), _targets, servers.foreign_double),
+    "late_update": Fault(_draw(AIMED, 3.0, 9.0), _replay_links, network.late_update, _with_service),
+    "lost_commit_answer": Fault(_draw(AIMED, 14.0, 18.0), _feeds, log.lost_commit_answer, _with_links),
+    "lost_commit": Fault(_draw(AIMED, 14.0, 18.0), _services, log.lost_commit, _with_links),
+    "stop_in_transaction": Fault(_draw(AIMED, 15.0, 17.0), _feeds, log.stop_in_transaction, _all_feeds),
+    "wake_before_fence": Fault(_draw(AIMED, 15.0, 17.0), _feeds, log.wake_before_fence, _all_feeds),
+    "retention": Fault(_draw(AIMED, 8.0, 14.0), _targets, log.retention, _with_replays),
+    "target_state_lost": Fault(_draw(AIMED, 14.0, 18.0), _targets, log.target_state_lost, _with_replays),
 }

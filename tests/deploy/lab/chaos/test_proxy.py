@@ -18,7 +18,7 @@ GET = "<s:Body><m:GetItem/></s:Body>"
 
 
 class Heard(ThreadingHTTPServer):
-    """A server that remembers which bodies it got, and answers each with itself."""
+    """A server that remembers which whole bodies it got, and answers each with itself."""
 
     daemon_threads = True
 
@@ -31,7 +31,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length).decode()
+        if len(body) < length:
+            return  # the connection broke in the middle, and no server takes half a request for one
         assert isinstance(self.server, Heard)
         self.server.bodies.append(body)
         self.send_response(200)
@@ -198,3 +201,44 @@ def await_bodies(server: Heard, expected: list[str]) -> None:
     while server.bodies != expected and time.monotonic() < deadline:
         time.sleep(0.02)
     assert server.bodies == expected
+
+
+END_TRANSACTION = bytes(4) + (26).to_bytes(2, "big") + b" end"
+PRODUCE = bytes(4) + (0).to_bytes(2, "big") + b" produce"
+
+
+@pytest.fixture
+def kafka() -> Iterator[socket.socket]:
+    with socket.create_server((HOST, 0)) as listening:
+        listening.settimeout(5.0)
+        yield listening
+
+
+def test_what_ends_a_transaction_passes_and_its_answer_does_not(proxy: Proxy, kafka: socket.socket) -> None:
+    link = proxy.link("feed>kafka", kafka.getsockname()[1], is_exchange=False)
+    link.shut_at_commit(Direction.TO_CLIENT)
+    with socket.create_connection((HOST, link.port)) as client, kafka.accept()[0] as broker:
+        client.settimeout(0.3)
+        for request, is_answered in ((PRODUCE, True), (END_TRANSACTION, False)):
+            client.sendall(request)
+            assert broker.recv(100) == request
+            broker.sendall(b"done")
+            if is_answered:
+                assert client.recv(100) == b"done"
+            else:
+                with pytest.raises(TimeoutError):
+                    client.recv(100)
+
+
+def test_what_ends_a_transaction_can_be_lost_on_its_way(proxy: Proxy, kafka: socket.socket) -> None:
+    link = proxy.link("feed>kafka", kafka.getsockname()[1], is_exchange=False)
+    link.shut_at_commit(Direction.TO_SERVER)
+    with socket.create_connection((HOST, link.port)) as client, kafka.accept()[0] as broker:
+        broker.settimeout(0.3)
+        client.sendall(PRODUCE)
+        assert broker.recv(100) == PRODUCE
+        client.sendall(END_TRANSACTION)
+        with pytest.raises(TimeoutError):
+            broker.recv(100)
+        link.mend(drops_waiting=True)
+        assert broker.recv(100) == b""

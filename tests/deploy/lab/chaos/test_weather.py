@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.lab.chaos.weather import HeldRequest, Hold, Weather, content_length, operation_of
+from deploy.lab.chaos.weather import HeldRequest, Hold, Weather, api_keys_of, content_length, operation_of
 
 MOVE = b'POST /EWS HTTP/1.1\r\n\r\n<s:Envelope><s:Header/><s:Body><m:MoveItem a="1"><x/></m:MoveItem></s:Body>'
 
@@ -45,3 +45,11 @@ def test_a_link_that_breaks_after_bytes_breaks_once_they_are_spent() -> None:
     weather = Weather(bytes_left=10)
     assert [weather.spend(4), weather.spend(4), weather.spend(4)] == [True, True, False]
     assert Weather().spend(1_000_000)
+
+
+def test_kafka_requests_are_told_by_the_keys_after_their_sizes() -> None:
+    one = (4).to_bytes(4, "big") + (26).to_bytes(2, "big") + bytes(2)
+    other = (9).to_bytes(4, "big") + (22).to_bytes(2, "big") + bytes(7)
+    assert api_keys_of(one + other) == {26, 22}
+    assert api_keys_of(other[:8]) == {22}
+    assert api_keys_of(b"") == set()

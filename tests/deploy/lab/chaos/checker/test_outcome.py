@@ -115,6 +115,35 @@ def test_the_end_of_a_run_that_never_came_to_rest_is_not_judged(story: Any) -> N
     assert story.rules() == {"not-level"}
 
 
+@pytest.mark.parametrize(("certain_up_to_ms", "is_judged"), [(5_001, True), (5_000, False)])
+def test_what_came_to_rest_is_judged_although_the_run_did_not(
+    story: Any, certain_up_to_ms: int, *, is_judged: bool
+) -> None:
+    story.receives()
+    story.run = replace(story.run, level_ms=None, last_status=(_level_row(story, certain_up_to_ms),))
+    assert ("lost" in story.rules()) is is_judged
+
+
+def test_what_waits_at_the_end_of_a_run_is_not_judged(story: Any) -> None:
+    story.receives()
+    row = _level_row(story, 5_001)
+    row["targets"]["standby"]["behind"] = "folder-unknown"
+    story.run = replace(story.run, level_ms=None, last_status=(row,))
+    assert story.rules() == {"not-level"}
+
+
+def _level_row(story: Any, certain_up_to_ms: int) -> dict[str, Any]:
+    source = {
+        "next_sequence": story.sequence + 1, "items": 1, "generation": 1, "paused": "", "seed_running": False,
+        "owed": 0, "pending": 0, "certain_up_to_ms": certain_up_to_ms,
+    }  # fmt: skip
+    held = {
+        "generation": 1, "applied_sequence": story.sequence, "items": 0, "parked": 0, "wanted": 0, "unsettled": 0,
+        "behind": "", "waiting": "",
+    }  # fmt: skip
+    return {"mailbox": story.mailbox, "source": source, "targets": {"standby": held}}
+
+
 def test_recovery_has_a_limit(story: Any) -> None:
     story.copied()
     story.run = replace(story.run, level_ms=story.run.healed_ms + 121_000)
