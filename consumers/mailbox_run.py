@@ -13,7 +13,7 @@ from dataclasses import replace
 from consumers import intents
 from consumers.plan import WRITES
 from consumers.preparation import Preparation
-from consumers.recovery import Finding, Settled
+from consumers.recovery import ABSENT, Finding, Settled
 from consumers.run import Run, Step, Tools
 from consumers.target import Done, Outcome, Refused, Update
 from schemas.change import ItemDeleted
@@ -104,13 +104,16 @@ class MailboxWorker:
 
     def _drop_replaced(self, run: Run, group: list[tuple[ItemRecord, Intent]], found: list[Outcome]) -> None:
         """Delete for good what new content stands in for now; any doubt of it leaves the intent unsettled."""
-        replaced = [
-            i.replaced_id for (_, i), o in zip(group, found, strict=True) if i.replaced_id and isinstance(o, Done)
-        ]
-        if replaced:
-            for outcome in self._target.delete(run.address, replaced, hard=True):
-                if isinstance(outcome, Refused):
+        replaced = [(r, i) for (r, i), o in zip(group, found, strict=True) if i.replaced_id and isinstance(o, Done)]
+        if not replaced:
+            return
+        outcomes = self._target.delete(run.address, [i.replaced_id for _, i in replaced], hard=True)
+        for (record, _), outcome in zip(replaced, outcomes, strict=True):
+            if isinstance(outcome, Refused):
+                if outcome.code != ABSENT:
                     raise AnswerUnknown(outcome.code, outcome.text)
+                # nobody but a user took it away: this was the first request to delete it, and it found nothing
+                self._recovery.drop_moved(run.address, run.mailbox, record)
 
     def _update(self, record: ItemRecord, intent: Intent) -> Update:
         marks = intent.marks

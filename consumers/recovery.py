@@ -83,7 +83,7 @@ class Recovery:
         settled = self._reach(address, mailbox, intent, self._stamp(record, record.nonce))
         if settled.finding is not Finding.AGAIN:
             return settled
-        if held := self._find_anywhere(address, mailbox, self._stamp(record, record.nonce)):
+        if held := self._moved_away(address, mailbox, self._stamp(record, record.nonce)):
             self._put_intent(mailbox, record, replace(intent, target_id=held.item_id, change_key=held.change_key))
             return self._reach(
                 address, mailbox, replace(intent, target_id=held.item_id), self._stamp(record, record.nonce)
@@ -123,8 +123,8 @@ class Recovery:
             if isinstance(held, Refused):
                 if held.code not in GONE:
                     return self._refused(held)
-                moved = self._find_anywhere(address, mailbox, self._stamp(record, record.nonce))
-                moved = moved or self._find_anywhere(address, mailbox, wanted)
+                moved = self._moved_away(address, mailbox, self._stamp(record, record.nonce))
+                moved = moved or self._moved_away(address, mailbox, wanted)
                 if moved is None:
                     return Settled(Finding.LOST)
                 held = moved
@@ -144,24 +144,35 @@ class Recovery:
     def _settle_delete(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> Settled:
         stamp = self._stamp(record, record.nonce)
         is_absent = self._delete(address, intent.target_id, hard=False)
-        if (
-            is_absent
-            and not self._is_recoverable(address, stamp)
-            and (held := self._find_anywhere(address, mailbox, stamp))
-        ):
+        if is_absent and (held := self._moved_away(address, mailbox, stamp)):
             self._delete(address, held.item_id, hard=False)
         return Settled(Finding.DONE, Done(intent.target_id, ""))
 
+    def drop_moved(self, address: str, mailbox: str, record: ItemRecord) -> None:
+        """Delete for good what was to be replaced and a user had moved before; CallRefused while it stays."""
+        if held := self._moved_away(address, mailbox, self._stamp(record, record.nonce)):
+            self._delete(address, held.item_id, hard=True)
+
+    def _moved_away(self, address: str, mailbox: str, stamp: str) -> Held | None:
+        """Return an item that a user moved; where the item itself was deleted, what has its stamp is a copy."""
+        held = self._find_anywhere(address, mailbox, stamp)
+        return None if held and self._is_recoverable(address, stamp) else held
+
     def _is_recoverable(self, address: str, stamp: str) -> bool:
-        """Tell whether the item went to Recoverable Items: what carries its stamp elsewhere is somebody's copy."""
-        deleted_items = self._folders.root(address, RECOVERABLE)
+        """Tell whether an item with this stamp went to Recoverable Items."""
+        try:
+            deleted_items = self._folders.root(address, RECOVERABLE)
+        except CallRefused as refused:
+            if refused.code not in GONE:
+                raise
+            return True  # where nothing can be looked up, nothing more is deleted
         return bool(self._target.find(address, [deleted_items], [stamp]))
 
     def _drop_replaced(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> None:
         """Delete what was replaced, by its id alone; CallRefused while it stays.
 
-        Where the id is dead, what carries the old stamp is ours that somebody moved, or the copy somebody made of ours
-        that is deleted already: nothing tells them apart, so it is left and noted as an orphan.
+        Where the id is dead, our own lost request may have killed it: what carries the old stamp is ours that somebody
+        moved, or somebody's copy. Nothing tells them apart, so it is left and noted as an orphan.
         """
         stamp = self._stamp(record, record.nonce)
         if self._delete(address, intent.replaced_id, hard=True) and (

@@ -200,6 +200,26 @@ def test_marks_follow_an_item_that_a_user_moved(bench: Bench, nonce: str) -> Non
     assert bench.target.items[item_id].stamp == bench.stamp("new")
 
 
+@pytest.mark.parametrize("kind", [IntentKind.MARK, IntentKind.MOVE])
+def test_the_copy_of_an_item_that_a_user_deleted_does_not_stand_for_it(bench: Bench, kind: IntentKind) -> None:
+    item_id = bench.item(bench.folder("Work"), "old")
+    bench.item(bench.folder("Work"), "old")
+    bench.target.delete(bench.making.address, [item_id], hard=False)
+    assert bench.settle(kind, item_id).finding is Finding.LOST
+
+
+def test_where_recoverable_items_cannot_be_looked_up_nothing_more_is_deleted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_address: str, name: str) -> str:
+        raise CallRefused("ErrorFolderNotFound", name)
+
+    monkeypatch.setattr(bench.folders, "root", refuse)
+    bench.item(bench.folder("Plans"), "old")
+    assert bench.settle(IntentKind.DELETE, "dead").finding is Finding.DONE
+    assert bench.where() == [("msgfolderroot/Plans", "old")]
+
+
 def test_marks_of_an_item_that_is_nowhere_are_lost(bench: Bench) -> None:
     assert bench.settle(IntentKind.MARK, "dead").finding is Finding.LOST
 

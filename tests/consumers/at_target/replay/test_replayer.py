@@ -67,6 +67,31 @@ def test_users_deletions_are_soft_and_superseded_items_are_gone_for_good(world: 
     assert [i.content for i in world.target.recoverable] == [b"second"]
 
 
+def test_new_content_stands_in_for_what_a_user_moved_away(world: Any) -> None:
+    source = world.source()
+    known(source)
+    world.replay()
+    ids = {item.content: i for i, item in world.target.items.items()}
+    world.target.move(world.making.address, [ids[b"first"]], world.target.items[ids[b"second"]].folder_id)
+    source.save("a", b"first, edited")
+    world.replay()
+    visible = world.target.visible()
+    assert visible.pop("foreign")
+    assert visible == source.expected()
+
+
+def test_new_content_leaves_the_copy_of_what_a_user_deleted(world: Any) -> None:
+    source = world.source()
+    known(source)
+    world.replay()
+    item_id, item = next((i, item) for i, item in world.target.items.items() if item.content == b"first")
+    copy_id = world.target.add_item(world.foreign_folder_id, b"first", item.stamp)
+    world.target.delete(world.making.address, [item_id], hard=False)
+    source.save("a", b"first, edited")
+    world.replay()
+    assert copy_id in world.target.items
+
+
 def test_content_the_target_refuses_parks_its_item_alone_with_the_evidence(world: Any) -> None:
     source = world.source()
     world.target.refuse_content[b"bad"] = "ErrorCorruptData"
