@@ -3,9 +3,9 @@
 State: none of its own; the mailbox's record says that it was looked at, and from where in the log its seed must come.
 Order: list every folder → a record for each stamped item → wait for a seed ordered now, because the log before it may
 be older than what is there. The seed names everything: what the target holds unchanged is only recorded, because the
-stamp's nonce ends in a mark of the source ChangeKey that was applied; what the seed does not name is deleted.
-Failure: dead anywhere, it is done again, which finds the same. Two items of one stamp are never deleted: one is
-adopted, the others are left as orphans.
+stamp's nonce ends in a mark of the source ChangeKey that was applied; what the seed does not name becomes an orphan.
+Failure: dead anywhere, it is done again, which finds the same. Nothing is deleted on the word of a stamp: of two items
+with one stamp one is adopted, the other is left as an orphan.
 """
 
 import logging
@@ -20,12 +20,13 @@ from schemas.change import Change, ItemMarked, ItemMoved, ItemSaved
 from schemas.codec import decode
 from schemas.identity import Stamp, key_mark, mark_in
 from schemas.listing import ListedItem
-from schemas.ports import CallRefused, Clock, Incoming
+from schemas.ports import CallRefused, Clock, Incoming, PartitionLost
 from schemas.state import ItemRecord, ItemState, Orphan
 
 log = logging.getLogger(__name__)
 
 LOOK_ITEMS_MAX = 100
+COMMIT_ITEMS_MAX = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,21 @@ class Adoption:
     """Adopts what mailboxes of one partition hold of ours at one target."""
 
     def __init__(
-        self, target: Target, ledger: Ledger, target_name: str, history: Callable[[], Iterable[Incoming]], clock: Clock
+        self,
+        target: Target,
+        ledger: Ledger,
+        target_name: str,
+        history: Callable[[], Iterable[Incoming]],
+        commit: Callable[[], None],
+        still_owned: Callable[[], bool],
+        clock: Clock,
     ) -> None:
         self._target = target
         self._ledger = ledger
         self._target_name = target_name
         self._history = history
+        self._commit = commit
+        self._still_owned = still_owned
         self._clock = clock
         self._newest: dict[str, dict[str, str]] | None = None
 
@@ -64,12 +74,14 @@ class Adoption:
         for folder_id in self._target.folder_ids(address):
             for one in self._stamped(address, folder_id):
                 found.setdefault(one.stamp.item, []).append(one)
-        for item, candidates in found.items():
-            newest = self._newest_keys().get(item, {}) if found else {}
+        for number, (item, candidates) in enumerate(found.items(), 1):
+            newest = self._newest_keys().get(item, {})
             ranked = sorted(candidates, key=lambda f: (mark_in(f.stamp.nonce) not in newest, f.held.item_id))
             self._ledger.put_item(mailbox, _adopted(item, ranked[0], newest))
             for other in ranked[1:]:
                 self._ledger.put_orphan(mailbox, self._orphan(item, other))
+            if number % COMMIT_ITEMS_MAX == 0:
+                self._commit()  # a transaction has to stay small; until the mailbox's record, all of it is done again
         if found:
             log.warning("items adopted by their stamps", extra={"mailbox": mailbox, "items": len(found)})
         return len(found)
@@ -88,6 +100,8 @@ class Adoption:
         items: list[ListedItem] = []
         offset: int | None = 0
         while offset is not None:
+            if not self._still_owned():
+                raise PartitionLost("given up while adopting")
             try:
                 page = self._target.listing(address, folder_id, offset)
             except CallRefused as refused:
@@ -108,27 +122,28 @@ class Adoption:
         A move or a mark changes the ChangeKey and not the content; read from the log once, as far as it reaches.
         """
         if self._newest is None:
-            self._newest = {}
+            newest: dict[str, dict[str, str]] = {}
             for incoming in self._history():
                 record = decode(incoming.value) if incoming.value else None
                 if isinstance(record, Change):
-                    self._note(record)
+                    _note(newest, record)
+            self._newest = newest  # whole at once: another lane may ask
         return self._newest
-
-    def _note(self, change: Change) -> None:
-        newest = self._newest if self._newest is not None else {}
-        match change.operation:
-            case ItemSaved(ref=ref) if ref.change_key not in newest.get(ref.item, {}).values():
-                newest[ref.item] = {key_mark(ref.change_key): ref.change_key}
-            case ItemMarked(ref=ref) | ItemMoved(ref=ref):
-                marks = {*newest.get(ref.item, {}), key_mark(ref.change_key)}
-                newest[ref.item] = dict.fromkeys(marks, ref.change_key)
 
     def _orphan(self, item: str, found: Found) -> Orphan:
         return Orphan(
             item=item, target_id=found.held.item_id, folder_id=ADOPTED + found.folder_id, nonce=found.stamp.nonce,
             generation=0, sequence=0, at=self._clock(),
         )  # fmt: skip
+
+
+def _note(newest: dict[str, dict[str, str]], change: Change) -> None:
+    match change.operation:
+        case ItemSaved(ref=ref) if ref.change_key not in newest.get(ref.item, {}).values():
+            newest[ref.item] = {key_mark(ref.change_key): ref.change_key}
+        case ItemMarked(ref=ref) | ItemMoved(ref=ref):
+            marks = {*newest.get(ref.item, {}), key_mark(ref.change_key)}
+            newest[ref.item] = dict.fromkeys(marks, ref.change_key)
 
 
 def _adopted(item: str, found: Found, newest: dict[str, str]) -> ItemRecord:

@@ -134,7 +134,15 @@ class Replayer:
             tidying=self._tidying,
             gate=self._gate,
             proof=self._proof,
-            adoption=Adoption(target, self._ledger, name, lambda: owned.history(topics.changes), clock),
+            adoption=Adoption(
+                target,
+                self._ledger,
+                name,
+                lambda: owned.history(topics.changes),
+                self._commit,
+                owned.still_owned,
+                clock,
+            ),
             await_seed=self._await_new_seed,
             commit=self._commit,
             clock=clock,
@@ -239,7 +247,7 @@ class Replayer:
         log.error("ledger lost, rebuilding from stamps", extra={"topic": topic, "partition": self._owned.number})
         for mailbox, address in self._addresses.items():
             Lane(self._lane_tools, mailbox, address, deque()).rebuild(committed)
-        self._commit()
+            self._commit()
 
     def _order_seeds_of_other_scope(self) -> None:
         """Order anew the mailboxes that were filled by another scope than the settings have now."""

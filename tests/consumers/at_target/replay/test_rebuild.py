@@ -123,6 +123,24 @@ def test_whatever_happens_while_it_is_rebuilt(lived: Callable[..., tuple[Any, An
         rebuild({number: kind})
 
 
+def test_a_long_adoption_commits_on_its_way_and_stops_when_the_partition_is_lost(
+    lived: Callable[..., tuple[Any, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumers.adoption.COMMIT_ITEMS_MAX", 1)
+    world, source = lived()
+    lose(world)
+    listed = world.target.calls.count("listing")
+    with monkeypatch.context() as lost:
+        lost.setattr(type(world.owned), "still_owned", lambda _: world.target.calls.count("listing") < listed + 2)
+        with pytest.raises(PartitionLost, match="while adopting"):
+            world.replay()
+    assert world.target.calls.count("listing") == listed + 2
+    world.replay()
+    source.seed()
+    world.replay()
+    world.assert_exact(source, orders=True)
+
+
 def test_of_two_items_with_one_stamp_one_is_adopted_and_the_other_left_as_an_orphan(
     lived: Callable[..., tuple[Any, Any]],
 ) -> None:
