@@ -51,7 +51,7 @@ class Gate:
 
     def stops_seed(self, received: Received, records: Sequence[ItemRecord]) -> str:
         """Say what was counted if what a seed did not name is too much to be deleted; asked of all of it at once."""
-        hit = [received for record in records if record.target_id]
+        hit = [received for record in records if record.target_id and record.generation]  # adopted ones are kept
         return self._exceeding(hit) if hit else ""
 
     def trip(self, mailbox: str, code: str, counted: str) -> None:

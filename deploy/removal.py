@@ -44,7 +44,9 @@ def remains_of(topics: Topics, target: str, existing: Mapping[str, int], data_di
     """Return what is there of a target, given the topics that exist."""
     named = (topics.target_state(target), topics.dead_letters(target), topics.orders(target))
     group = topics.replay_group(target)
-    caches = sorted((data_directory / "state").glob(f"{group}-*"))
+    found = sorted((data_directory / "state").glob(f"{group}-*"))
+    # a target whose name goes on behind a hyphen has caches of its own
+    caches = [p for p in found if p.name.removeprefix(f"{group}-").split(".")[0].isdigit()]
     return Remains(tuple(t for t in named if t in existing), group, tuple(caches))
 
 
