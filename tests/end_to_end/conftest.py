@@ -136,9 +136,19 @@ def environment() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def living(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[Living]:
+def versions() -> tuple[str, str]:
+    """Versions of source and target."""
+    return "2013", "2019"
+
+
+@pytest.fixture(scope="module")
+def living(
+    tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], versions: tuple[str, str]
+) -> Iterator[Living]:
     directory: Path = tmp_path_factory.mktemp("living")
-    world = World(WorldOptions(directory=directory, mailbox_count=MAILBOXES))
+    source, target = versions
+    options = WorldOptions(directory=directory, mailbox_count=MAILBOXES, source_version=source, target_version=target)
+    world = World(options)
     with pytest.MonkeyPatch.context() as patched:
         for name, value in environment.items():
             patched.setenv(name, value)
