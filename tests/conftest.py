@@ -63,5 +63,5 @@ def shared(repository: Path) -> Path:
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The bootstrap servers of one real Kafka for the whole session; tests choose their own topic names."""
-    with Broker(tmp_path_factory.mktemp("kafka")) as broker:
+    with Broker(tmp_path_factory.mktemp("kafka"), is_short_lived=True) as broker:
         yield broker.bootstrap_servers

@@ -47,7 +47,7 @@ class World:
         numbers = range(1, options.mailbox_count + 1)
         self.mailboxes = [(f"user{n}@source.test", f"user{n}@target.test") for n in numbers]
         directory = options.directory
-        self.broker = Broker(directory / "kafka", on_progress=on_fetch)
+        self.broker = Broker(directory / "kafka", is_short_lived=True, on_progress=on_fetch)
         self.source = self._server("source", options.source_version, [s for s, _ in self.mailboxes])
         self.target = self._server("target", options.target_version, [t for _, t in self.mailboxes])
         self.config = directory / "mailshadow.toml"

@@ -130,7 +130,7 @@ class ChaosWorld:
         """Start Kafka and the Exchange servers, open the links, write the settings files."""
         doors = self._open_kafka_links()
         starting = [self.workers.submit(server.start) for server in self.servers.values()]
-        self.broker = Broker(self._directory / "kafka", on_progress=self._on_fetch, doors=doors)
+        self.broker = Broker(self._directory / "kafka", is_short_lived=True, on_progress=self._on_fetch, doors=doors)
         self.workers.submit(self.broker.start).result()
         for one in starting:
             one.result()
