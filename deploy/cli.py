@@ -8,6 +8,7 @@ from deploy import exit_codes
 from deploy.commands.check import check
 from deploy.commands.configuration import config
 from deploy.commands.dead_letters import dead_letters
+from deploy.commands.failover import failover
 from deploy.commands.failures import exit_code_of
 from deploy.commands.mailboxes import mailboxes
 from deploy.commands.restore import restore
@@ -31,7 +32,7 @@ def mailshadow() -> None:
 
 
 COMMANDS = (
-    lab, run, feed, replay, status, verify, restore, mailboxes, targets, dead_letters, check, topics, config
+    lab, run, feed, replay, status, verify, failover, restore, mailboxes, targets, dead_letters, check, topics, config
 )  # fmt: skip
 for command in COMMANDS:
     mailshadow.add_command(command)

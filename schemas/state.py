@@ -284,6 +284,7 @@ class Promoted:
     mailbox: str
     state: str
     accepted: bool = False
+    left_out: bool = False
     note: str = ""
     verified: str = ""
     tail: int = -1
