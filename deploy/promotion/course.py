@@ -244,26 +244,25 @@ class Coordinator:
     def _undo(self) -> str:
         for actuator in reversed(self._course.actuators):
             actuator.undo(self._redirections())
-        self._reopen(self.progress.target, lambda seen: seen.target.role == TargetRole.OPEN)
-        self._reopen(self._course.source, lambda seen: seen.source.role != SourceRole.MIRRORING)
+        # one that rests at the barrier goes on by itself with the seed of the new generation
+        self._reopen(self.progress.target, lambda seen: seen.target.role != TargetRole.OPEN)
+        self._reopen(self._course.source, lambda seen: seen.source.role == SourceRole.MIRRORING)
         self._advance({})
         return "UNDONE"
 
-    def _reopen(self, server: str, is_due: Callable[[Seen], bool]) -> None:
-        def due(picture: Picture) -> list[Promoted]:
-            return [
-                o
-                for o in self.progress.mailboxes
-                if self._is_ours(picture.of(o.mailbox)) and is_due(picture.of(o.mailbox))
-            ]
+    def _reopen(self, server: str, is_reopened: Callable[[Seen], bool]) -> None:
+        """Order all to be reopened, whatever their roles: an order before this one may still be under way."""
+        part = self._part()
+        self._commit([self._order(one, server, "REOPEN") for one in part])
 
-        self._commit([self._order(o, server, "REOPEN") for o in due(self._course.sight.look(0.0))])
-        self._await(lambda picture: not due(picture), OPEN_SECONDS_MAX)
-        if left := len(due(self._course.sight.look(0.0))):
-            raise self._stopped(f"{left} mailboxes are not reopened: nobody obeys at {server}. Start it, then `--undo`")
+        def left(picture: Picture) -> list[Promoted]:
+            return [o for o in part if not is_reopened(picture.of(o.mailbox))]
 
-    def _is_ours(self, seen: Seen) -> bool:
-        return self.progress.promotion in (seen.source.promotion, seen.target.promotion)
+        self._await(lambda picture: not left(picture), OPEN_SECONDS_MAX)
+        if count := len(left(self._course.sight.look(0.0))):
+            raise self._stopped(
+                f"{count} mailboxes are not reopened: nobody obeys at {server}. Start it, then `--undo`"
+            )
 
     def _after_failure(self, error: ActuatorError) -> str:
         """Decide what a failed actuator means: nothing done, all undone, or a stop from where it can be resumed."""
@@ -303,7 +302,7 @@ class Coordinator:
                 blocked = readiness.blocked(picture.of(one.mailbox))
                 note = f"{notes[state]}: {blocked}" if blocked else notes[state]
             elif not one.left_out and one.note.startswith("not "):
-                note = ""
+                note = f"accepted: {one.note}" if one.accepted else ""
             known.append(replace(one, state=state, note=note))
         self._commit(mailboxes=tuple(known))
 

@@ -68,20 +68,6 @@ def test_a_dry_run_says_steps_and_loss_and_changes_nothing(living: Living) -> No
     assert all(row["source"]["paused"] == "" for row in living.world.status())
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--all"], "--to: missing"),
-        (["--to", TARGET], "name mailboxes, or give --all"),
-        (["--all", "--to", "nowhere"], "the settings have standby"),
-        (["nobody@source.test", "--to", TARGET], "not mirrored to standby"),
-        (["--resume", "--all"], "name no mailboxes"),
-    ],
-)
-def test_bad_input_is_said_in_one_line(living: Living, arguments: list[str], words: str) -> None:
-    assert words in failover(living, *arguments, code=78)
-
-
 def test_nothing_to_go_on_with_is_said(living: Living) -> None:
     assert "there is no promotion to go on with" in failover(living, "--resume", code=76)
 
@@ -94,8 +80,6 @@ def test_a_planned_promotion_survives_its_command_and_loses_nothing(living: Livi
     refused = failover(living, "--all", "--to", TARGET, code=76)
     assert f"(process {first.pid})" in refused
     assert "since 20" in refused
-    refused = failover(living, "--resume", code=76)
-    assert "is being driven by" in refused
     first.kill()
     first.wait(10)
     living.world.replay.signal(signal.SIGCONT)
@@ -127,7 +111,9 @@ def test_the_rest_is_promoted_from_a_source_and_a_feed_killed_amid_activity(livi
 
     worker = threading.Thread(target=work)
     worker.start()
-    time.sleep(4.0)
+    time.sleep(1.5)
+    living.world.feed.signal(signal.SIGSTOP)
+    time.sleep(1.0)
     living.world.source.signal(signal.SIGKILL)
     living.world.feed.signal(signal.SIGKILL)
     is_killed.set()
@@ -145,6 +131,7 @@ def test_the_rest_is_promoted_from_a_source_and_a_feed_killed_amid_activity(livi
     at_target = subjects(living.target_session, living.standbys[1].address)
     assert made.keys() <= at_source.keys()
     missing = {item_id for item_id, subject in at_source.items() if subject not in at_target.values()}
+    assert missing, "what happened while the feed stood still must be missing"
     certain = [i for i in missing if made.get(i, 0.0) and made[i] * 1000 < row["certain_up_to_ms"]]
     assert {e["item_id"] for e in row["owed"]} >= set(certain)
     completed = statement(living, "--tail")["mailboxes"][0]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from producers import item_look
 from schemas.change import Barrier, ItemSaved, SeedBegin, Version
@@ -16,6 +18,8 @@ from schemas.topics import mailbox_key
 from .replica import assert_equal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .conftest import Rig
 
 
@@ -272,3 +276,60 @@ def test_orders_are_looked_for_while_the_source_is_slow(copied: Rig) -> None:
     copied.source.hooks["probe"].clear()
     copied.spin(1)
     assert barriers(copied)
+
+
+STEPS = (
+    "CLOSE",
+    "CLOSE PLANNED",
+    "REOPEN",
+    "WANT",
+    "SEED",
+    "PAUSE",
+    "RESUME",
+    "add",
+    "move away",
+    "rest",
+    "crash",
+    "lost",
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(STEPS), max_size=14))
+def test_no_sequence_of_orders_captures_between_a_barrier_and_the_next_generation(
+    new_rig: Callable[[], Rig], steps: list[str]
+) -> None:
+    rig = new_rig()
+    rig.source.add(rig.source.inbox)
+    rig.spin(3)
+    for step in steps:
+        match step:
+            case "add":
+                rig.source.add(rig.source.inbox)
+            case "move away":
+                rig.source.delete(next(iter(rig.source.items_by_id), "")) if rig.source.items_by_id else None
+            case "rest":
+                rig.spin(3)
+            case "crash":
+                rig.crash()
+            case "lost":
+                rig.owned.failing.append("unclear")
+                rig.spin(1)
+            case "CLOSE PLANNED":
+                order(rig, "CLOSE", planned=True, seconds=20)
+            case _:
+                order(rig, step, *(["0" * 32] if step == "WANT" else []))
+    rig.spin(4)
+    ended: set[int] = set()
+    sequences: dict[int, list[int]] = {}
+    for change in rig.changes():
+        assert change.generation not in ended, "something was captured after a barrier"
+        sequences.setdefault(change.generation, []).append(change.sequence)
+        if isinstance(change.operation, Barrier):
+            ended.add(change.generation)
+    assert all(found == list(range(1, len(found) + 1)) for found in sequences.values())
+    order(rig, "RESUME")
+    order(rig, "REOPEN")
+    order(rig, "RESUME")
+    rig.spin(30)
+    assert_equal(rig)
