@@ -20,6 +20,7 @@ from deploy.commands.verify import verify
 from deploy.lab.bench import bench
 from deploy.lab.chaos.command import chaos
 from deploy.lab.command import lab
+from deploy.lab.promotion_bench import promotion
 
 
 @click.group(
@@ -38,6 +39,7 @@ for command in COMMANDS:
     mailshadow.add_command(command)
 lab.add_command(bench)
 lab.add_command(chaos)
+lab.add_command(promotion)
 
 
 def main() -> None:

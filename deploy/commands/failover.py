@@ -146,8 +146,10 @@ def _refuse_nonsense(settings: Settings, mailboxes: Sequence[str], options: Mapp
     if len(again) > 1:
         raise SettingsError(f"{' and '.join(again)}: give one of them")
     if again:
-        if mailboxes or options["is_all"] or options["target"] or options["source_lost"] or options["dry_run"]:
-            raise SettingsError(f"{again[0]} goes on with the promotion there is: name no mailboxes, target or kind")
+        if mailboxes or options["is_all"] or options["target"] or options["dry_run"]:
+            raise SettingsError(f"{again[0]} goes on with the promotion there is: name no mailboxes and no target")
+        if options["source_lost"] and not options["is_resumed"]:
+            raise SettingsError(f"{again[0]}: --source-lost makes no difference there; --resume takes it")
         return
     if not options["target"]:
         raise SettingsError(f"--to: missing; the settings have {', '.join(settings.targets)}")
@@ -239,6 +241,9 @@ def _require_replay(session: Session) -> None:
 def _go_on(settings: Settings, office: KafkaOffice, options: Mapping[str, Any]) -> None:
     found = office.resume(operator_name(), wiring.now_ms())
     accepted = _accepted(options["accept"], [o.mailbox for o in found.mailboxes])
+    if options["source_lost"] and found.planned:
+        # the source died in the middle: what waits for it to be read is fenced now
+        found = replace(found, planned=False, stage="CLOSE" if found.stage == "FENCE" else found.stage)
     found = replace(
         found, mailboxes=tuple(replace(o, accepted=o.accepted or o.mailbox in accepted) for o in found.mailboxes)
     )
@@ -263,7 +268,7 @@ def _drive(session: Session, coordinator: Coordinator, options: Mapping[str, Any
     except StoppedError as stopped:
         failure = str(stopped)
     progress = coordinator.progress
-    found = _state_losses(session, progress, options)
+    found = _state_losses(session, progress, options) | {"seconds": coordinator.seconds}
     _tell(session, progress, found, options)
     if failure:
         click.echo(f"mailshadow: {failure}", err=True)
@@ -321,7 +326,7 @@ def _tell_tail(settings: Settings, office: KafkaOffice, options: Mapping[str, An
 def _tell_plan(session: Session, options: Mapping[str, Any], accepted: set[str]) -> None:
     """Say each step, how long it may take, and what would be lost if it began now; change nothing."""
     picture, now = session.watch.look(0.0), wiring.now_ms()
-    rows = [_plan_row(picture, m, now, is_accepted=m in accepted) for m in session.known]
+    rows = [_plan_row(picture, m, session.target, now, is_accepted=m in accepted) for m in session.known]
     part = [r for r in rows if r["promoted"]]
     steps = _plan_steps(session, part, is_planned=not options["source_lost"])
     if options["as_json"]:
@@ -336,9 +341,9 @@ def _tell_plan(session: Session, options: Mapping[str, Any], accepted: set[str])
         click.echo(f"{row['mailbox']}  {verdict}  loss now: {seconds}, {row['loss_items']} items{note}")
 
 
-def _plan_row(picture: Picture, mailbox: str, now: int, *, is_accepted: bool) -> dict[str, Any]:
+def _plan_row(picture: Picture, mailbox: str, target: str, now: int, *, is_accepted: bool) -> dict[str, Any]:
     seen = picture.of(mailbox)
-    never, doubts = readiness.never(seen), "; ".join(readiness.doubts(seen))
+    never, doubts = readiness.never(seen, target), "; ".join(readiness.doubts(seen))
     found = loss.loss_of(seen, now)
     return {
         "mailbox": mailbox,

@@ -65,11 +65,12 @@ class Course:
 
 
 class Coordinator:
-    """Drives one promotion; `progress` is what was committed last."""
+    """Drives one promotion; `progress` is what was committed last, `seconds` how long each stage took here."""
 
     def __init__(self, course: Course, progress: Promotion) -> None:
         self._course = course
         self.progress = progress
+        self.seconds: dict[str, float] = {}
 
     def run(self) -> Promotion:
         """Go on until the end; StoppedError at a named point, with the progress committed."""
@@ -80,11 +81,13 @@ class Coordinator:
         }  # fmt: skip
         self._commit(failure="")
         while self.progress.stage not in ENDS:
+            stage, began = self.progress.stage, self._course.monotonic()
             try:
-                following = steps[self.progress.stage]()
+                following = steps[stage]()
             except ActuatorError as error:
                 following = self._after_failure(error)
             self._commit(stage=following)
+            self.seconds[stage] = round(self._course.monotonic() - began, 3)
         return self.progress
 
     def undo(self) -> Promotion:
@@ -102,7 +105,7 @@ class Coordinator:
         checked = []
         for one in self.progress.mailboxes:
             seen = picture.of(one.mailbox)
-            never, doubts = readiness.never(seen), "; ".join(readiness.doubts(seen))
+            never, doubts = readiness.never(seen, self.progress.target), "; ".join(readiness.doubts(seen))
             is_left_out = bool(never) or (bool(doubts) and not one.accepted)
             checked.append(replace(one, left_out=is_left_out, note=never or doubts))
         self._commit(mailboxes=tuple(checked))

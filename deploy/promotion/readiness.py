@@ -2,13 +2,18 @@
 
 from deploy.promotion.picture import Seen
 from producers.round import UNREADABLE_ATTEMPTS
+from schemas.state import SourceRole
 
 NEVER = "never captured: there is nothing to open; wait for its first copy"
 
 
-def never(seen: Seen) -> str:
-    """Say why a mailbox can't be promoted, whatever is accepted; nothing where it can."""
-    return NEVER if seen.source.generation == 0 or seen.target.generation == 0 else ""
+def never(seen: Seen, target: str) -> str:
+    """Say why a mailbox can't be promoted to a target, whatever is accepted; nothing where it can."""
+    if seen.source.generation == 0 or seen.target.generation == 0:
+        return NEVER
+    if seen.source.role == SourceRole.FENCED and seen.source.opening != target:
+        return f"its barrier opens {seen.source.opening}: only that target has all of it"
+    return ""
 
 
 def doubts(seen: Seen) -> list[str]:

@@ -29,7 +29,7 @@ def run(configuration: Configuration, *arguments: str) -> BaseException | None:
         (["--resume", "--all"], "--resume goes on with the promotion there is"),
         (["--undo", "--to", "standby"], "--undo goes on with the promotion there is"),
         (["--resume", "--undo"], "--resume and --undo: give one of them"),
-        (["--tail", "--source-lost"], "--tail goes on"),
+        (["--tail", "--source-lost"], "--tail: --source-lost makes no difference"),
     ],
 )
 def test_what_makes_no_sense_is_said_by_its_option(

@@ -152,7 +152,7 @@ class Pipeline:
         elif seen.source.role != SourceRole.FENCED:
             barrier = Version(generation=1, sequence=seen.source.next_sequence)
             seen.source = replace(
-                seen.source, role=SourceRole.FENCED, promotion=order.promotion, barrier=barrier,
+                seen.source, role=SourceRole.FENCED, promotion=order.promotion, opening=order.target, barrier=barrier,
                 next_sequence=barrier.sequence + 1,
             )  # fmt: skip
 

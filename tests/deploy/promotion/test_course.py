@@ -146,6 +146,25 @@ def test_a_mailbox_that_drains_later_is_opened_by_resuming(new_pipeline: Make) -
     assert set(pipeline.states().values()) == {"CONFIRMED"}
 
 
+def test_a_mailbox_whose_barrier_opens_another_target_is_left_out(new_pipeline: Make) -> None:
+    pipeline = new_pipeline(2)
+    seen = pipeline.picture.of(pipeline.names[0])
+    seen.source = replace(seen.source, role=SourceRole.FENCED, opening="other", promotion="p0")
+    done = pipeline.begin(accepted=True).run()
+    assert done.mailboxes[0].left_out
+    assert "opens other" in done.mailboxes[0].note
+    assert pipeline.states()[pipeline.names[1]] == "CONFIRMED"
+
+
+def test_a_source_that_dies_in_the_middle_is_fenced_by_resuming_without_it(new_pipeline: Make) -> None:
+    pipeline = new_pipeline(1)
+    seen = pipeline.picture.of(pipeline.names[0])
+    seen.source = replace(seen.source, role=SourceRole.CLOSED, promotion="p1")
+    pipeline.commit(replace(pipeline.promotion(planned=False), stage="CLOSE"))
+    assert pipeline.resume().run().stage == "DONE"
+    assert [o.order.planned for o in pipeline.orders if o.order.kind == "CLOSE"] == [False]
+
+
 # -- the front door fails ------------------------------------------------------------------------------------
 
 

@@ -1,19 +1,25 @@
-"""One drives at a time: begun, seen, taken over from the dead, with a real Kafka."""
+"""With a real Kafka: one drives at a time, the state is read as it stands, and what a target lacks is listed."""
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
 from deploy.kafka import KafkaSettings, ensure_topics
 from deploy.partition.reader import read_to_end
 from deploy.promotion import office
 from deploy.promotion.office import Addressed, DrivenError, KafkaOffice
-from schemas.codec import decode
+from deploy.promotion.unapplied import read_unapplied
+from deploy.promotion.watch import Watch
+from schemas.change import Change, FolderDeleted, ItemDeleted, ItemRef
+from schemas.codec import decode, encode
 from schemas.identity import partition_of
 from schemas.ports import Incoming
-from schemas.state import Order, Promotion
+from schemas.state import MailboxRecord, Order, Promotion, TargetMailbox
 from schemas.topics import Topics
 
 pytestmark = pytest.mark.slow
@@ -102,3 +108,54 @@ def test_who_was_fenced_by_one_that_saw_and_left_goes_on(
     assert found
     assert (found.operator, found.stage) == ("anna", "CLOSE")
     assert orders(kafka, topics) == 1
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def connection(kafka: str, new_office: Callable[[], KafkaOffice]) -> KafkaSettings:
+    assert new_office  # the topics are there
+    return KafkaSettings(bootstrap_servers=kafka, partition_count=PARTITIONS)
+
+
+@pytest.fixture
+def write(kafka: str) -> Callable[[str, str, Any], None]:
+    producer = Producer({"bootstrap.servers": kafka, "acks": "all"})
+
+    def written(topic: str, key: str, record: Any) -> None:
+        value = encode(record) if record else None
+        producer.produce(topic, key=key, value=value, partition=partition_of(MAILBOX, PARTITIONS))
+        assert producer.flush(10) == 0
+
+    return written
+
+
+def change(sequence: int, operation: Any) -> Change:
+    return Change(
+        mailbox=MAILBOX, generation=1, sequence=sequence, captured_at=sequence, source_version="", operation=operation
+    )
+
+
+def test_what_the_state_says_is_seen_and_what_a_target_lacks_is_listed(
+    connection: KafkaSettings, topics: Topics, write: Callable[[str, str, Any], None]
+) -> None:
+    ref = ItemRef(item="x", item_id="id", folder_id="f", change_key="", search_key="", fingerprint="")
+    for sequence, operation in enumerate((FolderDeleted(folder_id="g"), ItemDeleted(ref=ref)), 4):
+        write(topics.changes, f"{MAILBOX}/x", change(sequence, operation))
+    write(topics.mailboxes, MAILBOX, MailboxRecord(mailbox=MAILBOX, generation=1, next_sequence=6))
+    target = topics.target_state("standby")
+    write(target, MAILBOX, TargetMailbox(mailbox=MAILBOX, generation=1, applied_sequence=4, behind="quota"))
+    watch = Watch(connection, topics, "standby")
+    try:
+        seen = watch.picture.of(MAILBOX)
+        assert (seen.source.next_sequence, seen.target.behind, seen.not_applied) == (6, "quota", 1)
+        found = read_unapplied(connection, topics, watch.picture, [MAILBOX])
+        assert [(u.sequence, u.kind, u.item) for u in found[MAILBOX]] == [(5, "ItemDeleted", "x")]
+        write(target, MAILBOX, TargetMailbox(mailbox=MAILBOX, generation=1, applied_sequence=5))
+        deadline = time.monotonic() + 10.0
+        while watch.look(0.1).of(MAILBOX).not_applied:
+            assert time.monotonic() < deadline
+        assert read_unapplied(connection, topics, watch.picture, [MAILBOX]) == {}
+    finally:
+        watch.close()
