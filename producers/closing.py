@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from producers import round as decisions
 from producers.capture import Capture
-from schemas.change import Barrier, Version
+from schemas.change import Barrier, Change, Version
 from schemas.state import MailboxRecord, Order, SourceRole
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,24 @@ def obey(capture: Capture, order: Order, now: int, *, is_capturing: bool) -> Non
         log.info("mailbox closed", extra={"mailbox": order.mailbox, "planned": order.planned})
         if not order.planned or not is_capturing or record.paused:
             _fence(capture, order.reason, now, is_planned=order.planned, is_read=False)
+
+
+def restored(record: MailboxRecord, change: Change) -> MailboxRecord:
+    """Return the record of a mailbox whose state was lost and whose log ends with a barrier."""
+    barrier = change.operation
+    if not isinstance(barrier, Barrier):
+        return record
+    log.warning("state lost, the log ends with a barrier", extra={"mailbox": record.mailbox})
+    return replace(
+        record,
+        role=SourceRole.FENCED,
+        generation=change.generation,
+        next_sequence=change.sequence + 1,
+        certain_up_to=barrier.certain_up_to,
+        barrier=change.version,
+        promotion=barrier.promotion,
+        opening=barrier.target,
+    )
 
 
 def after_round(capture: Capture, now: int, *, is_empty: bool) -> bool:

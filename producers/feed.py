@@ -16,14 +16,14 @@ from producers.capture import Capture, Dirt
 from producers.contents import ContentReader
 from producers.index import MailboxIndex
 from producers.item_look import Part
-from producers.lineage import last_versions
+from producers.lineage import last_barriers, last_versions
 from producers.orders import apply_order
 from producers.proof import ProofSettings
 from producers.publisher import Publisher
 from producers.schedule import Turn
 from producers.source import CursorLostError, Source
 from producers.spool import Spool
-from schemas.change import Checksum, Form, Version
+from schemas.change import Change, Checksum, Form, Version
 from schemas.codec import decode
 from schemas.faults import CURSOR_LOST, Disposition, ReplicationFault, disposition_of
 from schemas.metrics import FeedMetrics
@@ -112,6 +112,7 @@ class Feed:
         self._publisher = Publisher(owned, topics, source.version, clock)
         self._mailboxes: dict[str, _Mailbox] = {}
         self._heard: list[Incoming] = []
+        self._barriers: dict[str, Change] = {}
         self._lineage: tuple[dict[str, Version], dict[str, int]] | None = None
 
     def run(self, registered: Callable[[], Mapping[str, str]], orders: LogReader) -> None:
@@ -152,7 +153,11 @@ class Feed:
     def _begin_generation(self, capture: Capture) -> None:
         if self._lineage is None:
             self._lineage = last_versions(self._owned, self._topics, self._settings.targets)
+            self._barriers = last_barriers(self._owned, self._topics)
         record = capture.index.record
+        if barrier := self._barriers.get(record.mailbox):
+            capture.index.record = closing.restored(record, barrier)
+            return
         in_log, in_ledgers = self._lineage[0].get(record.mailbox), self._lineage[1].get(record.mailbox)
         highest = max(in_log.generation if in_log else 0, in_ledgers or 0, record.generation)
         previous = in_log if in_log and in_log.generation == highest else None

@@ -86,7 +86,8 @@ def _promote(world: World, mailboxes: Sequence[str], *options: str) -> dict[str,
         capture_output=True, text=True, timeout=COMMAND_SECONDS_MAX, check=False,
     )  # fmt: skip
     seconds = time.monotonic() - began
-    found = json.loads(ended.stdout) if ended.stdout else {"mailboxes": [], "seconds": {}, "nothing_lost": False}
+    found: dict[str, Any] = {"mailboxes": [], "seconds": {}, "nothing_lost": False}
+    found |= json.loads(ended.stdout or "{}")
     return {
         "mailboxes": len(mailboxes),
         "kind": "source lost, feed killed" if options else "planned",

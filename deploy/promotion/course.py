@@ -22,6 +22,8 @@ from schemas.state import Order, Promoted, Promotion, SourceRole, TargetRole
 
 LOOK_SECONDS = 0.1
 STAND_IN_SECONDS = 3.0
+STAND_IN_SECONDS_PLANNED = 30.0
+"""A stand-in reads nothing, so where the source is to be read to its end a feed that is merely busy gets longer."""
 FENCE_SECONDS_MAX = 90.0
 BLOCKED_SECONDS = 2.0
 DRAIN_STALL_SECONDS = 60.0
@@ -144,7 +146,8 @@ class Coordinator:
         def is_obeyed(picture: Picture) -> bool:
             return all(picture.of(o.mailbox).source.role != SourceRole.MIRRORING for o in self._part())
 
-        patience = STAND_IN_SECONDS if self._course.has_feed() else 0.0
+        patience = STAND_IN_SECONDS_PLANNED if self.progress.planned else STAND_IN_SECONDS
+        patience = patience if self._course.has_feed() else 0.0
         self._await(is_obeyed, patience)
         if not is_obeyed(self._course.sight.look(0.0)):
             self._course.say("no feed obeys: one that needs only Kafka takes its place")

@@ -199,6 +199,23 @@ def test_a_feed_that_may_not_capture_obeys_and_asks_the_source_nothing(copied: R
     assert copied.source.calls == []
 
 
+def test_a_fenced_mailbox_stays_so_when_the_state_is_lost(copied: Rig) -> None:
+    order(copied, "CLOSE")
+    copied.spin(2)
+    before, said = record_of(copied), len(copied.changes())
+    copied.owned.state.clear()
+    copied.crash()
+    copied.source.add(copied.source.inbox)
+    copied.spin(10)
+    found = record_of(copied)
+    assert (found.role, found.barrier, found.next_sequence) == (before.role, before.barrier, before.next_sequence)
+    assert len(copied.changes()) == said
+    order(copied, "REOPEN")
+    copied.spin(20)
+    assert record_of(copied).generation == 2
+    assert_equal(copied)
+
+
 def test_a_mailbox_that_was_never_captured_is_not_closed(rig: Rig) -> None:
     rig.is_capturing = False
     order(rig, "CLOSE")
