@@ -19,10 +19,9 @@ from deploy.commands.target_mailbox import id_of, require_target_name
 from deploy.front_door.actuator import Place, Redirection
 from deploy.front_door.configured import actuators_of
 from deploy.kafka import CALL_TIMEOUT_SECONDS, KafkaUnreachableError, admin
-from deploy.promotion import loss, readiness, report
+from deploy.promotion import forecast, loss, report
 from deploy.promotion.course import Coordinator, Course, StoppedError
 from deploy.promotion.office import KafkaOffice, operator_name
-from deploy.promotion.picture import Picture
 from deploy.promotion.stand_in import stand_in
 from deploy.promotion.tail import Left, read_tails
 from deploy.promotion.unapplied import read_unapplied
@@ -32,8 +31,6 @@ from deploy.sections import Settings, SettingsError
 from schemas.state import Promoted, Promotion, Registration
 
 MAILBOXES_MAX = 10_000
-CHANGES_PER_SECOND = 100.0
-"""How fast a replay is assumed to be where a time is expected; measured figures are in `make failover`'s report."""
 
 
 @dataclass(slots=True)
@@ -196,7 +193,9 @@ def _accepted(names: Sequence[str], chosen: Sequence[str]) -> set[str]:
         return set(chosen)
     accepted = {id_of(name) for name in names}
     if strangers := accepted - set(chosen):
-        raise SettingsError(f"--accept {', '.join(sorted(strangers))}: not part of this promotion")
+        raise SettingsError(
+            f"--accept {', '.join(sorted(strangers))}: not part of this promotion, or left out of it at its check"
+        )
     return accepted
 
 
@@ -240,7 +239,7 @@ def _require_replay(session: Session) -> None:
 
 def _go_on(settings: Settings, office: KafkaOffice, options: Mapping[str, Any]) -> None:
     found = office.resume(operator_name(), wiring.now_ms())
-    accepted = _accepted(options["accept"], [o.mailbox for o in found.mailboxes])
+    accepted = _accepted(options["accept"], [o.mailbox for o in found.mailboxes if not o.left_out])
     if options["source_lost"] and found.planned:
         # the source died in the middle: what waits for it to be read is fenced now
         found = replace(found, planned=False, stage="CLOSE" if found.stage == "FENCE" else found.stage)
@@ -320,56 +319,14 @@ def _tell_tail(settings: Settings, office: KafkaOffice, options: Mapping[str, An
             raise KafkaUnreachableError(f"{len(missing)} mailboxes could not be read at the source; try again")
 
 
-# -- before anything is done -------------------------------------------------------------------------------------------
-
-
 def _tell_plan(session: Session, options: Mapping[str, Any], accepted: set[str]) -> None:
     """Say each step, how long it may take, and what would be lost if it began now; change nothing."""
-    picture, now = session.watch.look(0.0), wiring.now_ms()
-    rows = [_plan_row(picture, m, session.target, now, is_accepted=m in accepted) for m in session.known]
-    part = [r for r in rows if r["promoted"]]
-    steps = _plan_steps(session, part, is_planned=not options["source_lost"])
+    topics, picture = wiring.topics_of(session.settings), session.watch.look(0.0)
+    rows = forecast.mailboxes(picture, session.known, session.target, accepted, wiring.now_ms())
+    door = ", ".join(a.name for a in actuators_of(session.settings)) or "none configured"
+    has_feed = session.members(topics.feed_group) > 0
+    steps = forecast.steps(rows, session.target, door, is_planned=not options["source_lost"], has_feed=has_feed)
     if options["as_json"]:
         click.echo(json.dumps({"target": session.target, "steps": steps, "mailboxes": rows}, indent=2))
-        return
-    for step in steps:
-        click.echo(f"{step['step']:<12} {step['seconds']:6.1f} s  {step['what']}")
-    for row in rows:
-        seconds = f"{row['loss_seconds']:.1f} s" if row["loss_seconds"] >= 0 else "everything"
-        verdict = "promoted" if row["promoted"] else "LEFT OUT"
-        note = f"  ({row['note']})" if row["note"] else ""
-        click.echo(f"{row['mailbox']}  {verdict}  loss now: {seconds}, {row['loss_items']} items{note}")
-
-
-def _plan_row(picture: Picture, mailbox: str, target: str, now: int, *, is_accepted: bool) -> dict[str, Any]:
-    seen = picture.of(mailbox)
-    never, doubts = readiness.never(seen, target), "; ".join(readiness.doubts(seen))
-    found = loss.loss_of(seen, now)
-    return {
-        "mailbox": mailbox,
-        "promoted": not never and (is_accepted or not doubts),
-        "note": never or doubts,
-        "not_applied": seen.not_applied,
-        "loss_seconds": found.seconds,
-        "loss_items": found.items,
-    }
-
-
-def _plan_steps(session: Session, part: Sequence[Mapping[str, Any]], *, is_planned: bool) -> list[dict[str, Any]]:
-    settings = session.settings
-    has_feed = session.members(wiring.topics_of(settings).feed_group) > 0
-    door = ", ".join(a.name for a in actuators_of(settings)) or "none configured"
-    fence = 2.0 if is_planned else (0.5 if has_feed else 10.0)
-    drain = sum(r["not_applied"] for r in part) / CHANGES_PER_SECOND
-    said = [
-        ("check", 0.5, f"front door: {door}"),
-        ("close", 0.1, f"{len(part)} mailboxes; front door closed"),
-        ("fence", fence, "read to the end, then the barrier" if is_planned else "the barrier at once"),
-        ("drain", drain + 0.5, f"{sum(r['not_applied'] for r in part)} changes to apply"),
-        ("verify", 0.1, "by the digests there are"),
-        ("open", 0.5, f"users may work at {session.target}"),
-        ("lead", 0.5, f"front door: {door}"),
-        ("confirm", 0.5, "a real request through the front door"),
-    ]
-    said += [("tail", 1.0, "read the source once more")] if is_planned else []
-    return [{"step": step, "seconds": round(seconds, 1), "what": what} for step, seconds, what in said]
+    else:
+        click.echo(forecast.text_of(steps, rows))

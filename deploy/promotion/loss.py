@@ -83,6 +83,7 @@ def statement(
         _row(one, picture.of(one.mailbox), unapplied.get(one.mailbox, ()), tails.get(one.mailbox), progress)
         for one in progress.mailboxes
     ]
+    part = [row for row in rows if not row["left_out"]]
     if not with_subjects:
         for row in rows:
             for listed in (*row["captured_not_applied"], *row["tail"]):
@@ -96,7 +97,7 @@ def statement(
         "failure": progress.failure,
         "operator": progress.operator,
         "began_at_ms": progress.began_at,
-        "nothing_lost": bool(rows) and all(row["nothing_lost"] for row in rows if not row["left_out"]),
+        "nothing_lost": bool(part) and all(row["nothing_lost"] for row in part),
         "mailboxes": rows,
     }
 

@@ -117,6 +117,10 @@ def test_a_mailbox_that_is_not_open_is_never_said_to_be_whole(picture: Picture, 
     assert not row(picture, mailboxes=(Promoted(mailbox=M, state=state),))["nothing_lost"]
 
 
+def test_a_promotion_that_left_everything_out_lost_nothing_that_could_be_said(picture: Picture) -> None:
+    assert not row(picture, mailboxes=(Promoted(mailbox=M, state="MIRRORING", left_out=True),))["nothing_lost"]
+
+
 def test_what_was_missing_and_came_is_missing_no_more(picture: Picture) -> None:
     picture.take_source(f"{M}/item/x", entry("x", owed=True))
     picture.take_source(f"{M}/item/x", entry("x"))
