@@ -14,7 +14,7 @@ from deploy import pipeline_state, wiring
 from deploy.commands.options import config_option, json_option, settings_of
 from deploy.kafka import partition_counts
 from deploy.promotion.loss import loss_standing
-from schemas.state import SourceRole
+from schemas.state import SourceRole, TargetRole
 
 
 def report(
@@ -112,6 +112,7 @@ def _add_rows(table: Table, row: dict[str, Any]) -> None:
     attention += [source["role"]] if source["role"] != SourceRole.MIRRORING else []
     for target, at in row["targets"].items() or [("none yet", {})]:
         also = [f"{at[k]} {k}" for k in ("unsettled", "parked", "dropped", "orphans", "wanted") if at.get(k)]
+        also += [at["role"]] if at.get("role", TargetRole.MIRRORING) != TargetRole.MIRRORING else []
         also += [f"{k}: {at[k]}" for k in ("behind", "waiting") if at.get(k)]
         also += [f"{number} {kind}" for kind, number in at.get("divergence", {}).items()]
         also += [f"held: {at['held_on']}"] if at.get("held_on") else []

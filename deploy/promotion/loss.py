@@ -8,7 +8,7 @@ from consumers.failover import State
 from deploy.pipeline_state import SourceStanding, TargetStanding, changes_not_applied
 from deploy.promotion.picture import Picture, Seen
 from deploy.promotion.tail import Left
-from schemas.state import Promoted, Promotion
+from schemas.state import Promoted, Promotion, TargetRole
 
 OPENED = frozenset({State.OPEN, State.LED, State.CONFIRMED})
 
@@ -61,6 +61,8 @@ def loss_standing(source: SourceStanding, target: TargetStanding, now: int) -> L
     """Return the loss there would be of a mailbox as `mailshadow status` reads it."""
     record = target.record
     missing = source.owed + source.pending + target.wanted + len(target.parked) + len(record.unsettled)
+    if record.role == TargetRole.OPEN:
+        return LossNow(seconds=0.0, items=missing)  # users work there: what happens at the old source is no loss of it
     is_stuck = bool(record.held or record.behind or record.waiting)
     return loss_now(
         certain_up_to=source.record.certain_up_to,

@@ -25,8 +25,8 @@ from schemas.ports import Incoming
 from schemas.state import Order, Promotion
 from schemas.topics import FAILOVER_KEY, Topics
 
-BEAT_SECONDS = 1.5
-ALIVE_SECONDS = 6.0
+BEAT_SECONDS = 1.0
+ALIVE_SECONDS = 5.0
 INIT_SECONDS = 30.0
 COMMIT_SECONDS = 15.0
 ATTEMPTS_MAX = 3

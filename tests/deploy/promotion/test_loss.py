@@ -150,8 +150,15 @@ def test_what_was_never_read_is_lost_whole() -> None:
 def test_status_says_the_same(picture: Picture) -> None:
     picture.take_source(f"{M}/item/x", entry("x", owed=True))
     seen = picture.of(M)
+    seen.target = replace(seen.target, role="MIRRORING")
     source = SourceStanding(seen.source, owed=1)
     assert loss_standing(source, TargetStanding(seen.target), 90_000) == loss_of(seen, 90_000)
+
+
+def test_an_old_source_goes_on_for_itself_once_its_mailbox_is_open(picture: Picture) -> None:
+    seen = picture.of(M)
+    found = loss_standing(SourceStanding(seen.source), TargetStanding(seen.target), 9_000_000)
+    assert found == LossNow(seconds=0.0, items=0)
 
 
 def test_folders_that_equal_the_checksum_are_counted(picture: Picture) -> None:
