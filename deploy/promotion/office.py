@@ -76,6 +76,7 @@ class KafkaOffice:
         self._topics = topics
         self._producer: Producer | None = None
         self._lock = threading.Lock()
+        self._before: Promotion | None = None
         self._held: Promotion | None = None
         self._failure: Exception | None = None
         self._stopping = threading.Event()
@@ -92,7 +93,7 @@ class KafkaOffice:
         """Take the office for a new promotion; DrivenError while another one is not at its end."""
         self._refuse_other()
         self._take()
-        self._refuse_other()
+        self._before = self._refuse_other()
         self._hold(promotion)
 
     def resume(self, operator: str, now: int) -> Promotion:
@@ -106,6 +107,7 @@ class KafkaOffice:
         self._take()
         if (later := self._unfinished()) != found:
             raise DrivenError(f"somebody else took it over: {said(later)}")
+        self._before = found
         taken = replace(found, operator=operator, since=now, beat=found.beat + 1)
         self._hold(taken)
         return taken
@@ -124,13 +126,14 @@ class KafkaOffice:
 
     # -- inside --------------------------------------------------------------------------------------------
 
-    def _refuse_other(self) -> None:
+    def _refuse_other(self) -> Promotion | None:
         found = self.newest()
         if found and found.stage not in ENDS:
             raise DrivenError(
                 f"a promotion is not at its end, driven by {said(found)}; `mailshadow failover --resume` goes on with "
                 "it once that process is dead, `--undo` leads back"
             )
+        return found
 
     def _unfinished(self) -> Promotion:
         found = self.newest()
@@ -168,8 +171,8 @@ class KafkaOffice:
                 # fenced, or unclear whether it was committed: what stands there decides, and orders may come twice
                 self._take()
                 found = self.newest()
-                is_ours = found is None or self._held is None or _is_same(found, self._held)
-                if not is_ours and found:
+                is_as_before = found == self._before if self._held is None else False
+                if found and not is_as_before and not _is_same(found, promotion):
                     raise DrivenError(f"somebody else took it over: {said(found)}") from error
             else:
                 self._held = promotion

@@ -110,6 +110,20 @@ def test_who_was_fenced_by_one_that_saw_and_left_goes_on(
     assert orders(kafka, topics) == 1
 
 
+def test_of_two_that_begin_at_once_the_one_whose_name_stands_goes_on(
+    new_office: Callable[[], KafkaOffice], kafka: str, topics: Topics
+) -> None:
+    anna, ben = new_office(), new_office()
+    anna._take()
+    ben.begin(promotion("ben"))
+    with pytest.raises(DrivenError, match="somebody else took it over: ben"):
+        anna._hold(promotion("anna"))
+    ben.commit(replace(promotion("ben"), stage="CLOSE"), [order()])
+    found = ben.newest()
+    assert found
+    assert (found.operator, found.stage, orders(kafka, topics)) == ("ben", "CLOSE", 1)
+
+
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 

@@ -155,6 +155,23 @@ def test_after_the_barrier_nothing_is_asked_of_the_feed(drained: tuple[Any, Any]
     assert world.orders() == []
 
 
+@pytest.mark.parametrize("cut", [1, 1000])
+def test_what_a_broken_feed_writes_after_the_barrier_is_not_applied(new_world: Callable[..., Any], cut: int) -> None:
+    world = new_world(cut=cut)
+    source = filled(world)
+    source.close()
+    expected = source.expected()
+    source.save("d", b"after the barrier")
+    source.delete("a")
+    source.begin_seed()
+    world.replay()
+    seen = world.target.visible()
+    seen.pop("foreign")
+    assert seen == expected
+    assert world.mailbox_record().role == "DRAINED"
+    assert world.orders() == []
+
+
 def test_staging_is_clean_when_the_target_is_opened(drained: tuple[Any, Any]) -> None:
     world, _ = drained
     world.target.add_item(next(iter(world.mailbox_record().staging.values())), b"left by a doubt")
