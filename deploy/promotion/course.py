@@ -213,6 +213,7 @@ class Coordinator:
 
     def _lead(self) -> str:
         chosen = [o.mailbox for o in self._part() if self._state(o) in {State.OPEN, State.LED}]
+        self._course.say(f"{len(chosen)} mailboxes are open at {self.progress.target}")
         if not self._course.actuators or not chosen:
             return "TAIL"
         self._set(chosen, Command.LEAD)
