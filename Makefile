@@ -15,6 +15,8 @@ KILLS ?= 3
 # Which chaos `make chaos` makes, and for how long faults come.
 SEED ?= 1
 MINUTES ?= 8
+# How many mailboxes `make failover` promotes at once; 1000 take a while to be copied first.
+PROMOTED ?= 1 100
 # Chosen tests: make test TESTS=tests/deploy/lab
 TESTS ?= tests
 # Tests mostly wait for servers: so many files at once, each worker with a Kafka of its own.
@@ -23,7 +25,7 @@ INSTALL := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench kill crash-points chaos sabotage wheel lock clean distclean
+.PHONY: help setup demo test check bench kill crash-points chaos sabotage failover wheel lock clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +61,9 @@ sabotage: $(VENV)/installed | $(REPORTS) ## deliberate defects under chaos, each
 
 bench: $(VENV)/installed $(MAIL) | $(REPORTS) ## a full copy of real mail, measured
 	$(VENV)/bin/mailshadow lab bench --mail $(MAIL) --report $(REPORTS)/bench.json
+
+failover: $(VENV)/installed | $(REPORTS) ## how long a promotion takes: PROMOTED mailboxes, planned and with the source lost
+	$(VENV)/bin/mailshadow lab promotion $(foreach n,$(PROMOTED),--mailboxes $(n)) --report $(REPORTS)/failover.json
 
 lock: $(VENV)/installed ## requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --group dev --generate-hashes \

@@ -6,6 +6,7 @@ An order is written in the transaction that records why it is needed, so neither
 from collections.abc import Container
 
 from consumers.ledger import Ledger
+from consumers.opening import is_resting
 from schemas.codec import encode
 from schemas.ports import Clock, Outgoing
 from schemas.state import Order
@@ -28,12 +29,14 @@ class FeedOrders:
         self._asked: dict[str, tuple[int, int]] = {}
 
     def want(self, mailbox: str, item: str) -> None:
-        """Ask for the content of an item."""
-        self._add(mailbox, "WANT", (item,), "content needed")
+        """Ask for the content of an item; not after the barrier, where the feed would refuse it."""
+        if not is_resting(self._ledger.mailbox(mailbox)):
+            self._add(mailbox, "WANT", (item,), "content needed")
 
     def seed(self, mailbox: str, reason: str) -> None:
-        """Ask for the whole mailbox."""
-        self._add(mailbox, "SEED", (), reason)
+        """Ask for the whole mailbox; not after the barrier."""
+        if not is_resting(self._ledger.mailbox(mailbox)):
+            self._add(mailbox, "SEED", (), reason)
 
     def remind(self, addresses: Container[str], hold_seconds: float = 0.0) -> None:
         """Ask again for the mailboxes that wait and could go on, ever more seldom: the answer may be under way."""

@@ -1,13 +1,17 @@
 """Is a record of the log the next change of its mailbox? Decided before any filter, by sequence alone (design §3).
 
-State: what was let through and the ledger does not show yet; mailboxes with a gap that no seed has filled since.
+State: what was let through and the ledger does not show yet, barriers among it; mailboxes with a gap that no seed has
+filled since.
 """
 
+import logging
 from enum import Enum
 
 from consumers.ledger import Ledger
 from consumers.subscription import Received
-from schemas.change import SeedBegin, Version
+from schemas.change import Barrier, SeedBegin, Version
+
+log = logging.getLogger(__name__)
 
 
 class Verdict(Enum):
@@ -26,6 +30,7 @@ class Intake:
         self._taken: dict[str, Version] = {}
         self._seeded: set[str] = set()
         self._lost: set[str] = set()
+        self._ended: dict[str, int] = {}
 
     def judge(self, received: Received) -> Verdict:
         """Return what is to become of a record."""
@@ -37,6 +42,11 @@ class Intake:
         last = max(record.applied, self._taken.get(mailbox, record.applied))
         if change.version <= last:
             return Verdict.SKIP
+        ended = record.barrier.generation if record.barrier else self._ended.get(mailbox)
+        if change.generation == ended:
+            # nobody may write this: who wrote the barrier writes no more, and everybody before is fenced
+            log.error("change after the barrier, passed over", extra={"mailbox": mailbox})
+            return Verdict.SKIP
         if isinstance(change.operation, SeedBegin) and received.offset >= record.waiting_from:
             self._lost.discard(mailbox)
             self._seeded.add(mailbox)
@@ -45,6 +55,8 @@ class Intake:
         elif change.generation != last.generation or change.sequence != last.sequence + 1:
             self._lost.add(mailbox)
             return Verdict.LOST
+        if isinstance(change.operation, Barrier):
+            self._ended[mailbox] = change.generation
         self._taken[mailbox] = change.version
         return Verdict.TAKE
 
@@ -58,5 +70,6 @@ class Intake:
     def forget(self, mailbox: str) -> None:
         """Believe the ledger alone again: what was let through was not applied."""
         self._taken.pop(mailbox, None)
+        self._ended.pop(mailbox, None)
         self._seeded.discard(mailbox)
         self._lost.discard(mailbox)

@@ -15,6 +15,7 @@ from consumers.folder_map import FolderMap
 from consumers.gate import Gate
 from consumers.ledger import Ledger
 from consumers.mailbox_run import MailboxWorker
+from consumers.opening import drained, mirroring
 from consumers.patience import FellBehind, Patience
 from consumers.plan import Action, Do
 from consumers.proof import Proof
@@ -24,7 +25,17 @@ from consumers.seeds import stale_folders, stale_items, stale_records
 from consumers.stragglers import Stragglers
 from consumers.subscription import Received
 from consumers.tidying import Tidying
-from schemas.change import Change, Checksum, FolderDeleted, FolderSaved, ItemOperation, SeedBegin, SeedEnd, Version
+from schemas.change import (
+    Barrier,
+    Change,
+    Checksum,
+    FolderDeleted,
+    FolderSaved,
+    ItemOperation,
+    SeedBegin,
+    SeedEnd,
+    Version,
+)
 from schemas.faults import ReplicationFault
 from schemas.metrics import ReplayMetrics
 from schemas.ports import Clock
@@ -178,6 +189,8 @@ class Lane:
         match change.operation:
             case SeedBegin():
                 self._begin_seed(received)
+            case Barrier() as barrier:
+                self._ledger.put_mailbox(drained(self._ledger.mailbox(self._mailbox), change, barrier))
             case Checksum() as checksum if self._scope.holds_whole_folders:
                 self._proof.take(change, checksum)
             case FolderSaved() as saved:
@@ -189,14 +202,18 @@ class Lane:
             case FolderDeleted() as deleted:
                 self._folders.delete(self._address, self._mailbox, deleted)
             case SeedEnd() as end:
-                if counted := self._gate.stops_seed(received, stale_records(self._ledger, change, end)):
-                    self._gate.trip(self._mailbox, ReplicationFault.DELETION_BREAKER, counted)
-                    raise FellBehind(ReplicationFault.DELETION_BREAKER)
-                run.steps = stale_items(self._ledger, received, end, RUN_STEPS_MAX)
-                if not run.steps:
-                    for folder in stale_folders(self._ledger, change, end):
-                        self._folders.delete(self._address, self._mailbox, folder)
-                    self._folders.withdraw(self._address, self._mailbox)
+                self._end_seed(run, received, end)
+
+    def _end_seed(self, run: Run, received: Received, end: SeedEnd) -> None:
+        change = received.change
+        if counted := self._gate.stops_seed(received, stale_records(self._ledger, change, end)):
+            self._gate.trip(self._mailbox, ReplicationFault.DELETION_BREAKER, counted)
+            raise FellBehind(ReplicationFault.DELETION_BREAKER)
+        run.steps = stale_items(self._ledger, received, end, RUN_STEPS_MAX)
+        if not run.steps:
+            for folder in stale_folders(self._ledger, change, end):
+                self._folders.delete(self._address, self._mailbox, folder)
+            self._folders.withdraw(self._address, self._mailbox)
 
     def _has_named_items(self, change: Change) -> bool:
         """Tell whether items were said already that a folder's scope decides over: in a seed, folders come first."""
@@ -208,7 +225,7 @@ class Lane:
         record = self._ledger.mailbox(self._mailbox)
         self._metrics.waiting.labels(mailbox=self._mailbox).set(0)
         self._proof.forget_all(self._mailbox)
-        begun = replace(record, waiting="", seed_begun=received.change.sequence, scope=self._scope.digest)
+        begun = replace(mirroring(record), waiting="", seed_begun=received.change.sequence, scope=self._scope.digest)
         self._ledger.put_mailbox(begun)
 
     # -- a run ---------------------------------------------------------------------------------------------

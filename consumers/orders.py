@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from consumers.gate import Gate
 from consumers.ledger import Ledger
+from consumers.opening import refuses
 from schemas.codec import CodecError, decode
 from schemas.faults import ReplicationFault
 from schemas.ports import Clock, LogReader
@@ -80,7 +81,8 @@ class OrderBook:
 class Desk:
     """What orders act on; `fall_behind` and `retry` are the stragglers', `redrive` sends parked items again.
 
-    `is_lagged`: the log is held back from this target, so that a release or skip means what is held.
+    `open` ends the replay's role or takes it up again. `is_lagged`: the log is held back from this target, so that a
+    release or skip means what is held.
     """
 
     ledger: Ledger
@@ -88,6 +90,7 @@ class Desk:
     fall_behind: Callable[[str, str], None]
     retry: Callable[[str], None]
     redrive: Callable[[Order], None]
+    open: Callable[[Order], None]
     is_lagged: bool
     clock: Clock
 
@@ -96,7 +99,12 @@ def obey(desk: Desk, given: Given) -> None:
     """Do what an order says; its effect is in the ledger afterwards."""
     order = given.order
     log.info("order", extra={"mailbox": order.mailbox, "kind": order.kind, "items": len(order.items)})
+    if refuses(desk.ledger.mailbox(order.mailbox), order.kind):
+        log.warning("order after the barrier refused", extra={"mailbox": order.mailbox, "kind": order.kind})
+        return
     match order.kind:
+        case "OPEN" | "REOPEN":
+            desk.open(order)
         case "PAUSE":
             _pause(desk, order)
         case "RESUME":

@@ -20,7 +20,7 @@ from schemas.identity import Stamp
 from schemas.listing import ListedItem
 from schemas.metrics import ReplayMetrics
 from schemas.ports import CallFailed, CallRefused, Clock
-from schemas.state import ItemRecord, TargetFolder
+from schemas.state import ItemRecord, TargetFolder, TargetRole
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,8 @@ class Proof:
 
     def _may_be_compared(self, mailbox: str, addresses: Mapping[str, str]) -> bool:
         record = self._ledger.mailbox(mailbox)
-        return mailbox in addresses and not (record.behind or record.waiting or record.unsettled)
+        is_open = record.role == TargetRole.OPEN
+        return mailbox in addresses and not (is_open or record.behind or record.waiting or record.unsettled)
 
     def _read(self, look: _Look, addresses: Mapping[str, str]) -> None:
         mailbox, folder_id = look.place

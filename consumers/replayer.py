@@ -28,6 +28,7 @@ from consumers.intake import Intake, Verdict
 from consumers.lane import Lane, LaneTools
 from consumers.ledger import Ledger
 from consumers.mailbox_run import MailboxWorker
+from consumers.opening import Opening, is_open, is_resting
 from consumers.orders import Desk, OrderBook, obey
 from consumers.patience import Patience
 from consumers.proof import Proof
@@ -124,6 +125,14 @@ class Replayer:
         patience = Patience(owned.still_owned, metrics)
         self._intake = Intake(self._ledger)
         self._stragglers = Stragglers(self._ledger, self._intake, patience, self._tidying, worker.settle_open, clock)
+        self._opening = Opening(
+            self._ledger,
+            settings.target,
+            lambda mailbox, address, items: self._stragglers.settle(mailbox, address, items, self._complete),
+            self._tidying,
+            patience,
+            clock,
+        )
         self._proof = Proof(target, self._ledger, name, clock, metrics, settings.checksum_interval_seconds)
         self._lane_tools = LaneTools(
             ledger=self._ledger,
@@ -221,6 +230,7 @@ class Replayer:
             gate=self._gate,
             fall_behind=lambda mailbox, code: self._stragglers.fall_behind(mailbox, self._complete, code),
             retry=self._stragglers.retry_now,
+            open=lambda o: self._opening.obey(o, self._addresses),
             redrive=lambda o: redriver.redrive(o, self._addresses.get(o.mailbox, ""), self._complete),
             is_lagged=self._settings.hold_seconds > 0,
             clock=self._clock,
@@ -253,7 +263,7 @@ class Replayer:
         """Order anew the mailboxes that were filled by another scope than the settings have now."""
         digest = self._settings.scope.digest
         for record in list(self._ledger.mailboxes()):
-            if record.generation and record.scope != digest:
+            if record.generation and record.scope != digest and not is_resting(record):
                 self._orders.seed(record.mailbox, "the target's scope changed")
                 self._ledger.put_mailbox(replace(record, scope=digest))
 
@@ -278,9 +288,11 @@ class Replayer:
 
     def _take_in(self, received: Received) -> bool:
         mailbox = received.change.mailbox
+        record = self._ledger.mailbox(mailbox)
+        if is_open(record):
+            return False
         if mailbox in self._addresses:
             return self._intake.judge(received) is Verdict.TAKE
-        record = self._ledger.mailbox(mailbox)
         if not record.behind and received.change.version > record.applied:
             self._stragglers.fall_behind(mailbox, received.begins_at, ReplicationFault.NOT_REGISTERED)
         return False

@@ -15,6 +15,7 @@ from consumers.patience import FellBehind, Patience
 from consumers.run import Run
 from consumers.tidying import Tidying
 from schemas.ports import Clock
+from schemas.state import TargetRole
 
 log = logging.getLogger(__name__)
 
@@ -89,18 +90,19 @@ class Stragglers:
         """Settle the open intents of mailboxes that nobody holds, then let them go on; the caller commits."""
         for mailbox in mailboxes:
             record = self._ledger.mailbox(mailbox)
-            if record.held:
+            if record.held or record.role == TargetRole.OPEN:
                 continue
             self._tidying.touched(mailbox)
             self._intake.forget(mailbox)
-            if record.unsettled and not self._settle(mailbox, addresses.get(mailbox, ""), record.unsettled, offset):
+            if record.unsettled and not self.settle(mailbox, addresses.get(mailbox, ""), record.unsettled, offset):
                 continue
             record = self._ledger.mailbox(mailbox)
             level = replace(record, unsettled=(), behind="", own_offset=-1)
             if level != record:
                 self._ledger.put_mailbox(level)
 
-    def _settle(self, mailbox: str, address: str, items: tuple[str, ...], offset: int) -> bool:
+    def settle(self, mailbox: str, address: str, items: tuple[str, ...], offset: int) -> bool:
+        """Settle open intents by looking; False if the mailbox fell behind, at `offset`."""
         run = Run(mailbox, address, open_items=list(items), is_sent=True)
         if not address:
             self.fall_behind(mailbox, offset, "not-registered")

@@ -10,6 +10,7 @@ from consumers.ledger import Ledger
 from consumers.staging import Staging
 from schemas.metrics import ReplayMetrics
 from schemas.ports import Clock
+from schemas.state import TargetRole
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +37,19 @@ class Tidying:
         now = self._clock()
         for mailbox, times in list(self._due.items()):
             record = self._ledger.mailbox(mailbox)
+            if record.role == TargetRole.OPEN:
+                del self._due[mailbox]
+                continue
             if times[0] > now or mailbox not in addresses or record.behind or record.unsettled:
                 continue
-            if record.staging and (left := self._staging.leftovers(addresses[mailbox], mailbox)):
-                self._staging.remove(addresses[mailbox], left)
-                self._metrics.staged_removed.inc(len(left))
-                log.info("staging cleaned", extra={"mailbox": mailbox, "items": len(left)})
+            self.clean(mailbox, addresses[mailbox])
             self._due[mailbox] = [t for t in times if t > now]
             if not self._due[mailbox]:
                 del self._due[mailbox]
+
+    def clean(self, mailbox: str, address: str) -> None:
+        """Delete what no intent names of one mailbox; only while the ledger has no open intent of it."""
+        if self._ledger.mailbox(mailbox).staging and (left := self._staging.leftovers(address, mailbox)):
+            self._staging.remove(address, left)
+            self._metrics.staged_removed.inc(len(left))
+            log.info("staging cleaned", extra={"mailbox": mailbox, "items": len(left)})

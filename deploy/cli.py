@@ -8,6 +8,7 @@ from deploy import exit_codes
 from deploy.commands.check import check
 from deploy.commands.configuration import config
 from deploy.commands.dead_letters import dead_letters
+from deploy.commands.failover import failover
 from deploy.commands.failures import exit_code_of
 from deploy.commands.mailboxes import mailboxes
 from deploy.commands.restore import restore
@@ -19,6 +20,7 @@ from deploy.commands.verify import verify
 from deploy.lab.bench import bench
 from deploy.lab.chaos.command import chaos
 from deploy.lab.command import lab
+from deploy.lab.promotion_bench import promotion
 
 
 @click.group(
@@ -31,12 +33,13 @@ def mailshadow() -> None:
 
 
 COMMANDS = (
-    lab, run, feed, replay, status, verify, restore, mailboxes, targets, dead_letters, check, topics, config
+    lab, run, feed, replay, status, verify, failover, restore, mailboxes, targets, dead_letters, check, topics, config
 )  # fmt: skip
 for command in COMMANDS:
     mailshadow.add_command(command)
 lab.add_command(bench)
 lab.add_command(chaos)
+lab.add_command(promotion)
 
 
 def main() -> None:

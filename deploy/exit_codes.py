@@ -15,4 +15,7 @@ IN_USE = 75  # a port or directory is in use
 NOT_ALLOWED = 77  # wrong password or no permission
 NOT_RESTORABLE = 74  # the log does not reach back so far, or the mailbox is in use
 HALTED = 79  # a fault that needs a person: see the message
+WORD_NEEDED = 69  # mailboxes were left out of a promotion: they need the operator's word
+STOPPED = 72  # a promotion stopped at a named point: resume or undo it
+DRIVEN = 76  # another operator drives a promotion, or there is none to go on with
 INTERRUPTED = 130

@@ -16,7 +16,7 @@ from producers.index import MailboxIndex
 from producers.item_look import DESCRIBE_ITEMS_MAX, Drafts, ItemLook, Part
 from producers.proof import FolderProof, ProofSettings
 from producers.source import CursorLostError, ItemPage, Source
-from schemas.change import ItemDeleted, ItemRef, SeedBegin, SeedEnd, Version
+from schemas.change import ItemDeleted, ItemRef, Operation, SeedBegin, SeedEnd, Version
 from schemas.faults import Disposition, disposition_of
 from schemas.metrics import FeedMetrics
 from schemas.ports import CallFailed, CallRefused, Clock
@@ -274,6 +274,22 @@ class Capture:
     def _note_pending(self, tick: int) -> None:
         for item in self.index.pending:
             self._pending_since.setdefault(item, tick)
+
+    def draft(self, operation: Operation) -> None:
+        """Have an operation that no round found published with the next part."""
+        self._drafts.add(operation)
+
+    def withdraw(self, kind: type[Operation]) -> bool:
+        """Take back what was drafted of a kind and not handed out; tell whether there was any."""
+        operations = self._drafts.part.operations
+        kept = [o for o in operations if not isinstance(o, kind)]
+        self._drafts.part.operations = kept
+        return len(kept) < len(operations)
+
+    @property
+    def drafted(self) -> int:
+        """How many operations were drafted and not handed out yet."""
+        return len(self._drafts.part.operations)
 
     def take_part(self) -> Part:
         """Hand out what was drafted and not handed out yet."""

@@ -11,23 +11,24 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from producers import closing
 from producers.capture import Capture, Dirt
 from producers.contents import ContentReader
 from producers.index import MailboxIndex
 from producers.item_look import Part
-from producers.lineage import last_versions
+from producers.lineage import last_barriers, last_versions
 from producers.orders import apply_order
 from producers.proof import ProofSettings
 from producers.publisher import Publisher
 from producers.schedule import Turn
 from producers.source import CursorLostError, Source
 from producers.spool import Spool
-from schemas.change import Form, Version
+from schemas.change import Change, Checksum, Form, Version
 from schemas.codec import decode
 from schemas.faults import CURSOR_LOST, Disposition, ReplicationFault, disposition_of
 from schemas.metrics import FeedMetrics
 from schemas.ports import CallFailed, Clock, Incoming, LogReader, OwnedPartition
-from schemas.state import Order
+from schemas.state import Order, SourceRole
 from schemas.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,10 @@ log = logging.getLogger(__name__)
 TRANSACTION_SIZE_BYTES_MAX = 32_000_000
 ORDERS_MAX = 100
 PAUSED_RETRY_SECONDS = 300.0
+SLOW_MS = 1_000
+"""After so long with the source, orders are looked for between two mailboxes."""
+CLOSED_POLL_MS = 1_000
+"""How soon a closed mailbox is read again while it is waited for something that is owed."""
 
 
 class HaltError(Exception):
@@ -59,13 +64,17 @@ class Doorbell(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedSettings:
-    """Intervals in seconds (no checksums at 0), the content forms the targets take, and the targets' names."""
+    """Intervals in seconds (no checksums at 0), the content forms the targets take, and the targets' names.
+
+    `is_capturing` False: the source is not asked for anything, orders alone are obeyed.
+    """
 
     poll_interval_seconds: float = 30.0
     heartbeat_seconds: float = 30.0
     checksum_interval_seconds: float = 0.0
     forms: tuple[Form, ...] = (Form.STREAM,)
     targets: tuple[str, ...] = ()
+    is_capturing: bool = True
 
 
 @dataclass(slots=True)
@@ -74,6 +83,8 @@ class _Mailbox:
     turn: Turn
     parts: Iterator[Part] | None = None
     recorded_at: int = 0
+    found: int = 0
+    is_begun_closed: bool = False
 
 
 class Feed:
@@ -100,17 +111,21 @@ class Feed:
         self._metrics = metrics
         self._publisher = Publisher(owned, topics, source.version, clock)
         self._mailboxes: dict[str, _Mailbox] = {}
+        self._heard: list[Incoming] = []
+        self._barriers: dict[str, Change] = {}
         self._lineage: tuple[dict[str, Version], dict[str, int]] | None = None
 
     def run(self, registered: Callable[[], Mapping[str, str]], orders: LogReader) -> None:
         """Work until the partition is to be given up; `registered` is mailbox id to source address."""
         while self._owned.still_owned():
             self._take_up(registered())
-            ordered = self._obey(orders.read(ORDERS_MAX, 0.0))
+            if ordered := self._obey(self._heard + orders.read(ORDERS_MAX, 0.0)):
+                # at once: a source that does not answer must not keep a close waiting
+                self._publish(self._heartbeats([]), {self._topics.orders(self._topics.source): orders.position})
+            self._end_closed()
             self._begin_rounds()
-            parts = self._gather()
-            positions = {self._topics.orders(self._topics.source): orders.position} if ordered else {}
-            self._publish(parts + self._heartbeats(parts), positions)
+            parts = self._gather(orders)
+            self._publish(parts + self._heartbeats(parts), {})
             if not parts and not ordered:
                 self._doorbell.wait(0.1)
 
@@ -124,7 +139,8 @@ class Feed:
             self._mailboxes[mailbox] = _Mailbox(capture, Turn())
             self._prove(capture)
             is_index_lost = bool(index.record.hierarchy_cursor) and not index.folders
-            if index.record.generation == 0 or is_index_lost:
+            is_to_begin = self._settings.is_capturing and not closing.is_fenced(index.record)
+            if is_to_begin and (index.record.generation == 0 or is_index_lost):
                 self._begin_generation(capture)
         self._doorbell.watch(registered)
 
@@ -137,7 +153,11 @@ class Feed:
     def _begin_generation(self, capture: Capture) -> None:
         if self._lineage is None:
             self._lineage = last_versions(self._owned, self._topics, self._settings.targets)
+            self._barriers = last_barriers(self._owned, self._topics)
         record = capture.index.record
+        if barrier := self._barriers.get(record.mailbox):
+            capture.index.record = closing.restored(record, barrier)
+            return
         in_log, in_ledgers = self._lineage[0].get(record.mailbox), self._lineage[1].get(record.mailbox)
         highest = max(in_log.generation if in_log else 0, in_ledgers or 0, record.generation)
         previous = in_log if in_log and in_log.generation == highest else None
@@ -147,43 +167,82 @@ class Feed:
         capture.begin_seed(previous, reason)
 
     def _obey(self, incoming: list[Incoming]) -> bool:
+        self._heard = []
         for record in incoming:
             order = decode(record.value) if record.value else None
             if isinstance(order, Order) and (mailbox := self._mailboxes.get(order.mailbox)):
-                apply_order(mailbox.capture, order, self._clock())
+                self._obey_one(mailbox, order)
                 mailbox.turn.ring(set(), hierarchy=True)
                 mailbox.recorded_at = 0
         return bool(incoming)
+
+    def _obey_one(self, mailbox: _Mailbox, order: Order) -> None:
+        if order.kind in closing.KINDS:
+            closing.obey(mailbox.capture, order, self._clock(), is_capturing=self._settings.is_capturing)
+            mailbox.is_begun_closed = False
+            if closing.is_fenced(mailbox.capture.index.record):
+                mailbox.parts = None
+        elif closing.is_fenced(mailbox.capture.index.record):
+            log.warning("order after the barrier refused", extra={"mailbox": order.mailbox, "kind": order.kind})
+        else:
+            apply_order(mailbox.capture, order, self._clock())
+
+    def _end_closed(self) -> None:
+        """Write the barrier of the closed mailboxes whose time is over; what is under way of them is dropped."""
+        for mailbox in self._mailboxes.values():
+            if closing.after_time(mailbox.capture, self._clock()):
+                mailbox.parts, mailbox.recorded_at = None, 0
 
     def _begin_rounds(self) -> None:
         now = self._clock()
         for name, mailbox in self._mailboxes.items():
             if dirt := self._doorbell.rung(name):
                 mailbox.turn.ring(set(dirt.folders), hierarchy=dirt.is_hierarchy_dirty)
-            is_free = mailbox.parts is None and not mailbox.capture.index.record.paused
+            record = mailbox.capture.index.record
+            is_free = mailbox.parts is None and not record.paused and not closing.is_fenced(record)
+            is_free &= self._settings.is_capturing
             if is_free and mailbox.turn.is_due(now, mailbox.capture.next_due_at()):
+                mailbox.found, mailbox.is_begun_closed = 0, record.role == SourceRole.CLOSED
                 mailbox.parts = mailbox.capture.parts(mailbox.turn.begin(now, self._settings.poll_interval_seconds))
 
-    def _gather(self) -> list[tuple[Capture, Part]]:
-        """Take the next part of each round under way, up to the size of a transaction."""
+    def _gather(self, orders: LogReader) -> list[tuple[Capture, Part]]:
+        """Take the next part of each round under way, up to the size of a transaction or to an order that waits."""
         parts: list[tuple[Capture, Part]] = []
-        size_bytes = 0
+        size_bytes, began_at = 0, self._clock()
         for name, mailbox in self._mailboxes.items():
             if mailbox.parts is None or size_bytes >= TRANSACTION_SIZE_BYTES_MAX:
                 continue
+            if self._clock() - began_at > SLOW_MS and (heard := orders.read(ORDERS_MAX, 0.0)):
+                self._heard = heard
+                break
             try:
                 part = next(mailbox.parts)
             except StopIteration:
                 mailbox.parts = None
                 mailbox.turn.succeed()
                 self._metrics.rounds.inc()
+                self._end_round(mailbox)
             except (CallFailed, CursorLostError) as failure:
                 mailbox.parts = None
                 self._postpone(name, mailbox, failure)
             else:
                 parts.append((mailbox.capture, part))
                 size_bytes += part.size_bytes
+                mailbox.found += sum(not isinstance(o, Checksum) for o in part.operations)
         return parts
+
+    def _end_round(self, mailbox: _Mailbox) -> None:
+        """After a round of a closed mailbox: the barrier, or another round soon."""
+        capture, now = mailbox.capture, self._clock()
+        if capture.index.record.role != SourceRole.CLOSED:
+            return
+        is_empty = mailbox.is_begun_closed and not mailbox.found
+        if closing.after_round(capture, now, is_empty=is_empty):
+            mailbox.recorded_at = 0
+        elif not is_empty or capture.index.pending:
+            mailbox.turn.ring(set(), hierarchy=True)
+        else:
+            mailbox.turn.next_poll_at = min(mailbox.turn.next_poll_at, now + CLOSED_POLL_MS)
 
     def _postpone(self, name: str, mailbox: _Mailbox, failure: CallFailed | CursorLostError) -> None:
         code = failure.code if isinstance(failure, CallFailed) else min(CURSOR_LOST)
@@ -207,9 +266,8 @@ class Feed:
         written = {capture.index.record.mailbox for capture, _ in parts}
         beats: list[tuple[Capture, Part]] = []
         for name, mailbox in self._mailboxes.items():
-            is_idle_and_old = (
-                mailbox.parts is None and now - mailbox.recorded_at >= self._settings.heartbeat_seconds * 1000
-            )
+            is_idle = mailbox.parts is None and not closing.is_fenced(mailbox.capture.index.record)
+            is_idle_and_old = is_idle and (now - mailbox.recorded_at >= self._settings.heartbeat_seconds * 1000)
             if name not in written and (is_idle_and_old or mailbox.recorded_at == 0):
                 beats.append((mailbox.capture, mailbox.capture.take_part()))
                 written.add(name)

@@ -6,7 +6,7 @@ before it, or "unknown" where only a ledger remembers one.
 
 from collections.abc import Iterable
 
-from schemas.change import Change, Version
+from schemas.change import Barrier, Change, Version
 from schemas.codec import decode
 from schemas.ports import OwnedPartition
 from schemas.state import TargetMailbox
@@ -29,3 +29,13 @@ def last_versions(
             if isinstance(record, TargetMailbox):
                 in_ledgers[record.mailbox] = max(record.generation, in_ledgers.get(record.mailbox, 0))
     return in_log, in_ledgers
+
+
+def last_barriers(owned: OwnedPartition, topics: Topics) -> dict[str, Change]:
+    """Return, by mailbox, the barrier its log ends with: lost state must not make a feed capture again."""
+    last: dict[str, Change] = {}
+    for incoming in owned.history(topics.changes):
+        record = decode(incoming.value) if incoming.value else None
+        if isinstance(record, Change) and (record.mailbox not in last or record.version > last[record.mailbox].version):
+            last[record.mailbox] = record
+    return {mailbox: change for mailbox, change in last.items() if isinstance(change.operation, Barrier)}

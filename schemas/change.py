@@ -174,8 +174,28 @@ class Checksum:
     has_flags: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Barrier:
+    """The source ends its role in the mailbox here: nothing is captured until a new generation begins (design §8).
+
+    `complete`: a round begun after the close found nothing, and nothing was owed, pending or unread; times in
+    milliseconds.
+    """
+
+    promotion: str
+    role: str
+    target: str
+    reason: str
+    at: int
+    planned: bool
+    complete: bool
+    certain_up_to: int
+    owed: int
+    pending: int
+
+
 ItemOperation = ItemSaved | ItemMarked | ItemMoved | ItemDeleted | ItemUnreadable
-Operation = SeedBegin | SeedEnd | FolderSaved | FolderDeleted | ItemOperation | Checksum
+Operation = SeedBegin | SeedEnd | FolderSaved | FolderDeleted | ItemOperation | Checksum | Barrier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,12 +216,14 @@ class Change:
 
 
 def subject_of(operation: Operation) -> str:
-    """Return what an operation is about, for the key of its record: item key, folder id or `seed`."""
+    """Return what an operation is about, for the key of its record: item key, folder id, `seed` or `barrier`."""
     match operation:
         case FolderSaved(folder_id=folder_id) | FolderDeleted(folder_id=folder_id) | Checksum(folder_id=folder_id):
             return folder_id
         case SeedBegin() | SeedEnd():
             return "seed"
+        case Barrier():
+            return "barrier"
         case ItemSaved() | ItemMarked() | ItemMoved() | ItemDeleted() | ItemUnreadable():
             return operation.ref.item
 
@@ -215,5 +237,5 @@ def folders_of(operation: Operation) -> tuple[str, ...]:
             return (ref.folder_id, from_folder_id)
         case ItemSaved() | ItemMarked() | ItemDeleted() | ItemUnreadable():
             return (operation.ref.folder_id,)
-        case SeedBegin() | SeedEnd() | Checksum():
+        case SeedBegin() | SeedEnd() | Checksum() | Barrier():
             return ()

@@ -34,6 +34,7 @@ TOP_LEVEL: tuple[type, ...] = (
     state.Order,
     state.DeadLetter,
     state.Registration,
+    state.Promotion,
 )
 Convert = Callable[[Any], Any]
 

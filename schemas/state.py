@@ -6,18 +6,42 @@ from enum import StrEnum
 from schemas.change import Checksum, Marks, Version
 
 
+class SourceRole(StrEnum):
+    """What a feed does for a mailbox: capture it, read it to its end for a promotion, or nothing after the barrier."""
+
+    MIRRORING = "MIRRORING"
+    CLOSED = "CLOSED"
+    FENCED = "FENCED"
+
+
+class TargetRole(StrEnum):
+    """What a replay does for a mailbox: apply, rest at the barrier, or never write because users work there."""
+
+    MIRRORING = "MIRRORING"
+    DRAINED = "DRAINED"
+    OPEN = "OPEN"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxRecord:
-    """What the feed knows of a mailbox as a whole; times in milliseconds since 1970 (UTC)."""
+    """What the feed knows of a mailbox as a whole; times in milliseconds since 1970 (UTC).
+
+    The last five fields are of a promotion: `barrier` is where it stands in the log, `close_until` when it is due.
+    """
 
     mailbox: str
-    role: str = "MIRRORING"
+    role: str = SourceRole.MIRRORING
     generation: int = 0
     next_sequence: int = 1
     seed_begun: int = 0
     certain_up_to: int = 0
     hierarchy_cursor: str = ""
     paused: str = ""
+    barrier: Version | None = None
+    promotion: str = ""
+    opening: str = ""
+    closed_at: int = 0
+    close_until: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +121,11 @@ class TargetMailbox:
     skipped_until: int = 0
     skips_content: bool = False
     skip_obeyed_at: int = 0
+    role: str = TargetRole.MIRRORING
+    barrier: Version | None = None
+    promotion: str = ""
+    opening: str = ""
+    opened_at: int = 0
 
     @property
     def held(self) -> str:
@@ -219,6 +248,9 @@ class Order:
     reason: str
     issued_at: int
     until: int = 0
+    promotion: str = ""
+    planned: bool = False
+    accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,3 +275,33 @@ class Registration:
     mailbox: str
     source: str
     targets: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promoted:
+    """One mailbox of a promotion: its state in the table, and what is not as it should be."""
+
+    mailbox: str
+    state: str
+    accepted: bool = False
+    left_out: bool = False
+    note: str = ""
+    verified: str = ""
+    tail: int = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """How far a promotion came: what its coordinator commits before each step; `beat` counts up while it lives."""
+
+    promotion: str
+    target: str
+    planned: bool
+    reason: str
+    stage: str
+    failure: str
+    operator: str
+    since: int
+    began_at: int
+    beat: int
+    mailboxes: tuple[Promoted, ...]

@@ -42,7 +42,7 @@ class Topics:
 
     @property
     def control(self) -> str:
-        """The registry of mailboxes."""
+        """The registry of mailboxes, and how far a promotion came."""
         return f"{self.pipeline}.control"
 
     def orders(self, server: str) -> str:
@@ -65,6 +65,11 @@ class Topics:
     def replay_group(self, target: str) -> str:
         """Return the consumer group of one target's replay; also the stem of its transactional ids."""
         return f"{self.pipeline}.replay.{self.source}-{target}"
+
+    @property
+    def failover_id(self) -> str:
+        """The transactional id of whoever drives a promotion: there is one at a time."""
+        return f"{self.pipeline}.failover"
 
     def catalogue(self, targets: tuple[str, ...], partition_count: int) -> list[TopicSettings]:
         """Every topic of the pipeline with the configuration it needs."""
@@ -110,6 +115,10 @@ def item_record_key(mailbox: str, item: str) -> str:
 def orphan_key(mailbox: str, item: str) -> str:
     """Key of an item whose deletion an operator skipped, in a ledger."""
     return f"{mailbox}/orphan/{item}"
+
+
+FAILOVER_KEY = "failover"
+"""Key of the promotion in `control`: the newest one."""
 
 
 def change_record_key(mailbox: str, subject: str) -> str:

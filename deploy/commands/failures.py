@@ -3,6 +3,7 @@
 from confluent_kafka import KafkaException
 
 from consumers.dead_letters import DeadLetterLimitError
+from consumers.failover import IllegalError
 from consumers.patience import TargetHaltError
 from deploy import exit_codes
 from deploy.commands.preflight import PreflightError
@@ -11,6 +12,8 @@ from deploy.kafka import KafkaUnreachableError, TopicMismatchError
 from deploy.lab.broker.command import EXIT_CODES as BROKER_EXIT_CODES
 from deploy.partition.cache import CacheError
 from deploy.partition.owned import EndlessTransactionError, RecordTooLargeError
+from deploy.promotion.office import DrivenError
+from deploy.promotion.report import LossReportError
 from deploy.removal import StagingLeftError, StillReplayingError
 from deploy.restoring import RestoreError
 from deploy.sections import SettingsError
@@ -39,6 +42,9 @@ _CODES: dict[type[Exception], int] = {
     DeadLetterLimitError: exit_codes.HALTED,
     StillReplayingError: exit_codes.IN_USE,
     StagingLeftError: exit_codes.DIFFERENT,
+    IllegalError: exit_codes.STOPPED,
+    DrivenError: exit_codes.DRIVEN,
+    LossReportError: exit_codes.DISK,
     CallFailed: exit_codes.TARGET_UNREACHABLE,
     **BROKER_EXIT_CODES,
 }

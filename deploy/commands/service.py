@@ -103,7 +103,8 @@ def replay(config: Path, target: str, preflight: bool) -> None:  # noqa: FBT001 
 
 @click.command()
 @config_option
-def run(config: Path) -> None:
+@click.option("--preflight/--no-preflight", default=True, help="Open every mailbox once before starting.")
+def run(config: Path, preflight: bool) -> None:  # noqa: FBT001 - as above
     """Run everything on one machine: feed, replay of every target, and Kafka where none is configured."""
     set_up()
     settings = settings_of(config)
@@ -111,9 +112,10 @@ def run(config: Path) -> None:
     with ExitStack() as stack:
         settings = _with_kafka(settings, stack)
         await_topics(settings, stop)
-        require_source(settings)
-        for target in settings.targets:
-            require_target(settings, target)
+        if preflight:
+            require_source(settings)
+            for target in settings.targets:
+                require_target(settings, target)
         mailboxes = Registry(settings, kafka_settings(settings), topics_of(settings))
         services = [(wiring.feed_service(settings, mailboxes), settings.feed.metrics_port)]
         services += [

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,15 @@ from rich.table import Table
 from deploy import pipeline_state, wiring
 from deploy.commands.options import config_option, json_option, settings_of
 from deploy.kafka import partition_counts
+from deploy.promotion.loss import loss_standing
+from schemas.state import SourceRole, TargetRole
 
 
-def report(state: pipeline_state.PipelineState, hold_seconds: Mapping[str, float] | None = None) -> dict[str, Any]:
+def report(
+    state: pipeline_state.PipelineState, hold_seconds: Mapping[str, float] | None = None, now_ms: int | None = None
+) -> dict[str, Any]:
     """Return the standing of every mailbox as plain values; `hold_seconds` says which targets are lagged."""
+    now = wiring.now_ms() if now_ms is None else now_ms
     rows = []
     for name, source in sorted(state.sources.items()):
         targets = {}
@@ -42,6 +48,8 @@ def report(state: pipeline_state.PipelineState, hold_seconds: Mapping[str, float
                     "held_on": record.tripped_on if record.tripped else record.paused,
                     "hold_seconds": (hold_seconds or {}).get(target, 0.0),
                     "changes_not_applied": not_applied,
+                    "role": record.role,
+                    "loss_now": asdict(loss_standing(source, standing, now)),
                     "lag_seconds": round(pipeline_state.lag_seconds(source, standing), 3),
                 }
         rows.append(
@@ -56,6 +64,7 @@ def report(state: pipeline_state.PipelineState, hold_seconds: Mapping[str, float
                     "owed": source.owed,
                     "pending": source.pending,
                     "paused": source.record.paused,
+                    "role": source.record.role,
                 },
                 "targets": targets,
             }
@@ -78,10 +87,19 @@ def status(config: Path, as_json: bool) -> None:  # noqa: FBT001 - click hands o
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    table = Table("mailbox", "items", "generation.sequence", "certain up to", "target", "applied", "lag", "attention")
+    table = Table(
+        "mailbox", "items", "generation.sequence", "certain up to", "target", "applied", "lag", "loss now", "attention"
+    )
     for row in rows["mailboxes"]:
         _add_rows(table, row)
     Console().print(table)
+
+
+def _loss_text(loss: Mapping[str, Any] | None) -> str:
+    """Return what a failover would lose this moment."""
+    if loss is None or loss["seconds"] < 0:
+        return "everything"
+    return f"{loss['seconds']:.1f} s, {loss['items']} items"
 
 
 def _add_rows(table: Table, row: dict[str, Any]) -> None:
@@ -91,8 +109,10 @@ def _add_rows(table: Table, row: dict[str, Any]) -> None:
     attention += [f"paused: {source['paused']}"] if source["paused"] else []
     attention += ["first copy"] if source["seed_running"] else []
     position = f"{source['generation']}.{source['next_sequence'] - 1}"
+    attention += [source["role"]] if source["role"] != SourceRole.MIRRORING else []
     for target, at in row["targets"].items() or [("none yet", {})]:
         also = [f"{at[k]} {k}" for k in ("unsettled", "parked", "dropped", "orphans", "wanted") if at.get(k)]
+        also += [at["role"]] if at.get("role", TargetRole.MIRRORING) != TargetRole.MIRRORING else []
         also += [f"{k}: {at[k]}" for k in ("behind", "waiting") if at.get(k)]
         also += [f"{number} {kind}" for kind, number in at.get("divergence", {}).items()]
         also += [f"held: {at['held_on']}"] if at.get("held_on") else []
@@ -106,5 +126,6 @@ def _add_rows(table: Table, row: dict[str, Any]) -> None:
             target,
             f"{at.get('generation', 0)}.{at.get('applied_sequence', 0)}",
             f"{at.get('lag_seconds', 0):.1f} s",
+            _loss_text(at.get("loss_now")),
             ", ".join(attention + also) or "-",
         )

@@ -17,6 +17,7 @@ COMMANDS = {
     "status",
     "verify",
     "restore",
+    "failover",
     "targets",
     "mailboxes",
     "dead-letters",

@@ -109,6 +109,7 @@ class Rig:
         self.metrics = FeedMetrics(CollectorRegistry())
         self.waits = 0
         self.checksum_interval_seconds = 0.0
+        self.is_capturing = True
         self._feed: tuple[Feed, Orders] | None = None
 
     def capture(self) -> Capture:
@@ -158,6 +159,7 @@ class Rig:
             checksum_interval_seconds=self.checksum_interval_seconds,
             forms=self.forms,
             targets=("one",),
+            is_capturing=self.is_capturing,
         )
         for _ in range(times):
             if self._feed is None:

@@ -5,6 +5,7 @@ import pytest
 
 from schemas import change as module
 from schemas.change import (
+    Barrier,
     Change,
     Checksum,
     FolderDeleted,
@@ -36,6 +37,21 @@ FOLDER = FolderSaved(folder_id="f", parent_id="", name="", folder_class="", dist
 SUBJECTS: list[tuple[Operation, str]] = [
     (SeedBegin(previous=None, reason=""), "seed"),
     (SeedEnd(begun=1, items=0), "seed"),
+    (
+        Barrier(
+            promotion="p",
+            role="MIRRORING",
+            target="t",
+            reason="",
+            at=1,
+            planned=True,
+            complete=True,
+            certain_up_to=1,
+            owed=0,
+            pending=0,
+        ),
+        "barrier",
+    ),
     (FOLDER, "f"),
     (FolderDeleted(folder_id="f"), "f"),
     (ItemSaved(ref=REF, summary=SUMMARY, marks=MARKS, contents=()), "key"),

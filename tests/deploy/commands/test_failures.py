@@ -3,6 +3,7 @@
 import pytest
 
 from consumers.dead_letters import DeadLetterLimitError
+from consumers.failover import Command, IllegalError, State
 from consumers.patience import TargetHaltError
 from deploy import exit_codes
 from deploy.commands.failures import exit_code_of
@@ -10,6 +11,8 @@ from deploy.commands.preflight import PreflightError
 from deploy.endpoints import PortInUseError
 from deploy.kafka import KafkaUnreachableError, TopicMismatchError
 from deploy.lab.broker.lock import DirectoryInUseError
+from deploy.promotion.office import DrivenError
+from deploy.promotion.report import LossReportError
 from deploy.sections import SettingsError
 from producers.feed import HaltError
 from producers.spool import SpoolError
@@ -27,6 +30,9 @@ from producers.spool import SpoolError
         (HaltError("x"), exit_codes.HALTED),
         (TargetHaltError("x"), exit_codes.HALTED),
         (DeadLetterLimitError("x"), exit_codes.HALTED),
+        (IllegalError(State.LED, Command.REOPEN), exit_codes.STOPPED),
+        (DrivenError("x"), exit_codes.DRIVEN),
+        (LossReportError("x"), exit_codes.DISK),
         (PreflightError("x", exit_codes.NO_MAILBOX), exit_codes.NO_MAILBOX),
     ],
     ids=lambda value: type(value).__name__,

@@ -28,6 +28,7 @@ def test_a_row_tells_both_sides_of_a_mailbox() -> None:
         "owed": 1,
         "pending": 0,
         "paused": "",
+        "role": "MIRRORING",
     }
     assert row["targets"]["standby"]["applied_sequence"] == 7
     assert row["targets"]["standby"]["lag_seconds"] == 0.0

@@ -12,6 +12,7 @@ from consumers.replayer import Replayer, ReplaySettings, Side
 from consumers.scope import Scope
 from schemas.canonical_row import FolderDigest, canonical_row
 from schemas.change import (
+    Barrier,
     Checksum,
     FolderDeleted,
     FolderSaved,
@@ -106,6 +107,20 @@ class Source:
         self.sequence += 1
         change = self.making.change(operation, self.sequence, self.generation, self.mailbox)
         self.log.append(Incoming(len(self.log), self.clock(), self.mailbox, encode(change)))
+
+    def close(self, target: str = "t") -> None:
+        """End the source's role."""
+        self.write(
+            Barrier(
+                promotion="p1", role="MIRRORING", target=target, reason="test", at=1, planned=False, complete=False,
+                certain_up_to=1, owed=0, pending=0,
+            )
+        )  # fmt: skip
+
+    def reopen(self) -> None:
+        """Begin a new generation with a seed."""
+        self.generation, self.sequence = self.generation + 1, 0
+        self.seed()
 
     def lose(self) -> None:
         """Number a change that never comes into the log."""
@@ -304,12 +319,15 @@ class World:
         source.seed()
         return source
 
-    def order(self, kind: str, *items: str, mailbox: str = "", until: int = 0, reason: str = "") -> None:
+    def order(
+        self, kind: str, *items: str, mailbox: str = "", until: int = 0, reason: str = "", accepted: bool = False
+    ) -> None:
         """Give an order to this target, as an operator does."""
         mailbox = mailbox or self.making.mailbox
         order = Order(
-            mailbox=mailbox, kind=kind, items=items, target="t", reason=reason, issued_at=self.now_ms, until=until
-        )
+            mailbox=mailbox, kind=kind, items=items, target="t", reason=reason, issued_at=self.now_ms, until=until,
+            promotion="p1", accepted=accepted,
+        )  # fmt: skip
         self.ordered.append(Incoming(len(self.ordered), self.now_ms, mailbox, encode(order)))
 
     def replay(self, adversity: Adversity | None = None) -> None:

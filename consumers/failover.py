@@ -1,0 +1,136 @@
+"""The states of a mailbox in a promotion and what may be done in each: everything that affects them stands here.
+
+Two rules (design §8). Nothing else decides whether a step is allowed. This file does not know who asks: the command
+line, a second run of it after a crash, and the replay that is ordered to open all look here.
+
+The feed writes CLOSED and FENCED (`schemas.state.SourceRole`), the replay DRAINED and OPEN (`TargetRole`), each with
+the transaction that makes it true; VERIFIED, LED and CONFIRMED are the coordinator's, in its progress on `control`.
+An illegal command raises and changes nothing.
+"""
+
+from enum import StrEnum
+
+from schemas.state import SourceRole, TargetRole
+
+
+class State(StrEnum):
+    """Where one mailbox stands."""
+
+    MIRRORING = "MIRRORING"
+    CLOSED = "CLOSED"
+    FENCED = "FENCED"
+    DRAINED = "DRAINED"
+    VERIFIED = "VERIFIED"
+    OPEN = "OPEN"
+    LED = "LED"
+    CONFIRMED = "CONFIRMED"
+
+
+class Command(StrEnum):
+    """What may be asked of it."""
+
+    CLOSE = "close"
+    FENCE = "fence"
+    DRAIN = "drain"
+    VERIFY = "verify"
+    OPEN = "open"
+    OPEN_UNVERIFIED = "open unverified"
+    OPEN_AS_IT_STANDS = "open as it stands"
+    LEAD = "lead"
+    CONFIRM = "confirm"
+    REOPEN = "reopen"
+
+
+MEANING: dict[State, str] = {
+    State.MIRRORING: "changes flow; users work at the source",
+    State.CLOSED: "the source is read to its end",
+    State.FENCED: "the barrier is written; nothing is captured any more",
+    State.DRAINED: "the barrier is applied at the target",
+    State.VERIFIED: "every folder equals the source's last checksum",
+    State.OPEN: "the target is its users'; nothing is written there",
+    State.LED: "clients are being led, or were: somebody may work at the target",
+    State.CONFIRMED: "a client's request through the front door found the target",
+}
+
+TABLE: dict[State, dict[Command, State]] = {
+    State.MIRRORING: {Command.CLOSE: State.CLOSED, Command.FENCE: State.FENCED},
+    State.CLOSED: {Command.FENCE: State.FENCED, Command.REOPEN: State.MIRRORING},
+    State.FENCED: {
+        Command.DRAIN: State.DRAINED,
+        Command.OPEN_AS_IT_STANDS: State.OPEN,
+        Command.REOPEN: State.MIRRORING,
+    },
+    State.DRAINED: {
+        Command.VERIFY: State.VERIFIED,
+        Command.OPEN_UNVERIFIED: State.OPEN,
+        Command.REOPEN: State.MIRRORING,
+    },
+    State.VERIFIED: {Command.OPEN: State.OPEN, Command.REOPEN: State.MIRRORING},
+    State.OPEN: {Command.LEAD: State.LED, Command.REOPEN: State.MIRRORING},
+    State.LED: {Command.LEAD: State.LED, Command.CONFIRM: State.CONFIRMED},
+    State.CONFIRMED: {},
+}
+ORDER = tuple(State)
+_WHY_NOT: dict[tuple[State, Command], str] = {
+    (State.LED, Command.REOPEN): "somebody may have worked at the target: what was written there would be lost",
+    (State.CONFIRMED, Command.REOPEN): "users work at the target: what was written there would be lost",
+    (State.MIRRORING, Command.OPEN_AS_IT_STANDS): "the source has not ended its role: both sides would be written",
+    (State.CLOSED, Command.OPEN_AS_IT_STANDS): "the source has not ended its role: both sides would be written",
+}
+
+
+class IllegalError(Exception):
+    """The table does not allow a command in this state; nothing was changed."""
+
+    def __init__(self, state: State, command: Command) -> None:
+        reason = _WHY_NOT.get((state, command)) or f"allowed here: {', '.join(TABLE[state]) or 'nothing'}"
+        super().__init__(f"{command} in {state}: {reason}")
+        self.state = state
+        self.command = command
+
+
+def after(state: State, command: Command) -> State:
+    """Return the state after a command; IllegalError where the table has none."""
+    if (found := TABLE[state].get(command)) is None:
+        raise IllegalError(state, command)
+    return found
+
+
+def is_allowed(state: State, command: Command) -> bool:
+    """Tell whether the table has a state after a command."""
+    return command in TABLE[state]
+
+
+def opening(state: State) -> Command:
+    """Return the command that opens a mailbox in this state: said by its name, what is missing is not hidden."""
+    return {
+        State.VERIFIED: Command.OPEN,
+        State.DRAINED: Command.OPEN_UNVERIFIED,
+    }.get(state, Command.OPEN_AS_IT_STANDS)
+
+
+def state_of(source: str, target: str, known: State = State.MIRRORING) -> State:
+    """Return the state that the roles in the log say; `known` adds what only the coordinator knows of it.
+
+    The roles are right whatever the progress says: it is written before a step, they by the step itself.
+    """
+    in_log = State(SourceRole(source))
+    if target == TargetRole.OPEN:
+        in_log = State.OPEN
+    elif target == TargetRole.DRAINED and in_log is State.FENCED:
+        in_log = State.DRAINED
+    refines = {State.VERIFIED: State.DRAINED, State.LED: State.OPEN, State.CONFIRMED: State.OPEN}
+    return known if refines.get(known) is in_log else in_log
+
+
+def diagram() -> str:
+    """Return the table as a Mermaid state diagram, as it stands in the runbook."""
+    lines = ["stateDiagram-v2", "    [*] --> MIRRORING"]
+    for state in ORDER:
+        lines += [f"    {state} --> {to}: {command}" for command, to in TABLE[state].items()]
+    return "\n".join([*lines, "    CONFIRMED --> [*]"])
+
+
+def meanings() -> str:
+    """Return what each state means, as a table in Markdown."""
+    return "\n".join(["| state | meaning |", "|---|---|", *(f"| {state} | {MEANING[state]} |" for state in ORDER)])

@@ -1,0 +1,332 @@
+"""`failover`: promote mailboxes to a target, planned or with the source lost; resume, undo, and what was lost."""
+
+import json
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import click
+from confluent_kafka import KafkaException
+
+from consumers.failover import State, diagram
+from deploy import exit_codes, wiring
+from deploy.commands.options import config_option, json_option, settings_of
+from deploy.commands.target_mailbox import id_of, require_target_name
+from deploy.front_door.actuator import Place, Redirection
+from deploy.front_door.configured import actuators_of
+from deploy.kafka import CALL_TIMEOUT_SECONDS, KafkaUnreachableError, admin
+from deploy.promotion import forecast, loss, report
+from deploy.promotion.course import Coordinator, Course, StoppedError
+from deploy.promotion.office import KafkaOffice, operator_name
+from deploy.promotion.stand_in import stand_in
+from deploy.promotion.tail import Left, read_tails
+from deploy.promotion.unapplied import read_unapplied
+from deploy.promotion.watch import Watch
+from deploy.registry import Registry
+from deploy.sections import Settings, SettingsError
+from schemas.state import Promoted, Promotion, Registration
+
+MAILBOXES_MAX = 10_000
+
+
+@dataclass(slots=True)
+class Session:
+    """What one run of the command works with."""
+
+    settings: Settings
+    target: str
+    known: dict[str, Registration]
+    watch: Watch
+    is_quiet: bool
+    close_seconds: float
+    tails: dict[str, list[Left]] = field(default_factory=dict)
+
+    def say(self, text: str) -> None:
+        """Tell a person, beside what is printed for programs."""
+        click.echo(text, err=self.is_quiet)
+
+    def members(self, group: str) -> int:
+        """Return how many processes take part in a group."""
+        client = admin(wiring.kafka_settings(self.settings))
+        try:
+            found = client.describe_consumer_groups([group])[group].result(CALL_TIMEOUT_SECONDS)
+        except KafkaException:
+            return 0
+        return len(found.members)
+
+    def redirections(self, mailboxes: Sequence[str]) -> list[Redirection]:
+        """Return how the front door has to lead these mailboxes."""
+        source, target = self.settings.source, self.settings.targets[self.target]
+        return [
+            Redirection(
+                mailbox=m,
+                address=self.known[m].source,
+                from_place=Place(server=source.name, ews_url=source.url, address=self.known[m].source),
+                to_place=Place(server=self.target, ews_url=target.url, address=self.known[m].targets[self.target]),
+            )
+            for m in mailboxes
+        ]
+
+    def read_tails(self, mailboxes: Sequence[str]) -> Mapping[str, int]:
+        """Read what the source holds beyond the barrier, once more; how many changes it is for each mailbox."""
+        self.tails |= read_tails(self.settings, {m: self.known[m].source for m in mailboxes})
+        return {m: len(left) for m, left in self.tails.items()}
+
+    def course(self, office: KafkaOffice) -> Course:
+        """Return what a coordinator works with."""
+        topics = wiring.topics_of(self.settings)
+        return Course(
+            office=office,
+            sight=self.watch,
+            actuators=actuators_of(self.settings),
+            redirections=self.redirections,
+            source=topics.source,
+            close_seconds=self.close_seconds,
+            has_feed=lambda: self.members(topics.feed_group) > 0,
+            stand_in=lambda: stand_in(self.settings, {m: r.source for m, r in self.known.items()}),
+            tails=self.read_tails,
+            clock=wiring.now_ms,
+            say=self.say,
+        )
+
+
+@click.command()
+@config_option
+@json_option
+@click.argument("mailboxes", nargs=-1, metavar="[MAILBOX]...")
+@click.option("--all", "is_all", is_flag=True, help="Every mailbox that the target mirrors.")
+@click.option("--to", "target", default="", metavar="TARGET", help="Target to open, by its name in the settings.")
+@click.option("--source-lost", is_flag=True, help="The source can't be asked: end its role at once.")
+@click.option("--dry-run", is_flag=True, help="Say the steps, the time expected and the loss there would be now.")
+@click.option("--accept", multiple=True, metavar="MAILBOX|all", help="Promote it although it is not as it should be.")
+@click.option("--resume", "is_resumed", is_flag=True, help="Go on with what a dead or stopped command left.")
+@click.option("--undo", "is_undone", is_flag=True, help="Lead back what was not led to the target yet.")
+@click.option("--tail", "is_tail", is_flag=True, help="Read what the old source holds beyond the last promotion.")
+@click.option("--states", is_flag=True, help="Print the table of states as a Mermaid diagram.")
+@click.option("--with-subjects", is_flag=True, help="Name subject and sender of what is missing.")
+@click.option("--reason", default="ordered by an operator", show_default=True, help="Kept with the barrier.")
+@click.option(
+    "--close-seconds",
+    type=click.FloatRange(1, 3600),
+    default=60.0,
+    show_default=True,
+    help="Planned: read the source at most so long.",
+)
+@click.option(
+    "--report", "report_path", type=click.Path(path_type=Path, file_okay=False), help="Where the loss statement goes."
+)
+def failover(config: Path, mailboxes: tuple[str, ...], **options: Any) -> None:
+    """Open a target for MAILBOXES: planned from a living source, or --source-lost."""
+    if options["states"]:
+        click.echo(diagram())
+        return
+    settings = settings_of(config, needs_kafka=True)
+    _refuse_nonsense(settings, mailboxes, options)
+    office = KafkaOffice(wiring.kafka_settings(settings), wiring.topics_of(settings))
+    with closing(office):
+        if options["is_tail"]:
+            _tell_tail(settings, office, options)
+        elif options["is_resumed"] or options["is_undone"]:
+            _go_on(settings, office, options)
+        else:
+            _begin(settings, office, mailboxes, options)
+
+
+def _refuse_nonsense(settings: Settings, mailboxes: Sequence[str], options: Mapping[str, Any]) -> None:
+    again = [f"--{n}" for n in ("resumed", "undone", "tail") if options[f"is_{n}"]]
+    names = {"--resumed": "--resume", "--undone": "--undo"}
+    again = [names.get(n, n) for n in again]
+    if len(again) > 1:
+        raise SettingsError(f"{' and '.join(again)}: give one of them")
+    if again:
+        if mailboxes or options["is_all"] or options["target"] or options["dry_run"]:
+            raise SettingsError(f"{again[0]} goes on with the promotion there is: name no mailboxes and no target")
+        if options["source_lost"] and not options["is_resumed"]:
+            raise SettingsError(f"{again[0]}: --source-lost makes no difference there; --resume takes it")
+        return
+    if not options["target"]:
+        raise SettingsError(f"--to: missing; the settings have {', '.join(settings.targets)}")
+    require_target_name(settings, options["target"])
+    if bool(mailboxes) == options["is_all"]:
+        raise SettingsError(
+            "name mailboxes, or give --all" if not mailboxes else "name mailboxes or give --all, not both"
+        )
+    if hold_seconds := settings.targets[options["target"]].hold_seconds:
+        raise SettingsError(
+            f"targets.{options['target']}.hold_seconds: this target is {hold_seconds:g} s behind on purpose; promote "
+            "another one, or set it to 0 and start its replay again"
+        )
+
+
+def _session(settings: Settings, target: str, known: Sequence[Registration], options: Mapping[str, Any]) -> Session:
+    connection, topics = wiring.kafka_settings(settings), wiring.topics_of(settings)
+    watch = Watch(connection, topics, target)
+    return Session(settings, target, {r.mailbox: r for r in known}, watch, options["as_json"], options["close_seconds"])
+
+
+def _registered(settings: Settings, target: str) -> dict[str, Registration]:
+    wiring.prepare_topics(settings)
+    registry = Registry(settings, wiring.kafka_settings(settings), wiring.topics_of(settings))
+    try:
+        return {r.mailbox: r for r in registry.all() if target in r.targets}
+    finally:
+        registry.close()
+
+
+def _chosen(settings: Settings, mailboxes: Sequence[str], target: str) -> list[Registration]:
+    known = _registered(settings, target)
+    names = [id_of(m) for m in mailboxes] if mailboxes else sorted(known)
+    for asked, name in zip(mailboxes or names, names, strict=True):
+        if name not in known:
+            raise SettingsError(f"{asked}: not mirrored to {target}; `mailshadow mailboxes list` shows what is")
+    if not 0 < len(names) <= MAILBOXES_MAX:
+        raise SettingsError(f"{len(names)} mailboxes: a promotion takes 1 to {MAILBOXES_MAX}; name some of them")
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+def _accepted(names: Sequence[str], chosen: Sequence[str]) -> set[str]:
+    if "all" in names:
+        return set(chosen)
+    accepted = {id_of(name) for name in names}
+    if strangers := accepted - set(chosen):
+        raise SettingsError(
+            f"--accept {', '.join(sorted(strangers))}: not part of this promotion, or left out of it at its check"
+        )
+    return accepted
+
+
+def _begin(settings: Settings, office: KafkaOffice, mailboxes: Sequence[str], options: Mapping[str, Any]) -> None:
+    target = options["target"]
+    known = _chosen(settings, mailboxes, target)
+    accepted = _accepted(options["accept"], [r.mailbox for r in known])
+    session = _session(settings, target, known, options)
+    with closing(session.watch):
+        if options["dry_run"]:
+            _tell_plan(session, options, accepted)
+            return
+        _require_replay(session)
+        now = wiring.now_ms()
+        promotion = Promotion(
+            promotion=secrets.token_hex(6),
+            target=target,
+            planned=not options["source_lost"],
+            reason=options["reason"],
+            stage="CHECK",
+            failure="",
+            operator=operator_name(),
+            since=now,
+            began_at=now,
+            beat=0,
+            mailboxes=tuple(
+                Promoted(mailbox=r.mailbox, state=State.MIRRORING, accepted=r.mailbox in accepted) for r in known
+            ),
+        )
+        office.begin(promotion)
+        _drive(session, Coordinator(session.course(office), promotion), options)
+
+
+def _require_replay(session: Session) -> None:
+    if not session.members(wiring.topics_of(session.settings).replay_group(session.target)):
+        raise SettingsError(
+            f"no replay of {session.target} runs, so nothing would be drained: start `mailshadow replay --target "
+            f"{session.target}` first"
+        )
+
+
+def _go_on(settings: Settings, office: KafkaOffice, options: Mapping[str, Any]) -> None:
+    found = office.resume(operator_name(), wiring.now_ms())
+    accepted = _accepted(options["accept"], [o.mailbox for o in found.mailboxes if not o.left_out])
+    if options["source_lost"] and found.planned:
+        # the source died in the middle: what waits for it to be read is fenced now
+        found = replace(found, planned=False, stage="CLOSE" if found.stage == "FENCE" else found.stage)
+    found = replace(
+        found, mailboxes=tuple(replace(o, accepted=o.accepted or o.mailbox in accepted) for o in found.mailboxes)
+    )
+    registered = _registered(settings, found.target)
+    known = [registered[o.mailbox] for o in found.mailboxes if o.mailbox in registered]
+    if len(known) < len(found.mailboxes):
+        raise SettingsError("a mailbox of this promotion is not registered any more; put it back, then --resume")
+    session = _session(settings, found.target, known, options)
+    with closing(session.watch):
+        if found.stage != "UNDO" and not options["is_undone"]:
+            _require_replay(session)
+        _drive(session, Coordinator(session.course(office), found), options)
+
+
+def _drive(session: Session, coordinator: Coordinator, options: Mapping[str, Any]) -> None:
+    failure = ""
+    try:
+        if options["is_undone"]:
+            coordinator.undo()
+        else:
+            coordinator.run()
+    except StoppedError as stopped:
+        failure = str(stopped)
+    progress = coordinator.progress
+    found = _state_losses(session, progress, options) | {"seconds": coordinator.seconds}
+    _tell(session, progress, found, options)
+    if failure:
+        click.echo(f"mailshadow: {failure}", err=True)
+        sys.exit(exit_codes.STOPPED)
+    if progress.stage == "UNDONE" and progress.failure:
+        click.echo(f"mailshadow: nothing was promoted: {progress.failure}", err=True)
+        sys.exit(exit_codes.WORD_NEEDED if not _parts(progress) else exit_codes.STOPPED)
+    if any(o.left_out for o in progress.mailboxes):
+        sys.exit(exit_codes.WORD_NEEDED)
+
+
+def _parts(progress: Promotion) -> list[Promoted]:
+    return [o for o in progress.mailboxes if not o.left_out]
+
+
+def _state_losses(session: Session, progress: Promotion, options: Mapping[str, Any]) -> dict[str, Any]:
+    picture = session.watch.look(0.0)
+    connection, topics = wiring.kafka_settings(session.settings), wiring.topics_of(session.settings)
+    unapplied = read_unapplied(connection, topics, picture, [o.mailbox for o in _parts(progress)])
+    return loss.statement(progress, picture, unapplied, session.tails, with_subjects=options["with_subjects"])
+
+
+def _tell(session: Session, progress: Promotion, found: dict[str, Any], options: Mapping[str, Any]) -> None:
+    directory = options["report_path"] or (session.settings.pipeline.data_directory / "promotions" / progress.promotion)
+    page = report.write(directory, found)
+    if options["as_json"]:
+        click.echo(json.dumps(found | {"report": str(page)}, indent=2))
+        return
+    for row in found["mailboxes"]:
+        note = f"  ({row['note']})" if row["note"] else ""
+        click.echo(f"{row['mailbox']}  {row['state']}  {report.sentence_of(row)}{note}")
+    if not actuators_of(session.settings) and progress.stage == "DONE":
+        click.echo("no front door is configured: lead the clients to the target yourself")
+    click.echo(f"loss statement: {page}")
+
+
+def _tell_tail(settings: Settings, office: KafkaOffice, options: Mapping[str, Any]) -> None:
+    """Complete the statement of the last promotion with what its old source holds, now that it answers."""
+    progress = office.newest()
+    if progress is None:
+        raise SettingsError("--tail: there was no promotion yet")
+    registered = _registered(settings, progress.target)
+    known = [registered[o.mailbox] for o in _parts(progress) if o.mailbox in registered]
+    session = _session(settings, progress.target, known, options)
+    with closing(session.watch):
+        session.read_tails(list(session.known))
+        _tell(session, progress, _state_losses(session, progress, options), options)
+        if missing := [m for m in session.known if m not in session.tails]:
+            raise KafkaUnreachableError(f"{len(missing)} mailboxes could not be read at the source; try again")
+
+
+def _tell_plan(session: Session, options: Mapping[str, Any], accepted: set[str]) -> None:
+    """Say each step, how long it may take, and what would be lost if it began now; change nothing."""
+    topics, picture = wiring.topics_of(session.settings), session.watch.look(0.0)
+    rows = forecast.mailboxes(picture, session.known, session.target, accepted, wiring.now_ms())
+    door = ", ".join(a.name for a in actuators_of(session.settings)) or "none configured"
+    has_feed = session.members(topics.feed_group) > 0
+    steps = forecast.steps(rows, session.target, door, is_planned=not options["source_lost"], has_feed=has_feed)
+    if options["as_json"]:
+        click.echo(json.dumps({"target": session.target, "steps": steps, "mailboxes": rows}, indent=2))
+    else:
+        click.echo(forecast.text_of(steps, rows))

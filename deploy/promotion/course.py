@@ -1,0 +1,341 @@
+"""A promotion from check to its end, step by step: the thin shell around the table of `consumers.failover`.
+
+Order: check → front door closed → close → fenced (barrier) → drained → verified → open → clients led → confirmed →
+tail. A stage is committed, with the orders it gives, before anything of it is done.
+Failure: dead at any line, `run` goes on at the stage that was committed: every act of a stage may be done twice, and
+what the log's roles say is believed before what the progress says. A mailbox that can't go on is said and holds nobody.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from consumers.failover import Command, State, after, is_allowed, opening, state_of
+from deploy.front_door.actuator import Actuator, ActuatorError, Redirection
+from deploy.promotion import readiness
+from deploy.promotion.office import ENDS, Addressed, Office
+from deploy.promotion.picture import Picture, Seen
+from schemas.ports import Clock
+from schemas.state import Order, Promoted, Promotion, SourceRole, TargetRole
+
+LOOK_SECONDS = 0.1
+STAND_IN_SECONDS = 3.0
+STAND_IN_SECONDS_PLANNED = 30.0
+"""A stand-in reads nothing, so where the source is to be read to its end a feed that is merely busy gets longer."""
+FENCE_SECONDS_MAX = 90.0
+BLOCKED_SECONDS = 2.0
+DRAIN_STALL_SECONDS = 60.0
+OPEN_SECONDS_MAX = 60.0
+FENCED_OR_MORE = frozenset({State.FENCED, State.DRAINED, State.VERIFIED, State.OPEN, State.LED, State.CONFIRMED})
+OPEN_OR_MORE = frozenset({State.OPEN, State.LED, State.CONFIRMED})
+
+
+class Sight(Protocol):
+    """What the log says now."""
+
+    def look(self, timeout_seconds: float) -> Picture:
+        """Return the picture; waits for something new at most so long."""
+        ...
+
+
+class StoppedError(Exception):
+    """A promotion stopped at a named point; the text says what happened, and what can be done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What a promotion works with; `close_seconds` is how long a planned close may read the source.
+
+    `stand_in` is a feed that obeys orders and needs no source; `has_feed` tells whether any other lives; `tails` reads
+    what the source holds beyond the barrier of the mailboxes, -1 where it can't be read; `say` tells a person.
+    """
+
+    office: Office
+    sight: Sight
+    actuators: Sequence[Actuator]
+    redirections: Callable[[Sequence[str]], Sequence[Redirection]]
+    source: str
+    close_seconds: float
+    has_feed: Callable[[], bool]
+    stand_in: Callable[[], AbstractContextManager[object]]
+    tails: Callable[[Sequence[str]], Mapping[str, int]]
+    clock: Clock
+    say: Callable[[str], None]
+    monotonic: Callable[[], float] = time.monotonic
+
+
+class Coordinator:
+    """Drives one promotion; `progress` is what was committed last, `seconds` how long each stage took here."""
+
+    def __init__(self, course: Course, progress: Promotion) -> None:
+        self._course = course
+        self.progress = progress
+        self.seconds: dict[str, float] = {}
+
+    def run(self) -> Promotion:
+        """Go on until the end; StoppedError at a named point, with the progress committed."""
+        steps = {
+            "CHECK": self._check, "CLOSE_DOOR": self._close_door, "CLOSE": self._close, "FENCE": self._fence,
+            "DRAIN": self._drain, "VERIFY": self._verify, "OPEN": self._open, "LEAD": self._lead,
+            "CONFIRM": self._confirm, "TAIL": self._tail, "UNDO": self._undo,
+        }  # fmt: skip
+        self._commit(failure="")
+        while self.progress.stage not in ENDS:
+            stage, began = self.progress.stage, self._course.monotonic()
+            try:
+                following = steps[stage]()
+            except ActuatorError as error:
+                following = self._after_failure(error)
+            self._commit(stage=following)
+            self.seconds[stage] = round(self._course.monotonic() - began, 3)
+        return self.progress
+
+    def undo(self) -> Promotion:
+        """Lead back to where it began; IllegalError, and nothing done, where somebody may have worked at the target."""
+        for one in self._part():
+            if self._state(one) is not State.MIRRORING:
+                after(self._state(one), Command.REOPEN)
+        self._commit(stage="UNDO", failure="")
+        return self.run()
+
+    # -- before the fence ----------------------------------------------------------------------------------
+
+    def _check(self) -> str:
+        picture = self._course.sight.look(0.0)
+        checked = []
+        for one in self.progress.mailboxes:
+            seen = picture.of(one.mailbox)
+            never, doubts = readiness.never(seen, self.progress.target), "; ".join(readiness.doubts(seen))
+            is_left_out = bool(never) or (bool(doubts) and not one.accepted)
+            checked.append(replace(one, left_out=is_left_out, note=never or doubts))
+        self._commit(mailboxes=tuple(checked))
+        if not self._part():
+            self._commit(failure="no mailbox is ready; nothing was changed")
+            return "UNDONE"
+        for actuator in self._course.actuators:
+            actuator.check(self._redirections())
+        return "CLOSE_DOOR"
+
+    def _close_door(self) -> str:
+        for actuator in self._course.actuators:
+            self._course.say(f"front door: {actuator.name} closes")
+            actuator.close(self._redirections())
+        return "CLOSE"
+
+    def _close(self) -> str:
+        planned = self.progress.planned
+        waiting = {State.MIRRORING} if planned else {State.MIRRORING, State.CLOSED}
+        orders = [
+            self._order(one, self._course.source, "CLOSE", planned=planned)
+            for one in self._part()
+            if self._state(one) in waiting
+        ]
+        self._course.say(f"{len(orders)} mailboxes are closed at the source")
+        self._commit(orders, stage="FENCE")
+        return "FENCE"
+
+    def _fence(self) -> str:
+        limit = FENCE_SECONDS_MAX + (self._course.close_seconds if self.progress.planned else 0.0)
+        began = self._course.monotonic()
+
+        def is_done(picture: Picture) -> bool:
+            return all(picture.of(o.mailbox).source.role == SourceRole.FENCED for o in self._part())
+
+        def is_obeyed(picture: Picture) -> bool:
+            return all(picture.of(o.mailbox).source.role != SourceRole.MIRRORING for o in self._part())
+
+        patience = STAND_IN_SECONDS_PLANNED if self.progress.planned else STAND_IN_SECONDS
+        patience = patience if self._course.has_feed() else 0.0
+        self._await(is_obeyed, patience)
+        if not is_obeyed(self._course.sight.look(0.0)):
+            self._course.say("no feed obeys: one that needs only Kafka takes its place")
+            with self._course.stand_in():
+                self._await(is_done, limit)
+        else:
+            self._await(is_done, limit - (self._course.monotonic() - began))
+        self._advance({State.MIRRORING: "not fenced in time: no feed obeyed", State.CLOSED: "not fenced in time"})
+        return "DRAIN"
+
+    # -- at the target -------------------------------------------------------------------------------------
+
+    def _drain(self) -> str:
+        moved_at, before = self._course.monotonic(), -1
+        while waiting := [o for o in self._part() if self._state(o) is State.FENCED]:
+            picture = self._course.sight.look(LOOK_SECONDS)
+            applied = sum(picture.of(o.mailbox).target.applied_sequence for o in waiting)
+            if (now := self._course.monotonic(), applied)[1] != before:
+                moved_at, before = now, applied
+            is_blocked = all(readiness.blocked(picture.of(o.mailbox)) for o in waiting)
+            if now - moved_at > (BLOCKED_SECONDS if is_blocked else DRAIN_STALL_SECONDS):
+                break
+        self._advance({State.FENCED: "not drained"})
+        return "VERIFY"
+
+    def _verify(self) -> str:
+        picture = self._course.sight.look(0.0)
+        judged = []
+        for one in self.progress.mailboxes:
+            state = self._state(one)
+            if one.left_out or state not in {State.DRAINED, State.VERIFIED}:
+                judged.append(one)
+                continue
+            is_equal, text = readiness.verified(picture.of(one.mailbox))
+            if state is State.DRAINED and is_equal:
+                state = after(state, Command.VERIFY)
+            note = "; ".join(readiness.doubts(picture.of(one.mailbox)))
+            judged.append(replace(one, state=state, verified=text, note=note))
+        self._commit(mailboxes=tuple(judged))
+        return "OPEN"
+
+    def _open(self) -> str:
+        chosen = [o for o in self._part() if self._may_open(o)]
+        orders = [self._order(o, self.progress.target, "OPEN", accepted=o.accepted) for o in chosen]
+        self._course.say(f"{len(orders)} mailboxes are opened at {self.progress.target}")
+        self._commit(orders)
+
+        def is_done(picture: Picture) -> bool:
+            return all(picture.of(o.mailbox).target.role == TargetRole.OPEN for o in chosen)
+
+        self._await(is_done, OPEN_SECONDS_MAX)
+        unopened = "not opened: see the replay's log"
+        self._advance({s: unopened for s in (State.DRAINED, State.VERIFIED) if chosen})
+        return "LEAD"
+
+    def _may_open(self, one: Promoted) -> bool:
+        state = self._state(one)
+        command = opening(state)
+        needs_word = command is Command.OPEN_AS_IT_STANDS or bool(one.note)
+        return is_allowed(state, command) and (one.accepted or not needs_word)
+
+    # -- the front door ------------------------------------------------------------------------------------
+
+    def _lead(self) -> str:
+        chosen = [o.mailbox for o in self._part() if self._state(o) in {State.OPEN, State.LED}]
+        self._course.say(f"{len(chosen)} mailboxes are open at {self.progress.target}")
+        if not self._course.actuators or not chosen:
+            return "TAIL"
+        self._set(chosen, Command.LEAD)
+        for actuator in self._course.actuators:
+            self._course.say(f"front door: {actuator.name} leads {len(chosen)} mailboxes")
+            actuator.redirect(self._course.redirections(chosen))
+        return "CONFIRM"
+
+    def _confirm(self) -> str:
+        chosen = [o.mailbox for o in self._part() if self._state(o) is State.LED]
+        for actuator in self._course.actuators if chosen else ():
+            actuator.confirm(self._course.redirections(chosen))
+        self._set(chosen, Command.CONFIRM)
+        return "TAIL"
+
+    def _tail(self) -> str:
+        """Read what a living source holds beyond the barrier, once more: only nothing may be called nothing lost."""
+        if self.progress.planned:
+            opened = [o.mailbox for o in self._part() if self._state(o) in OPEN_OR_MORE]
+            found = self._course.tails(opened)
+            self._commit(
+                mailboxes=tuple(replace(o, tail=found.get(o.mailbox, o.tail)) for o in self.progress.mailboxes)
+            )
+        left = [o for o in self._part() if self._state(o) not in OPEN_OR_MORE]
+        if left:
+            # what is fenced and not opened has users nowhere: it is not at its end
+            self._commit(stage="FENCE", failure=f"{len(left)} mailboxes are not open: see their notes")
+            raise StoppedError(
+                f"{self.progress.failure}. `--resume` tries again, `--resume --accept MAILBOX` opens one as it stands"
+            )
+        return "DONE"
+
+    # -- back ----------------------------------------------------------------------------------------------
+
+    def _undo(self) -> str:
+        for actuator in reversed(self._course.actuators):
+            actuator.undo(self._redirections())
+        # one that rests at the barrier goes on by itself with the seed of the new generation
+        self._reopen(self.progress.target, lambda seen: seen.target.role != TargetRole.OPEN)
+        self._reopen(self._course.source, lambda seen: seen.source.role == SourceRole.MIRRORING)
+        self._advance({})
+        return "UNDONE"
+
+    def _reopen(self, server: str, is_reopened: Callable[[Seen], bool]) -> None:
+        """Order all to be reopened, whatever their roles: an order before this one may still be under way."""
+        part = self._part()
+        self._commit([self._order(one, server, "REOPEN") for one in part])
+
+        def left(picture: Picture) -> list[Promoted]:
+            return [o for o in part if not is_reopened(picture.of(o.mailbox))]
+
+        self._await(lambda picture: not left(picture), OPEN_SECONDS_MAX)
+        if count := len(left(self._course.sight.look(0.0))):
+            raise self._stopped(
+                f"{count} mailboxes are not reopened: nobody obeys at {server}. Start it, then `--undo`"
+            )
+
+    def _after_failure(self, error: ActuatorError) -> str:
+        """Decide what a failed actuator means: nothing done, all undone, or a stop from where it can be resumed."""
+        stage = self.progress.stage
+        self._commit(failure=str(error))
+        if stage == "CHECK":
+            return "UNDONE"
+        if stage == "CLOSE_DOOR":
+            return "UNDO"
+        raise StoppedError(f"stopped at {stage}: {error}. Mend it, then `mailshadow failover --resume`")
+
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _part(self) -> list[Promoted]:
+        return [one for one in self.progress.mailboxes if not one.left_out]
+
+    def _redirections(self) -> Sequence[Redirection]:
+        return self._course.redirections([o.mailbox for o in self._part()])
+
+    def _state(self, one: Promoted) -> State:
+        seen = self._course.sight.look(0.0).of(one.mailbox)
+        return state_of(seen.source.role, seen.target.role, State(one.state))
+
+    def _await(self, is_done: Callable[[Picture], bool], seconds_max: float) -> None:
+        deadline = self._course.monotonic() + seconds_max
+        while not is_done(self._course.sight.look(LOOK_SECONDS)) and self._course.monotonic() < deadline:
+            pass
+
+    def _advance(self, notes: Mapping[State, str]) -> None:
+        """Put into the progress what the roles say, with a note where a mailbox stayed behind."""
+        picture = self._course.sight.look(0.0)
+        known = []
+        for one in self.progress.mailboxes:
+            state = self._state(one)
+            note = one.note
+            if state in notes and not one.left_out:
+                blocked = readiness.blocked(picture.of(one.mailbox))
+                note = f"{notes[state]}: {blocked}" if blocked else notes[state]
+            elif not one.left_out and one.note.startswith("not "):
+                note = f"accepted: {one.note}" if one.accepted else ""
+            known.append(replace(one, state=state, note=note))
+        self._commit(mailboxes=tuple(known))
+
+    def _set(self, mailboxes: Sequence[str], command: Command) -> None:
+        chosen = set(mailboxes)
+        self._commit(
+            mailboxes=tuple(
+                replace(o, state=after(self._state(o), command)) if o.mailbox in chosen else o
+                for o in self.progress.mailboxes
+            )
+        )
+
+    def _order(self, one: Promoted, server: str, kind: str, **values: bool) -> Addressed:
+        now = self._course.clock()
+        order = Order(
+            mailbox=one.mailbox, kind=kind, items=(), target=self.progress.target, reason=self.progress.reason,
+            issued_at=now, until=now + int(self._course.close_seconds * 1000), promotion=self.progress.promotion,
+            planned=values.get("planned", False), accepted=values.get("accepted", False),
+        )  # fmt: skip
+        return Addressed(server, order)
+
+    def _stopped(self, text: str) -> StoppedError:
+        self._commit(failure=text)
+        return StoppedError(text)
+
+    def _commit(self, orders: Sequence[Addressed] = (), **values: object) -> None:
+        progress = replace(self.progress, **values)  # type: ignore[arg-type] # names are the record's own
+        self._course.office.commit(progress, orders)
+        self.progress = progress

@@ -1,0 +1,144 @@
+"""What a failover would lose, or lost: pure functions from what stands in the log to figures and to the statement."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from consumers.failover import State
+from deploy.pipeline_state import SourceStanding, TargetStanding, changes_not_applied
+from deploy.promotion.picture import Picture, Seen
+from deploy.promotion.tail import Left
+from schemas.state import Promoted, Promotion, TargetRole
+
+OPENED = frozenset({State.OPEN, State.LED, State.CONFIRMED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossNow:
+    """What a failover would lose this moment: everything after `seconds` ago (-1: all), and `items` known by name."""
+
+    seconds: float
+    items: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unapplied:
+    """A captured change that its target does not have, by its place in the log."""
+
+    generation: int
+    sequence: int
+    captured_at: int
+    kind: str
+    item: str
+    subject: str = ""
+    sender: str = ""
+
+
+def loss_now(*, certain_up_to: int, known_missing: int, stuck_changes: int, now: int) -> LossNow:
+    """Return the loss there would be at `now` (milliseconds).
+
+    `known_missing`: items owed, pending, wanted, parked or unsettled; `stuck_changes`: captured, and not applied
+    because the target's mailbox does not go on by itself. What is merely on its way would be drained first.
+    """
+    seconds = max(0.0, (now - certain_up_to) / 1000) if certain_up_to else -1.0
+    return LossNow(seconds=round(seconds, 3), items=known_missing + stuck_changes)
+
+
+def loss_of(seen: Seen, now: int) -> LossNow:
+    """Return the loss there would be of a mailbox in a picture."""
+    target = seen.target
+    missing = len(seen.owed) + len(seen.pending) + len(seen.wanted) + len(seen.parked) + len(target.unsettled)
+    is_stuck = bool(target.held or target.behind or target.waiting)
+    return loss_now(
+        certain_up_to=seen.source.certain_up_to,
+        known_missing=missing,
+        stuck_changes=seen.not_applied if is_stuck else 0,
+        now=now,
+    )
+
+
+def loss_standing(source: SourceStanding, target: TargetStanding, now: int) -> LossNow:
+    """Return the loss there would be of a mailbox as `mailshadow status` reads it."""
+    record = target.record
+    missing = source.owed + source.pending + target.wanted + len(target.parked) + len(record.unsettled)
+    if record.role == TargetRole.OPEN:
+        return LossNow(seconds=0.0, items=missing)  # users work there: what happens at the old source is no loss of it
+    is_stuck = bool(record.held or record.behind or record.waiting)
+    return loss_now(
+        certain_up_to=source.record.certain_up_to,
+        known_missing=missing,
+        stuck_changes=max(0, changes_not_applied(source, target)) if is_stuck else 0,
+        now=now,
+    )
+
+
+def statement(
+    progress: Promotion,
+    picture: Picture,
+    unapplied: Mapping[str, Sequence[Unapplied]],
+    tails: Mapping[str, Sequence[Left]],
+    *,
+    with_subjects: bool = False,
+) -> dict[str, Any]:
+    """Return the loss statement of a promotion as plain values; subjects and senders only where they are asked for."""
+    rows = [
+        _row(one, picture.of(one.mailbox), unapplied.get(one.mailbox, ()), tails.get(one.mailbox), progress)
+        for one in progress.mailboxes
+    ]
+    part = [row for row in rows if not row["left_out"]]
+    if not with_subjects:
+        for row in rows:
+            for listed in (*row["captured_not_applied"], *row["tail"]):
+                listed.pop("subject", None)
+                listed.pop("sender", None)
+    return {
+        "promotion": progress.promotion,
+        "target": progress.target,
+        "planned": progress.planned,
+        "stage": progress.stage,
+        "failure": progress.failure,
+        "operator": progress.operator,
+        "began_at_ms": progress.began_at,
+        "nothing_lost": bool(part) and all(row["nothing_lost"] for row in part),
+        "mailboxes": rows,
+    }
+
+
+def _row(
+    one: Promoted, seen: Seen, unapplied: Sequence[Unapplied], tail: Sequence[Left] | None, progress: Promotion
+) -> dict[str, Any]:
+    source, target = seen.source, seen.target
+    known = {
+        "captured_not_applied": [asdict(u) for u in unapplied],
+        "owed": [
+            {"item": e.item, "item_id": e.item_id, "reason": e.owed.reason if e.owed else ""}
+            for e in _by_item(seen.owed)
+        ],
+        "wanted": [r.item for r in _by_item(seen.wanted)],
+        "pending": [e.item for e in _by_item(seen.pending)],
+        "parked": [{"item": r.item, "reason": r.reason} for r in _by_item(seen.parked)],
+        "unsettled": list(target.unsettled),
+    }
+    is_read = tail is not None
+    # what came to the old source after a promotion by somebody else's word is no part of what this one lost
+    is_open = State(one.state) in OPENED and progress.promotion == target.promotion
+    nothing_lost = is_open and is_read and not tail and not any(known.values())
+    return {
+        "mailbox": one.mailbox,
+        "state": one.state,
+        "left_out": one.left_out,
+        "accepted": one.accepted,
+        "note": one.note,
+        "verified": one.verified,
+        "certain_up_to_ms": source.certain_up_to,
+        "paused": source.paused or target.paused,
+        "behind": target.behind,
+        **known,
+        "tail_read": is_read,
+        "tail": [asdict(left) for left in tail or ()],
+        "nothing_lost": nothing_lost,
+    }
+
+
+def _by_item(records: Mapping[str, Any]) -> list[Any]:
+    return [records[item] for item in sorted(records)]

@@ -1,0 +1,57 @@
+"""The loss statement as files: `loss.json` for programs, `loss.txt` for people."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+
+class LossReportError(Exception):
+    """The statement can't be written; it was printed where that was asked for."""
+
+
+def write(directory: Path, statement: dict[str, Any]) -> Path:
+    """Write both files and return the one for people; LossReportError if the directory can't be written."""
+    page = directory / "loss.txt"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "loss.json").write_text(json.dumps(statement, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        page.write_text(text_of(statement), "utf-8")
+    except OSError as error:
+        raise LossReportError(f"--report {directory}: can't be written ({error.strerror}); name another") from error
+    return page
+
+
+def text_of(statement: dict[str, Any]) -> str:
+    """Return the statement as a page of text."""
+    kind = "planned" if statement["planned"] else "the source is lost"
+    lines = [f"Promotion {statement['promotion']} to {statement['target']} ({kind}), {statement['stage']}"]
+    lines += [f"stopped: {statement['failure']}"] if statement["failure"] else []
+    lines += ["", "NOTHING LOST" if statement["nothing_lost"] else "Not proved that nothing was lost:"]
+    for row in statement["mailboxes"]:
+        lines += ["", f"{row['mailbox']}  {row['state']}  {sentence_of(row)}"]
+        lines += [f"    note: {row['note']}"] if row["note"] else []
+        lines += [f"    compared: {row['verified']}"] if row["verified"] else []
+        for name in ("captured_not_applied", "owed", "wanted", "pending", "parked", "unsettled", "tail"):
+            lines += [f"    {name.replace('_', ' ')}: {_told(found)}" for found in row[name]]
+    return "\n".join(lines) + "\n"
+
+
+def sentence_of(row: dict[str, Any]) -> str:
+    """Return what may be said of one mailbox: that nothing is lost only after an empty tail."""
+    if row["left_out"]:
+        return "left out, as it was"
+    if row["nothing_lost"]:
+        return "nothing lost"
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(row["certain_up_to_ms"] / 1000))
+    certain = f"nothing lost up to {until}" if row["certain_up_to_ms"] else "no time up to which nothing is lost"
+    known = sum(
+        len(row[name]) for name in ("captured_not_applied", "owed", "wanted", "pending", "parked", "unsettled", "tail")
+    )
+    return f"{certain}, {known} known to be missing" + ("" if row["tail_read"] else "; the source was not read since")
+
+
+def _told(found: str | dict[str, Any]) -> str:
+    if isinstance(found, str):
+        return found
+    return ", ".join(f"{name} {value}" for name, value in found.items() if value != "")

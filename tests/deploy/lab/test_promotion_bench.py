@@ -1,0 +1,11 @@
+"""The promotion benchmark's command; the measuring itself is `make failover`."""
+
+from click.testing import CliRunner
+
+from deploy.cli import lab
+
+
+def test_it_refuses_more_mailboxes_than_a_machine_holds() -> None:
+    done = CliRunner().invoke(lab, ["promotion", "--mailboxes", "5000"])
+    assert done.exit_code == 2
+    assert "1<=x<=1000" in done.output
