@@ -60,7 +60,9 @@ class Program:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(  # noqa: S603 - found on the path by its name
+                self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
         await_true(lambda: listens(self.port), f"{self.command[0]}: {self.log.read_text()[-2000:]}")
 
     def kill(self) -> None:

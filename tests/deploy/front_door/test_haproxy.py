@@ -123,7 +123,7 @@ def test_a_killed_haproxy_comes_back_with_what_the_last_step_wrote(proxy: Proxy,
 def test_a_map_that_the_running_haproxy_lags_behind_is_told_and_mended(proxy: Proxy, servers: Servers) -> None:
     actuator, anna = actuator_of(proxy, servers), servers.redirections[:1]
     proxy.map_file.write_text("anna@source.test closed\n")  # as one that was killed between file and socket leaves it
-    with pytest.raises(ActuatorError, match="does not hold what .*mailboxes.map says"):
+    with pytest.raises(ActuatorError, match=r"does not hold what .*mailboxes\.map says"):
         actuator.check(anna)
     assert who(proxy, X_AnchorMailbox="anna@source.test") == "mail"
     actuator.close(anna)
