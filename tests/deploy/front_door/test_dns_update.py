@@ -33,7 +33,8 @@ options {{ directory "{directory}"; listen-on port {port} {{ 127.0.0.1; }}; list
  pid-file none; session-keyfile none; recursion no; dnssec-validation no; }};
 controls {{ }};
 zone "example.test" {{ type primary; file "example.test.zone";
- update-policy {{ grant front-door name mail.example.test. A; grant front-door name autodiscover.example.test. A; }}; }};
+ update-policy {{ grant front-door name mail.example.test. A;
+  grant front-door name autodiscover.example.test. A; }}; }};
 """
 
 
