@@ -80,8 +80,13 @@ class EwsConfirmation:
 
     def _refuse_other(self, step: ActuatorStep, redirection: Redirection, place: Place, direct: str) -> None:
         server = self._server(place, step)
+        # the oldest version: whichever server answers by mistake has to understand the question
         front = dataclasses.replace(
-            server, url=self._ews_url, ca_file=self._ca_file or server.ca_file, anchor=redirection.address
+            server,
+            url=self._ews_url,
+            ca_file=self._ca_file or server.ca_file,
+            anchor=redirection.address,
+            version="2010_SP1",
         )
         try:
             found = _inbox(front, place.address)
