@@ -94,6 +94,8 @@ class HaproxyActuator:
         redirections: Sequence[Redirection],
         place_of: Callable[[Redirection], Place | None],
     ) -> None:
+        if not redirections:
+            return
         with self._named(step), only_writer(self._section.map_file):
             self._refuse_parts(redirections, step)
             pairs = [(k, place_of(r)) for k, r in keys_of(self._section, redirections, self._other_names)]
