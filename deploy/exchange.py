@@ -56,6 +56,8 @@ class ServerSettings:
     timeout_seconds: float = 120.0
     connect_timeout_seconds: float = 10.0
     ca_file: str = ""
+    anchor: str = ""
+    """Name of the mailbox in X-AnchorMailbox, where it isn't the one that is opened."""
 
 
 class Session:
@@ -141,7 +143,7 @@ class Session:
         return self._http.post(
             self._settings.url,
             data=payload,
-            headers={"X-AnchorMailbox": mailbox},
+            headers={"X-AnchorMailbox": self._settings.anchor or mailbox},
             timeout=(self._settings.connect_timeout_seconds, timeout_seconds),
             stream=stream,
             allow_redirects=False,

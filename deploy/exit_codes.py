@@ -14,6 +14,7 @@ DISK = 73  # spool or data directory can't be written
 IN_USE = 75  # a port or directory is in use
 NOT_ALLOWED = 77  # wrong password or no permission
 NOT_RESTORABLE = 74  # the log does not reach back so far, or the mailbox is in use
+FRONT_DOOR = 68  # a way of leading clients can't be used: see the message
 HALTED = 79  # a fault that needs a person: see the message
 WORD_NEEDED = 69  # mailboxes were left out of a promotion: they need the operator's word
 STOPPED = 72  # a promotion stopped at a named point: resume or undo it

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy.front_door.sections import FrontDoorSection
+
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the text names its path and what to do."""
@@ -109,3 +111,4 @@ class Settings:
     feed: FeedSection = FeedSection()
     replay: ReplaySection = ReplaySection()
     mailboxes: tuple[MailboxSection, ...] = ()
+    front_door: FrontDoorSection = field(default_factory=FrontDoorSection)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin
 
+from deploy.front_door.sections import beside
 from deploy.mapping import addresses_of, shared_address
 from deploy.sections import ServerSection, Settings, SettingsError
 from deploy.settings_rules import check
@@ -39,6 +40,7 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
         settings,
         source=_with_secret(settings.source, "source", path, environment),
         targets={n: _with_secret(t, f"targets.{n}", path, environment) for n, t in settings.targets.items()},
+        front_door=beside(settings.front_door, path.parent),
     )
     check(settings)
     return _with_mapped_addresses(settings)

@@ -3,6 +3,7 @@
 import difflib
 import re
 
+from deploy.front_door import rules as front_door_rules
 from deploy.sections import ReplaySection, Settings, SettingsError
 from schemas.change import Form
 from schemas.topics import CHANGES_RETENTION_MS
@@ -46,6 +47,10 @@ def check(settings: Settings) -> None:
     if not settings.feed.forms:
         raise SettingsError("feed.forms: at least one of STREAM, PORTABLE is needed")
     _check_mailboxes(settings)
+    if wrong := front_door_rules.first_wrong(
+        settings.front_door, {settings.source.name, *settings.targets}, settings.source.name
+    ):
+        raise SettingsError(wrong)
 
 
 def _check_targets(settings: Settings) -> None:

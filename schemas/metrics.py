@@ -190,3 +190,15 @@ class ReplayMetrics:
             "mailshadow_replay_foreign_items", "Items in mirrored folders that we did not write, as last compared.",
             ["mailbox"], registry=registry,
         )  # fmt: skip
+
+
+class FrontDoorMetrics:
+    """What an Autodiscover responder counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "mailshadow_front_door_requests_total",
+            "Answers of the Autodiscover responder by protocol (xml, svc, json) and HTTP status.",
+            ["protocol", "status"],
+            registry=registry,
+        )

@@ -9,6 +9,8 @@ import click
 from deploy import exit_codes, kafka, wiring
 from deploy.commands.options import config_option, json_option, settings_of
 from deploy.commands.preflight import Finding, check_mailbox
+from deploy.front_door.actuator import Actuator, ActuatorError, Redirection
+from deploy.front_door.configured import actuators_of, redirection_of
 from deploy.sections import Settings
 
 
@@ -20,7 +22,27 @@ def findings_of(settings: Settings) -> list[Finding]:
         findings += [
             check_mailbox(settings.targets[name], "target", address) for name, address in mailbox.targets.items()
         ]
-    return findings
+    return findings + _front_door(settings)
+
+
+def _front_door(settings: Settings) -> list[Finding]:
+    """Ask every actuator whether it could lead all mailboxes to each target."""
+    actuators = actuators_of(settings)
+    found = []
+    for target in settings.targets:
+        redirections = [redirection_of(settings, m, target) for m in settings.mailboxes if target in m.targets]
+        found += [_actuator(a, target, redirections) for a in actuators]
+    return found
+
+
+def _actuator(actuator: Actuator, target: str, redirections: list[Redirection]) -> Finding:
+    subject = f"{actuator.name} to {target}"
+    try:
+        actuator.check(redirections)
+    except ActuatorError as error:
+        return Finding(subject=subject, is_good=False, text=error.detail, exit_code=exit_codes.FRONT_DOOR)
+    experience = getattr(actuator, "experience", None)
+    return Finding(subject=subject, is_good=True, text=experience() if experience else "can be used")
 
 
 def _kafka(settings: Settings) -> Finding:

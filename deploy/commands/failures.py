@@ -8,6 +8,8 @@ from consumers.patience import TargetHaltError
 from deploy import exit_codes
 from deploy.commands.preflight import PreflightError
 from deploy.endpoints import PortInUseError
+from deploy.front_door.actuator import ActuatorError
+from deploy.front_door.routes import RoutesError
 from deploy.kafka import KafkaUnreachableError, TopicMismatchError
 from deploy.lab.broker.command import EXIT_CODES as BROKER_EXIT_CODES
 from deploy.partition.cache import CacheError
@@ -46,6 +48,8 @@ _CODES: dict[type[Exception], int] = {
     DrivenError: exit_codes.DRIVEN,
     LossReportError: exit_codes.DISK,
     CallFailed: exit_codes.TARGET_UNREACHABLE,
+    ActuatorError: exit_codes.FRONT_DOOR,
+    RoutesError: exit_codes.DISK,
     **BROKER_EXIT_CODES,
 }
 

@@ -9,6 +9,7 @@ from aiohttp import web
 from deploy.lab.exchange.calls import Calls
 from deploy.lab.exchange.faults import FaultRuleError, Faults, read_rule
 from deploy.lab.exchange.mailbox_server import MailboxServer
+from deploy.lab.exchange.receiving import receive
 from deploy.lab.exchange.switches import SwitchError
 
 _HISTORY_MAX: Final = 10_000
@@ -39,6 +40,8 @@ class Control:
             web.post("/lab/sync-states/invalidate", self._invalidate),
             web.get("/lab/mailboxes", self._list_mailboxes),
             web.post("/lab/mailboxes", self._add_mailbox),
+            web.post("/lab/directory", self._change_directory),
+            web.post("/lab/deliver", self._deliver),
         ]
 
     async def _list_faults(self, request: web.Request) -> web.Response:  # noqa: ARG002 - a handler
@@ -121,6 +124,21 @@ class Control:
             return _refused('give {"address": "name@domain"}')
         self._server.folders.add_mailbox(address)
         return web.json_response({"address": address.lower()})
+
+    async def _change_directory(self, request: web.Request) -> web.Response:
+        try:
+            self._server.directory.change(await _body(request))
+        except ValueError as error:
+            return _refused(str(error))
+        return web.json_response({"also": self._server.directory.also, "moved": self._server.directory.moved})
+
+    async def _deliver(self, request: web.Request) -> web.Response:
+        address = request.query.get("address", "").lower()
+        mailbox = self._server.directory.mailbox(address, self._server.folders.mailboxes)
+        if mailbox is None:
+            return web.json_response({"error": "no such mailbox"}, status=404)
+        receive(self._server, mailbox, await request.read())
+        return web.json_response({"delivered": mailbox.address})
 
 
 async def _body(request: web.Request) -> Any:

@@ -7,6 +7,7 @@ from typing import Final
 
 from lxml import etree
 
+from deploy.lab.exchange.directory import Directory
 from deploy.lab.exchange.fields import kind_of
 from deploy.lab.exchange.folders import Folder, Folders, Mailbox
 from deploy.lab.exchange.identity import Identity
@@ -47,6 +48,7 @@ class MailboxServer:
         self.folders = Folders(self.store, self.identity)
         self.items = Items(self.folders)
         self.subscriptions = Subscriptions(self.identity, clock)
+        self.directory = Directory()
         self._events: list[Event] = []
 
     @contextmanager

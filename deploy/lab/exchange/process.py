@@ -228,6 +228,10 @@ class ExchangeProcess:
         self.control("POST", "mailboxes", {"address": address})
         self.mailboxes.append(address)
 
+    def change_directory(self, *, also: dict[str, str] | None = None, moved: dict[str, str] | None = None) -> None:
+        """Give mailboxes further addresses, or say that an address lives elsewhere; an empty value takes it back."""
+        self.control("POST", "directory", {"also": also or {}, "moved": moved or {}})
+
     def invalidate_sync_states(self) -> None:
         """Make every sync state given out so far invalid."""
         self.control("POST", "sync-states/invalidate")

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from lxml import etree
 
+from deploy.lab.exchange.autodiscover import Autodiscover
 from deploy.lab.exchange.call import Call
 from deploy.lab.exchange.calls import STREAMING, Calls, Flight
 from deploy.lab.exchange.control import Control
@@ -75,6 +76,7 @@ class Front:
             application.router.add_post(path, self._post)
             application.router.add_get(path, self._get)
         application.router.add_get("/EWS/Services.wsdl", self._get)
+        application.add_routes(Autodiscover(self.server, PATH).routes())
         application.add_routes(Control(self.server, self.faults, self.calls).routes())
         return application
 
@@ -175,7 +177,7 @@ class Front:
             raise SoapFaultError(
                 "ErrorImpersonateUserDenied", "Impersonation by SID is not supported here (see SKIPPED.md)."
             )
-        found = addresses.get((sid[0].text or "").strip().lower())
+        found = self.server.directory.mailbox((sid[0].text or "").strip().lower(), addresses)
         if found is None:
             raise SoapFaultError("ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it.")
         return found, True
