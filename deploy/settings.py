@@ -11,14 +11,14 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 from deploy.mapping import addresses_of, shared_address
-from deploy.sections import ServerSection, Settings, SettingsError
+from deploy.sections import Settings, SettingsError
 from deploy.settings_rules import check
+from deploy.settings_secrets import with_secrets
 
 ENVIRONMENT_PREFIX = "MAILSHADOW_"
-Server = TypeVar("Server", bound=ServerSection)
 
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -35,11 +35,7 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
         raise SettingsError(f"{path}: not TOML: {error}") from error
     _override(raw, environment)
     settings: Settings = _build(Settings, raw, "")
-    settings = dataclasses.replace(
-        settings,
-        source=_with_secret(settings.source, "source", path, environment),
-        targets={n: _with_secret(t, f"targets.{n}", path, environment) for n, t in settings.targets.items()},
-    )
+    settings = with_secrets(settings, path.parent, environment)
     check(settings)
     return _with_mapped_addresses(settings)
 
@@ -116,26 +112,6 @@ def _with_mapped_addresses(settings: Settings) -> Settings:
         if not mailbox.targets:
             raise SettingsError(f"mailboxes[{number}].targets: missing, and no target's mailboxes match its address")
     return dataclasses.replace(settings, mailboxes=mailboxes)
-
-
-def _with_secret(server: Server, path: str, file: Path, environment: Mapping[str, str]) -> Server:
-    given = [n for n in ("password", "password_file", "password_env") if getattr(server, n)]
-    if len(given) != 1:
-        raise SettingsError(
-            f"{path}: give exactly one of password, password_file, password_env (got {given or 'none'})"
-        )
-    password = server.password
-    if server.password_file:
-        secret = file.parent / server.password_file
-        try:
-            password = secret.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{path}.password_file: {secret} can't be read; check it and its rights") from error
-    elif server.password_env:
-        password = environment.get(server.password_env, "")
-        if not password:
-            raise SettingsError(f"{path}.password_env: the variable {server.password_env} is not set")
-    return dataclasses.replace(server, password=password, name=server.name or path.rsplit(".", 1)[-1])
 
 
 def with_bootstrap_servers(settings: Settings, servers: str) -> Settings:

@@ -7,7 +7,7 @@ from consumers.patience import TargetHaltError
 from deploy import exit_codes
 from deploy.commands.preflight import PreflightError
 from deploy.endpoints import PortInUseError
-from deploy.kafka import KafkaUnreachableError, TopicMismatchError
+from deploy.kafka import KafkaUnreachableError, TopicMismatchError, TopicsMissingError
 from deploy.lab.broker.command import EXIT_CODES as BROKER_EXIT_CODES
 from deploy.partition.cache import CacheError
 from deploy.partition.owned import EndlessTransactionError, RecordTooLargeError
@@ -24,6 +24,7 @@ _CODES: dict[type[Exception], int] = {
     SettingsError: exit_codes.SETTINGS,
     KafkaUnreachableError: exit_codes.KAFKA_UNREACHABLE,
     TopicMismatchError: exit_codes.TOPIC_MISMATCH,
+    TopicsMissingError: exit_codes.NOT_ALLOWED,
     SpoolError: exit_codes.DISK,
     PortInUseError: exit_codes.IN_USE,
     PartitionLost: exit_codes.KAFKA_UNREACHABLE,
