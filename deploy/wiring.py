@@ -15,6 +15,7 @@ from consumers.exchange_target import ExchangeTarget
 from consumers.replayer import Replayer, ReplaySettings, Side
 from consumers.scope import Scope
 from deploy import kafka
+from deploy.endpoints import Guard
 from deploy.exchange import ServerSettings, Session
 from deploy.exchange_tls import TlsSettings
 from deploy.kafka_security import Sasl, Security, Tls
@@ -103,6 +104,19 @@ def _kafka_security(section: KafkaSection) -> Security:
             scope=login.scope,
         )
     return Security(tls=tls, sasl=sasl)
+
+
+def guard_of(settings: Settings) -> Guard:
+    """Return where /metrics listens and who may read it."""
+    section = settings.metrics
+    return Guard(
+        address=section.address,
+        user=section.user,
+        password=section.password,
+        password_file=section.password_file,
+        certificate_file=section.certificate_file,
+        key_file=section.key_file,
+    )
 
 
 def topics_of(settings: Settings) -> Topics:
