@@ -44,6 +44,8 @@ _VERSIONS = {
     "2016": "Exchange2016",
     "2019": "Exchange2016",
 }
+BUILDS = {"2010_SP1": "14.1", "2013": "15.0", "2016": "15.1", "2019": "15.2"}
+"""How the builds of each version begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,7 @@ class Session:
         self._settings = settings
         self._throttle = throttle
         self._metrics = metrics
-        self.server_version = {"2010_SP1": "14.1", "2013": "15.0", "2016": "15.1", "2019": "15.2"}[settings.version]
+        self.server_version = BUILDS[settings.version]
         self._http = self._connect()
 
     def call(self, operation: str, mailbox: str, body: str, expected: int | None = None) -> Answers:

@@ -28,7 +28,7 @@ class TlsAdapter(HTTPAdapter):
     """One connection of `requests` with a context of our own; OSError where a file can't be used."""
 
     def __init__(self, settings: TlsSettings) -> None:
-        self._context = _context(settings)  # before the pool, which the constructor builds
+        self._context = context_of(settings)  # before the pool, which the constructor builds
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -36,7 +36,7 @@ class TlsAdapter(HTTPAdapter):
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
 
 
-def _context(settings: TlsSettings) -> ssl.SSLContext:
+def context_of(settings: TlsSettings) -> ssl.SSLContext:
     """Return a context that checks certificate and name, and refuses what is older than the floor."""
     context = ssl.create_default_context(cafile=settings.ca_file)
     with warnings.catch_warnings():

@@ -6,7 +6,7 @@ import shutil
 import socket
 import ssl
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -52,7 +52,8 @@ class Front:
     def _answer(self, plain: socket.socket) -> None:
         try:
             with self._context.wrap_socket(plain, server_side=True) as connection:
-                subject = dict(pair[0] for pair in (connection.getpeercert() or {}).get("subject", ()))
+                shown: Any = (connection.getpeercert() or {}).get("subject", ())
+                subject = dict(pair[0] for pair in shown)
                 stream = connection.makefile("rb")
                 while line := stream.readline():
                     headers = {}
