@@ -13,6 +13,7 @@ from deploy.partition.cache import CacheError
 from deploy.partition.owned import EndlessTransactionError, RecordTooLargeError
 from deploy.removal import StagingLeftError, StillReplayingError
 from deploy.restoring import RestoreError
+from deploy.schema_registry import SchemaRegistryError
 from deploy.sections import SettingsError
 from deploy.verification.report import ReportError
 from deploy.verification.signature import SignatureError
@@ -25,6 +26,7 @@ _CODES: dict[type[Exception], int] = {
     KafkaUnreachableError: exit_codes.KAFKA_UNREACHABLE,
     TopicMismatchError: exit_codes.TOPIC_MISMATCH,
     TopicsMissingError: exit_codes.NOT_ALLOWED,
+    SchemaRegistryError: exit_codes.KAFKA_UNREACHABLE,
     SpoolError: exit_codes.DISK,
     PortInUseError: exit_codes.IN_USE,
     PartitionLost: exit_codes.KAFKA_UNREACHABLE,

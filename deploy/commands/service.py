@@ -10,7 +10,7 @@ from types import FrameType
 
 import click
 
-from deploy import wiring
+from deploy import schema_registry, wiring
 from deploy.commands.options import config_option, settings_of
 from deploy.commands.preflight import require_source, require_target
 from deploy.endpoints import Endpoints, Guard
@@ -112,6 +112,7 @@ def run(config: Path) -> None:
     """Run everything on one machine: feed, replay of every target, and Kafka where none is configured."""
     set_up()
     settings = settings_of(config)
+    schema_registry.adopt(settings)
     stop = stop_on_signals()
     with ExitStack() as stack:
         settings = _with_kafka(settings, stack)

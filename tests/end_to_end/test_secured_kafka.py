@@ -11,7 +11,7 @@ import shutil
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # not in their __all__
@@ -26,14 +26,20 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # not in their
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroDeserializer
+from confluent_kafka.serialization import MessageField, SerializationContext
 
+from deploy import schema_registry, wiring
 from deploy import settings as settings_file
-from deploy import wiring
 from deploy.kafka_access import Principals, Resource, Right, rights_of
 from deploy.lab.broker.access import Access
 from deploy.lab.broker.ports import choose_port
 from deploy.lab.certificates import Authority
 from deploy.lab.world import PIPELINE, SOURCE, TARGET, World
+from deploy.partition.reader import read_to_end
+from schemas import framing
+from schemas.ports import Incoming
 from schemas.topics import Topics
 
 if TYPE_CHECKING:
@@ -109,6 +115,45 @@ def token_url() -> Iterator[str]:
     server.shutdown()
 
 
+class Registry(BaseHTTPRequestHandler):
+    """A schema registry as far as ours and Confluent's client go: register a schema, return one by its id."""
+
+    schemas: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        text = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["schema"]
+        if text not in self.schemas:
+            self.schemas.append(text)
+        self._answer({"id": self.schemas.index(text) + 1, "version": 1, "schema": text})
+
+    def do_GET(self) -> None:
+        wanted = re.match(r"/schemas/ids/(\d+)", self.path)
+        if wanted:
+            self._answer({"schema": self.schemas[int(wanted[1]) - 1]})
+        else:
+            self._answer({"error_code": 404, "message": "not found"}, 404)
+
+    def _answer(self, answer: dict[str, object], status: int = 200) -> None:
+        body = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/vnd.schemaregistry.v1+json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+        pass
+
+
+@pytest.fixture(scope="module")
+def registry_url() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Registry)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    framing.use_registry(None)
+    server.shutdown()
+
+
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"))
@@ -122,7 +167,7 @@ def access(authority: Authority) -> Access:
 
 
 @pytest.fixture(scope="module")
-def logins(authority: Authority, access: Access, token_url: str) -> dict[str, dict[str, str]]:
+def logins(authority: Authority, access: Access, token_url: str, registry_url: str) -> dict[str, dict[str, str]]:
     """The environment of each principal's processes: bootstrap servers, TLS with its certificate, its login."""
     folder = authority.ca_file.parent
     (folder / "feed.password").write_text("first secret\n")
@@ -137,6 +182,7 @@ def logins(authority: Authority, access: Access, token_url: str) -> dict[str, di
         found[name] = {
             "MAILSHADOW_KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{access.port}",
             **{f"MAILSHADOW_KAFKA__TLS__{n}": str(v) for n, v in tls.items()},
+            "MAILSHADOW_KAFKA__SCHEMA_REGISTRY__URL": registry_url,
             "MAILSHADOW_KAFKA__SASL__MECHANISM": mechanism,
             "MAILSHADOW_KAFKA__SASL__USER": name,
             **{f"MAILSHADOW_KAFKA__SASL__{n}": str(v) for n, v in secret.items()},
@@ -148,6 +194,7 @@ def logins(authority: Authority, access: Access, token_url: str) -> dict[str, di
 def prepare(logins: dict[str, dict[str, str]]) -> Callable[[World], None]:
     def do(world: World) -> None:
         wiring.prepare_topics(settings_file.load(world.config, {}))
+        schema_registry.adopt(settings_file.load(world.config, logins["operator"]))  # to read where it stands
         admin = AdminClient({"bootstrap.servers": world.broker.bootstrap_servers})
         set_password(admin, "first secret")
         settle(admin.create_acls([binding(r, o) for r in RIGHTS for o in r.operations]))
@@ -258,6 +305,22 @@ def test_a_password_that_is_rotated_is_taken_up_without_a_restart(living: Living
     living.put(living.mail())
     living.await_level()
     assert feed.pid == pid
+
+
+def test_every_record_carries_an_id_of_the_registry_and_another_tool_decodes_it(
+    living: Living, registry_url: str
+) -> None:
+    connection = wiring.kafka_settings(settings_file.load(living.world.config, {}))
+    read = AvroDeserializer(SchemaRegistryClient({"url": registry_url}))
+    kinds: set[str] = set()
+    for topic in (TOPICS.changes, TOPICS.mailboxes, TOPICS.target_state(TARGET)):
+        for number in range(connection.partition_count):
+            for record in read_to_end(connection, topic, number, None, lambda: True):
+                if isinstance(record, Incoming) and record.value:
+                    found = read(record.value, SerializationContext(topic, MessageField.VALUE))
+                    assert isinstance(found, dict)
+                    kinds.add(topic)
+    assert len(kinds) == 3
 
 
 def test_an_operator_reads_orders_and_checks_with_rights_of_his_own(
