@@ -21,6 +21,20 @@ from deploy.settings_secrets import with_secrets
 ENVIRONMENT_PREFIX = "MAILSHADOW_"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Given:
+    """A value of the environment: TOML where it is, else plain text; a setting that is text takes `123` as text."""
+
+    text: str
+
+    def value(self, *, is_text: bool) -> Any:
+        try:
+            found = tomllib.loads(f"value = {self.text}")["value"]
+        except tomllib.TOMLDecodeError:
+            return self.text
+        return self.text if is_text and not isinstance(found, str) else found
+
+
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
     """Read and check a settings file; SettingsError says what is wrong, where, and what to do."""
     try:
@@ -51,10 +65,7 @@ def _override(raw: dict[str, Any], environment: Mapping[str, str]) -> None:
             section = section.setdefault(part, {})
             if not isinstance(section, dict):
                 raise SettingsError(f"{name}: {'.'.join(path[:-1])} is a value, nothing can stand below it")
-        try:
-            section[path[-1]] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            section[path[-1]] = value
+        section[path[-1]] = _Given(value)
 
 
 def _build(kind: Any, raw: Any, path: str) -> Any:
@@ -77,6 +88,8 @@ def _build(kind: Any, raw: Any, path: str) -> Any:
 
 def _value(hint: Any, raw: Any, path: str) -> Any:  # noqa: PLR0911 - one return for each kind of setting
     origin, args = get_origin(hint), get_args(hint)
+    if isinstance(raw, _Given):
+        return _value(hint, raw.value(is_text=hint is str), path)
     if origin in (Union, types.UnionType):
         return _value(next(a for a in args if a is not type(None)), raw, path)
     if dataclasses.is_dataclass(hint):
