@@ -4,6 +4,7 @@ Each record type is a subject of its own (`mailshadow.Change`: the strategy Reco
 several types. Needs the extra `registry`.
 """
 
+import logging
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from schemas import framing
 from schemas.codec import NAMESPACE, schema_texts
 
 TIMEOUT_SECONDS = 10
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 class SchemaRegistryError(Exception):

@@ -43,6 +43,8 @@ class Door:
     port: int
     advertised_port: int
     protocol: str = "PLAINTEXT"
+    host: str = HOST
+    advertised_host: str = HOST
 
 
 def server_properties(
@@ -54,8 +56,8 @@ def server_properties(
     further: Mapping[str, str] | None = None,
 ) -> str:
     """Write the `server.properties` of a single node that is its own controller; `further` settings win."""
-    listened = "".join(f",{door.name}://{HOST}:{door.port}" for door in doors)
-    advertised = "".join(f",{door.name}://{HOST}:{door.advertised_port}" for door in doors)
+    listened = "".join(f",{door.name}://{door.host}:{door.port}" for door in doors)
+    advertised = "".join(f",{door.name}://{door.advertised_host}:{door.advertised_port}" for door in doors)
     protocols = "".join(f",{door.name}:{door.protocol}" for door in doors)
     settings = {
         "process.roles": "broker,controller",
