@@ -36,7 +36,7 @@ INSTALL := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench kill crash-points chaos sabotage wheel lock image lab-image \
+.PHONY: help setup demo test check bench kill crash-points chaos sabotage scale wheel lock image lab-image \
 	image-demo compose-lab audit acls clean distclean
 
 help: ## this list
@@ -76,6 +76,9 @@ sabotage: $(VENV)/installed | $(REPORTS) ## deliberate defects under chaos, each
 
 bench: $(VENV)/installed $(MAIL) | $(REPORTS) ## a full copy of real mail, measured
 	$(VENV)/bin/mailshadow lab bench --mail $(MAIL) --report $(REPORTS)/bench.json
+
+scale: $(VENV)/installed | $(REPORTS) ## one, two and four replays on eight partitions, servers 20 ms away
+	$(VENV)/bin/mailshadow lab scale --report $(REPORTS)/scale.json
 
 lock: $(VENV)/installed ## requirements.lock from pyproject.toml, and those of the images from it (needs uv)
 	$(COMPILE) --upgrade --all-extras --group dev pyproject.toml -o requirements.lock

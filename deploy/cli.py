@@ -19,6 +19,7 @@ from deploy.commands.verify import verify
 from deploy.lab.bench import bench
 from deploy.lab.chaos.command import chaos
 from deploy.lab.command import lab
+from deploy.lab.scale import scale
 
 
 @click.group(
@@ -37,6 +38,7 @@ for command in COMMANDS:
     mailshadow.add_command(command)
 lab.add_command(bench)
 lab.add_command(chaos)
+lab.add_command(scale)
 
 
 def main() -> None:
