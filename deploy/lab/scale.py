@@ -1,11 +1,13 @@
 """`mailshadow lab scale`: one, two and four replays on eight partitions, against servers far away.
 
-One log is captured once; each number of replays has a target of its own, whose server answers late. The rate is that
-of the items between a tenth and nine tenths, so that neither the start nor the last mailbox counts. Then a second
-replay joins one that works, and in the end every target is compared with the source: nothing missing, nothing twice.
+One log is captured once; each number of replays has a target of its own, whose server answers late, and not at all
+until the partitions are shared. The rate is that of the items between a tenth and nine tenths, so that neither the
+start nor the last mailbox counts. Then a second replay joins one that works, and in the end every target is compared
+with the source: nothing missing, nothing twice.
 """
 
 import json
+import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -129,9 +131,18 @@ def _await(condition: Callable[[], bool], interval_seconds: float, trouble: str)
 
 
 def measure(scene: Scene, replays: int) -> float:
-    """Start so many replays at once; return items a second between the first and the last tenth."""
+    """Have so many replays share the partitions, then let the server answer; return items a second."""
     target = f"by{replays}"
-    children = [scene.child(f"{target}-{n}", "replay", "--target", target) for n in range(replays)]
+    server = scene.targets[target]
+    server.signal(signal.SIGSTOP)
+    children = [scene.child(f"{target}-{n}", "replay", "--target", target, "--no-preflight") for n in range(replays)]
+    share = PARTITIONS // replays
+    _await(
+        lambda: all(child.last_words().count("partition acquired") >= share for child in children),
+        POLL_SECONDS,
+        f"{target}: the partitions are not shared",
+    )
+    server.signal(signal.SIGCONT)
     _await(lambda: scene.applied(target) >= FIRST * scene.items, POLL_SECONDS, f"{target}: nothing arrives")
     begun, first = time.monotonic(), scene.applied(target)
     _await(lambda: scene.applied(target) >= LAST * scene.items, POLL_SECONDS, f"{target}: not everything arrives")
