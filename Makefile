@@ -21,11 +21,25 @@ PROMOTED ?= 1 100
 TESTS ?= tests
 # Tests mostly wait for servers: so many files at once, each worker with a Kafka of its own.
 WORKERS ?= 2
+# The image: any base with Python 3.11, and whatever builds and runs images here.
+BASE ?= docker.io/library/python:3.11-slim
+CONTAINER ?= $(shell command -v podman || command -v docker)
+COMPOSE ?= $(if $(findstring podman,$(CONTAINER)),podman-compose,docker compose)
+NETWORK ?= none
+KAFKA_CACHE ?= $(HOME)/.cache/mailshadow
+IMAGE := $(BUILD)/image
+ARCHITECTURE ?= $(shell uname -m | sed s/arm64/aarch64/)
+BUILD_IMAGE = $(CONTAINER) build --network=none --file deploy/Dockerfile --build-arg BASE=$(BASE) \
+	--build-arg VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+	--build-arg REVISION=$(shell git rev-parse --short HEAD 2>/dev/null || echo unknown) $(if $(findstring podman,$(CONTAINER)),--format docker)
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links
 INSTALL := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench kill crash-points chaos sabotage failover wheel lock clean distclean
+.PHONY: help setup demo test check bench kill crash-points chaos sabotage failover scale wheel lock image lab-image \
+	image-demo compose-lab audit acls clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +65,9 @@ kill: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## the long form of the kill te
 crash-points: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## feed and replay die at every boundary between two calls
 	export MAILSHADOW_CRASH_POINTS=1; $(call run_tests,$(WHEEL_VENV),crash-points,tests/chaos/crash_points)
 
+acls: $(VENV)/installed ## every single right in Kafka taken away once: nothing may arrive without it
+	MAILSHADOW_ALL_ACLS=1 $(VENV)/bin/pytest tests/end_to_end/test_secured_kafka.py
+
 chaos: $(VENV)/installed | $(REPORTS) ## every fault at random for MINUTES from SEED, and an independent check of what was done
 	rm -rf $(BUILD)/chaos
 	$(VENV)/bin/mailshadow lab chaos --seed $(SEED) --minutes $(MINUTES) --target standby=2019 --target branch=2016 --keep $(BUILD)/chaos \
@@ -65,9 +82,30 @@ bench: $(VENV)/installed $(MAIL) | $(REPORTS) ## a full copy of real mail, measu
 failover: $(VENV)/installed | $(REPORTS) ## how long a promotion takes: PROMOTED mailboxes, planned and with the source lost
 	$(VENV)/bin/mailshadow lab promotion $(foreach n,$(PROMOTED),--mailboxes $(n)) --report $(REPORTS)/failover.json
 
-lock: $(VENV)/installed ## requirements.lock from pyproject.toml (needs uv)
-	uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --group dev --generate-hashes \
-		--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock
+scale: $(VENV)/installed | $(REPORTS) ## one, two and four replays on eight partitions, servers 20 ms away
+	$(VENV)/bin/mailshadow lab scale --report $(REPORTS)/scale.json
+
+lock: $(VENV)/installed ## requirements.lock from pyproject.toml, and those of the images from it (needs uv)
+	$(COMPILE) --upgrade --all-extras --group dev pyproject.toml -o requirements.lock
+	$(COMPILE) -c requirements.lock --extra registry pyproject.toml -o deploy/image.lock
+	$(COMPILE) -c requirements.lock --extra registry --extra embedded --extra lab pyproject.toml -o deploy/lab-image.lock
+
+image: $(IMAGE)/ready ## the container image of the services, with podman or docker (BASE=…)
+	$(BUILD_IMAGE) --build-arg LOCK=image.lock --tag mailshadow:dev $(IMAGE)
+
+lab-image: $(IMAGE)/ready ## the same with Java, for the lab: what `make image-demo` runs
+	$(BUILD_IMAGE) --build-arg LOCK=lab-image.lock --tag mailshadow-lab:dev $(IMAGE)
+
+image-demo: lab-image ## the demo inside the image: no rights, a read-only root file system
+	mkdir -p $(KAFKA_CACHE)
+	$(CONTAINER) run --rm --init --read-only --cap-drop=all --security-opt=no-new-privileges --network=$(NETWORK) \
+		--tmpfs /tmp:rw,size=2g --volume $(KAFKA_CACHE):/var/lib/mailshadow/.cache/mailshadow:z mailshadow-lab:dev lab
+
+compose-lab: lab-image ## the services as containers, from a message to its copy, ended by SIGTERM (COMPOSE=…)
+	KAFKA_CACHE=$(KAFKA_CACHE) bash deploy/compose/try.sh "$(COMPOSE)" $(CONTAINER)
+
+audit: $(VENV)/installed ## known weaknesses of what is locked; needs an advisory service, and says so without one
+	bash .ci/audit $(VENV) $(BUILD)
 
 clean: ## what was built, reports and caches of the tools
 	rm -rf $(BUILD) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -95,6 +133,14 @@ define make_environment
 	@echo "Installing the locked packages into $(1)"
 	@$(1)/bin/python $(INSTALL) --require-hashes -r requirements.lock
 endef
+
+# Wheels for the image's Python and system, not for those of this machine; their hashes are checked here and again there.
+$(IMAGE)/ready: deploy/image.lock deploy/lab-image.lock wheel
+	rm -rf $(IMAGE) && mkdir -p $(IMAGE)/wheels && cp deploy/*.lock $(IMAGE)/ && cp $(BUILD)/dist/*.whl $(IMAGE)/wheels/
+	$(VENV)/bin/python -m pip --disable-pip-version-check --quiet download --require-hashes --only-binary :all: \
+		--python-version 3.11 $(foreach tag,manylinux_2_28 manylinux_2_17 manylinux2014,--platform $(tag)_$(ARCHITECTURE)) \
+		--platform any --dest $(IMAGE)/wheels --requirement deploy/lab-image.lock
+	@touch $@
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(call make_environment,$(VENV))

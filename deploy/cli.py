@@ -22,6 +22,7 @@ from deploy.lab.bench import bench
 from deploy.lab.chaos.command import chaos
 from deploy.lab.command import lab
 from deploy.lab.promotion_bench import promotion
+from deploy.lab.scale import scale
 
 
 @click.group(
@@ -42,6 +43,7 @@ for command in COMMANDS:
 lab.add_command(bench)
 lab.add_command(chaos)
 lab.add_command(promotion)
+lab.add_command(scale)
 
 
 def main() -> None:

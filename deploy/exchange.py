@@ -12,6 +12,7 @@ import re
 import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -22,7 +23,10 @@ from lxml import etree
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
+from deploy.exchange_tls import TlsAdapter, TlsSettings
+from deploy.secret import Stamp, current, stamp_of
 from deploy.throttle import Throttle
+from schemas import markup
 from schemas.ews import MESSAGES, TYPES, M, T, is_xml_character, text
 from schemas.faults import OUTCOME_UNKNOWN, Disposition, TransportFault, disposition_of, fault_of_status
 from schemas.metrics import SessionMetrics
@@ -33,7 +37,6 @@ log = logging.getLogger(__name__)
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 BACK_OFF_SECONDS_DEFAULT = 5.0
 THROTTLED = "ErrorServerBusy"
-_PARSER = etree.XMLParser(huge_tree=True, resolve_entities=False, no_network=True)
 _FORBIDDEN = re.compile(rb"&#([xX][0-9a-fA-F]{1,8}|[0-9]{1,10});")
 _VERSIONS = {
     "2010_SP1": "Exchange2010_SP1",
@@ -41,6 +44,8 @@ _VERSIONS = {
     "2016": "Exchange2016",
     "2019": "Exchange2016",
 }
+BUILDS = {"2010_SP1": "14.1", "2013": "15.0", "2016": "15.1", "2019": "15.2"}
+"""How the builds of each version begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +60,14 @@ class ServerSettings:
     auth: str = "basic"
     timeout_seconds: float = 120.0
     connect_timeout_seconds: float = 10.0
-    ca_file: str = ""
     anchor: str = ""
     """Name of the mailbox in X-AnchorMailbox, where it isn't the one that is opened."""
+    password_file: Path | None = None
+    tls: TlsSettings = field(default_factory=TlsSettings)
+
+    def stamp(self) -> Stamp:
+        """Return what changes when the password or a certificate is rotated."""
+        return stamp_of((*((self.password_file,) if self.password_file else ()), *self.tls.files))
 
 
 class Session:
@@ -67,7 +77,7 @@ class Session:
         self._settings = settings
         self._throttle = throttle
         self._metrics = metrics
-        self.server_version = {"2010_SP1": "14.1", "2013": "15.0", "2016": "15.1", "2019": "15.2"}[settings.version]
+        self.server_version = BUILDS[settings.version]
         self._http = self._connect()
 
     def call(self, operation: str, mailbox: str, body: str, expected: int | None = None) -> Answers:
@@ -77,6 +87,7 @@ class Session:
 
     def _call(self, operation: str, mailbox: str, body: str, expected: int | None) -> Answers:
         self._refuse_while_backing_off()
+        self._take_up_rotated_secrets()
         started = time.perf_counter()
         outcome = "unknown"
         try:
@@ -97,6 +108,7 @@ class Session:
     def open_stream(self, mailbox: str, body: str, read_timeout_seconds: float) -> requests.Response:
         """POST GetStreamingEvents and return the response unread; the caller closes it."""
         self._refuse_while_backing_off()
+        self._take_up_rotated_secrets()
         return self._send(self._envelope(mailbox, body), mailbox, read_timeout_seconds, stream=True)
 
     def close(self) -> None:
@@ -106,13 +118,15 @@ class Session:
     # -- the wire ------------------------------------------------------------------------------------------
 
     def _connect(self) -> requests.Session:
+        self._stamp = self._settings.stamp()
         http = requests.Session()
         http.trust_env = False
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
+        is_tls = self._settings.url.startswith("https:")
+        adapter = TlsAdapter(self._settings.tls) if is_tls else HTTPAdapter(1, 1, 0)
         http.mount("http://", adapter)
         http.mount("https://", adapter)
         http.auth = _authentication(self._settings)
-        http.verify = self._settings.ca_file or True
+        http.verify = str(self._settings.tls.ca_file) if self._settings.tls.ca_file else True
         http.headers.update({"Content-Type": "text/xml; charset=utf-8", "User-Agent": "mailshadow"})
         return http
 
@@ -149,10 +163,19 @@ class Session:
             allow_redirects=False,
         )
 
+    def _take_up_rotated_secrets(self) -> None:
+        if self._stamp != self._settings.stamp():
+            log.info("secrets were rotated", extra={"server": self._settings.name})
+            self._reconnect()
+
     def _reconnect(self) -> None:
         """After any doubt the next answer on the same connection could belong to another request."""
         self._http.close()
-        self._http = self._connect()
+        try:
+            self._http = self._connect()
+        except OSError as error:
+            # files half replaced: the closed session opens its next connection with what it knew
+            log.warning("secrets can't be used", extra={"server": self._settings.name, "why": type(error).__name__})
 
     def _envelope(self, mailbox: str, body: str) -> bytes:
         impersonation = (
@@ -231,19 +254,20 @@ def _authentication(settings: ServerSettings) -> Any:
     if settings.auth == "gssapi":
         return get_auth_instance(GSSAPI)
     kind = {"basic": BASIC, "ntlm": NTLM, "digest": DIGEST}[settings.auth]
-    credentials = Credentials(settings.user, settings.password)
+    password = current(settings.password_file, settings.password)
+    credentials = Credentials(settings.user, password)
     # NTLM wants an empty domain before a user given as an address
     is_address = kind == NTLM and credentials.type == Credentials.EMAIL
     user = f"\\{settings.user}" if is_address else settings.user
-    return get_auth_instance(kind, username=user, password=settings.password)
+    return get_auth_instance(kind, username=user, password=password)
 
 
 def _parse(content: bytes) -> Element:
     """Parse an answer strictly; characters that XML can't hold, which Exchange may write, become U+FFFD."""
     try:
-        return etree.fromstring(content, _PARSER)
+        return markup.parse(content)
     except etree.XMLSyntaxError:
-        return etree.fromstring(_FORBIDDEN.sub(_replaced, content), _PARSER)
+        return markup.parse(_FORBIDDEN.sub(_replaced, content))
 
 
 def _replaced(reference: re.Match[bytes]) -> bytes:

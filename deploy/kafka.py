@@ -17,6 +17,8 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # not in their __all__
 from confluent_kafka.cimpl import NewTopic
 
+from deploy.kafka_security import Security
+from deploy.secret import Stamp
 from schemas.topics import TopicSettings
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,9 @@ _NOT_READY = frozenset(
 )
 
 
+_NOT_ALLOWED = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
+
+
 class KafkaUnreachableError(Exception):
     """No broker answers at the configured addresses."""
 
@@ -49,22 +54,35 @@ class TopicMismatchError(Exception):
     """A topic is not as the pipeline recorded it."""
 
 
+class TopicsMissingError(Exception):
+    """Topics are not there, or hidden from us, and we may not make them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaSettings:
-    """Bootstrap servers, replication, and any further librdkafka settings (security)."""
+    """Bootstrap servers, replication, who we are, and any further librdkafka settings."""
 
     bootstrap_servers: str
     replication_factor: int = 1
     partition_count: int = 12
+    creates_topics: bool = True
+    security: Security = field(default_factory=Security)
     client: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def options(self) -> dict[str, str | int | float | bool]:
+        """Return the librdkafka settings every client of the cluster begins with; secrets are read anew."""
+        return {**self.client, **self.security.options(), "bootstrap.servers": self.bootstrap_servers}
+
+    def stamp(self) -> Stamp:
+        """Return what changes when a secret was rotated: clients made before have to be made anew."""
+        return self.security.stamp()
 
 
 def producer(settings: KafkaSettings, transactional_id: str) -> Producer:
     """Return a transactional producer; short retry back-off because it paces CONCURRENT_TRANSACTIONS."""
     return Producer(
-        settings.client
+        settings.options()
         | {
-            "bootstrap.servers": settings.bootstrap_servers,
             "transactional.id": transactional_id,
             "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
             "retry.backoff.ms": 5,
@@ -81,9 +99,8 @@ def producer(settings: KafkaSettings, transactional_id: str) -> Producer:
 def reader(settings: KafkaSettings, group: str) -> Consumer:
     """Return a consumer for assign(): reads committed records, commits nothing by itself."""
     return Consumer(
-        settings.client
+        settings.options()
         | {
-            "bootstrap.servers": settings.bootstrap_servers,
             "group.id": group,
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
@@ -99,9 +116,8 @@ def reader(settings: KafkaSettings, group: str) -> Consumer:
 def group_member(settings: KafkaSettings, group: str) -> Consumer:
     """Return a consumer whose assignment is the sharding (KIP-848); it never reads."""
     return Consumer(
-        settings.client
+        settings.options()
         | {
-            "bootstrap.servers": settings.bootstrap_servers,
             "group.id": group,
             "group.protocol": "consumer",
             "enable.auto.commit": False,
@@ -113,8 +129,7 @@ def group_member(settings: KafkaSettings, group: str) -> Consumer:
 
 def admin(settings: KafkaSettings) -> AdminClient:
     """Return a client for what is no reading or writing."""
-    config: dict[str, str | int | float | bool] = {**settings.client}
-    return AdminClient(config | {"bootstrap.servers": settings.bootstrap_servers}, logger=_librdkafka_log)
+    return AdminClient(settings.options(), logger=_librdkafka_log)
 
 
 def partition_counts(settings: KafkaSettings) -> dict[str, int]:
@@ -184,17 +199,29 @@ def ensure_topics(settings: KafkaSettings, catalogue: Iterable[TopicSettings]) -
                 "the count is fixed when a pipeline is created; set it back, or drain into a new pipeline"
             )
     missing = [t for t in wanted if t.name not in existing]
+    if missing and not settings.creates_topics:
+        raise _refusal(missing, "kafka.create_topics is false")
     client = admin(settings)
     new = [NewTopic(t.name, t.partition_count, settings.replication_factor, config=t.config) for t in missing]
     for name, future in (client.create_topics(new) if new else {}).items():
         try:
             future.result(CALL_TIMEOUT_SECONDS)
         except KafkaException as error:
+            if error.args[0].code() in _NOT_ALLOWED:
+                raise _refusal(missing, f"Kafka does not allow it ({error.args[0].name()})") from error
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
             log.info("topic made by another process", extra={"topic": name})
     _await_leaders(settings, {t.name for t in missing})
     return [t.name for t in missing]
+
+
+def _refusal(missing: list[TopicSettings], why: str) -> TopicsMissingError:
+    names = ", ".join(t.name for t in missing)
+    return TopicsMissingError(
+        f"topics are missing or can't be seen, and can't be made here: {why}: {names}. `mailshadow topics commands` "
+        "prints what makes them, `mailshadow topics acls` what lets this principal see them"
+    )
 
 
 def _await_leaders(settings: KafkaSettings, names: set[str]) -> None:

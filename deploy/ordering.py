@@ -12,7 +12,7 @@ from schemas.topics import Topics
 def write_order(settings: KafkaSettings, topics: Topics, order: Order, server: str = "") -> None:
     """Write one order to the source's owners, or those of the target `server`; KafkaUnreachableError on doubt."""
     failures: list[object] = []
-    producer = Producer(settings.client | {"bootstrap.servers": settings.bootstrap_servers, "acks": "all"})
+    producer = Producer(settings.options() | {"acks": "all"})
     try:
         producer.produce(
             topics.orders(server or topics.source),

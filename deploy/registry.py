@@ -12,7 +12,7 @@ from deploy.partition.reader import PartitionReader, read_to_end
 from deploy.sections import Settings
 from schemas.codec import decode, encode
 from schemas.identity import mailbox_id, partition_of
-from schemas.ports import Incoming
+from schemas.ports import Incoming, PartitionLost
 from schemas.state import Registration
 from schemas.topics import Topics
 
@@ -57,9 +57,7 @@ class Registry:
     def add(self, source: str, targets: dict[str, str]) -> Registration:
         """Register a mailbox for every process of the pipeline."""
         registration = Registration(mailbox=mailbox_id(source), source=source, targets=targets)
-        producer = Producer(
-            self._connection.client | {"bootstrap.servers": self._connection.bootstrap_servers, "acks": "all"}
-        )
+        producer = Producer(self._connection.options() | {"acks": "all"})
         producer.produce(self._topics.control, key=registration.mailbox, value=encode(registration))
         producer.flush(10)
         return registration
@@ -72,10 +70,23 @@ class Registry:
         return partition_of(registration.mailbox, self._connection.partition_count) == partition
 
     def _follow(self) -> None:
+        stamp = self._connection.stamp()
         while not self._stop.is_set():
+            if stamp != (found := self._connection.stamp()) and self._read_with_new_secrets():
+                stamp = found
             for record in self._reader.read(100, REFRESH_SECONDS):
                 self._take(record)
         self._reader.close()
+
+    def _read_with_new_secrets(self) -> bool:
+        """Go on with a reader made anew; False where Kafka does not let it in yet."""
+        try:
+            fresh = PartitionReader(self._connection, self._topics.control, 0, self._reader.position)
+        except PartitionLost:
+            return False
+        self._reader.close()
+        self._reader = fresh
+        return True
 
     def _take(self, record: Incoming) -> None:
         found = decode(record.value) if record.value else None

@@ -19,13 +19,73 @@ class PipelineSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaTlsSection:
+    """Whom to trust (the system, where no file is named) and our own certificate where the brokers ask for one."""
+
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    key_password: str = field(default="", repr=False)
+    key_password_file: Path | None = None
+    key_password_env: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaSaslSection:
+    """Who we are to Kafka; for OAUTHBEARER user and password are the client's id and secret at `token_url`."""
+
+    mechanism: str
+    user: str
+    password: str = field(default="", repr=False)
+    password_file: Path | None = None
+    password_env: str = ""
+    token_url: str = ""
+    scope: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaRegistrySection:
+    """A schema registry, whose ids then stand in every record that is written."""
+
+    url: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+    password_file: Path | None = None
+    password_env: str = ""
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaSection:
-    """Empty bootstrap servers mean the embedded broker of `mailshadow run`."""
+    """Empty bootstrap servers mean the embedded broker of `mailshadow run`; `min_insync_replicas` 0 the brokers' own.
+
+    `rack` is where this process is, so that it reads from the nearest replica; without `create_topics` a missing topic
+    is refused with the commands that make it.
+    """
 
     bootstrap_servers: str = ""
     partition_count: int = 12
     replication_factor: int = 1
+    min_insync_replicas: int = 0
+    create_topics: bool = True
+    rack: str = ""
+    tls: KafkaTlsSection | None = None
+    sasl: KafkaSaslSection | None = None
+    schema_registry: SchemaRegistrySection | None = None
     client: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsSection:
+    """Where /metrics, /healthz and /readyz listen, and who may read /metrics; a certificate makes it TLS."""
+
+    address: str = "127.0.0.1"
+    user: str = ""
+    password: str = field(default="", repr=False)
+    password_file: Path | None = None
+    password_env: str = ""
+    certificate_file: Path | None = None
+    key_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +100,10 @@ class ServerSection:
     password_env: str = ""
     version: str = "2016"
     auth: str = "basic"
-    ca_file: str = ""
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    tls_version_min: str = "1.2"
     timeout_seconds: float = 120.0
     calls_at_once_max: int = 8
 
@@ -110,5 +173,6 @@ class Settings:
     kafka: KafkaSection = KafkaSection()
     feed: FeedSection = FeedSection()
     replay: ReplaySection = ReplaySection()
+    metrics: MetricsSection = MetricsSection()
     mailboxes: tuple[MailboxSection, ...] = ()
     front_door: FrontDoorSection = field(default_factory=FrontDoorSection)

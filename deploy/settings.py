@@ -11,15 +11,29 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 from deploy.front_door.sections import beside
 from deploy.mapping import addresses_of, shared_address
-from deploy.sections import ServerSection, Settings, SettingsError
+from deploy.sections import Settings, SettingsError
 from deploy.settings_rules import check
+from deploy.settings_secrets import with_secrets
 
 ENVIRONMENT_PREFIX = "MAILSHADOW_"
-Server = TypeVar("Server", bound=ServerSection)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Given:
+    """A value of the environment: TOML where it is, else plain text; a setting that is text takes `123` as text."""
+
+    text: str
+
+    def value(self, *, is_text: bool) -> Any:
+        try:
+            found = tomllib.loads(f"value = {self.text}")["value"]
+        except tomllib.TOMLDecodeError:
+            return self.text
+        return self.text if is_text and not isinstance(found, str) else found
 
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -36,12 +50,8 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
         raise SettingsError(f"{path}: not TOML: {error}") from error
     _override(raw, environment)
     settings: Settings = _build(Settings, raw, "")
-    settings = dataclasses.replace(
-        settings,
-        source=_with_secret(settings.source, "source", path, environment),
-        targets={n: _with_secret(t, f"targets.{n}", path, environment) for n, t in settings.targets.items()},
-        front_door=beside(settings.front_door, path.parent),
-    )
+    settings = with_secrets(settings, path.parent, environment)
+    settings = dataclasses.replace(settings, front_door=beside(settings.front_door, path.parent))
     check(settings)
     return _with_mapped_addresses(settings)
 
@@ -57,10 +67,7 @@ def _override(raw: dict[str, Any], environment: Mapping[str, str]) -> None:
             section = section.setdefault(part, {})
             if not isinstance(section, dict):
                 raise SettingsError(f"{name}: {'.'.join(path[:-1])} is a value, nothing can stand below it")
-        try:
-            section[path[-1]] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            section[path[-1]] = value
+        section[path[-1]] = _Given(value)
 
 
 def _build(kind: Any, raw: Any, path: str) -> Any:
@@ -83,6 +90,8 @@ def _build(kind: Any, raw: Any, path: str) -> Any:
 
 def _value(hint: Any, raw: Any, path: str) -> Any:  # noqa: PLR0911 - one return for each kind of setting
     origin, args = get_origin(hint), get_args(hint)
+    if isinstance(raw, _Given):
+        return _value(hint, raw.value(is_text=hint is str), path)
     if origin in (Union, types.UnionType):
         return _value(next(a for a in args if a is not type(None)), raw, path)
     if dataclasses.is_dataclass(hint):
@@ -118,26 +127,6 @@ def _with_mapped_addresses(settings: Settings) -> Settings:
         if not mailbox.targets:
             raise SettingsError(f"mailboxes[{number}].targets: missing, and no target's mailboxes match its address")
     return dataclasses.replace(settings, mailboxes=mailboxes)
-
-
-def _with_secret(server: Server, path: str, file: Path, environment: Mapping[str, str]) -> Server:
-    given = [n for n in ("password", "password_file", "password_env") if getattr(server, n)]
-    if len(given) != 1:
-        raise SettingsError(
-            f"{path}: give exactly one of password, password_file, password_env (got {given or 'none'})"
-        )
-    password = server.password
-    if server.password_file:
-        secret = file.parent / server.password_file
-        try:
-            password = secret.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{path}.password_file: {secret} can't be read; check it and its rights") from error
-    elif server.password_env:
-        password = environment.get(server.password_env, "")
-        if not password:
-            raise SettingsError(f"{path}.password_env: the variable {server.password_env} is not set")
-    return dataclasses.replace(server, password=password, name=server.name or path.rsplit(".", 1)[-1])
 
 
 def with_bootstrap_servers(settings: Settings, servers: str) -> Settings:

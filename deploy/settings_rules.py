@@ -5,6 +5,7 @@ import re
 
 from deploy.front_door import rules as front_door_rules
 from deploy.sections import ReplaySection, Settings, SettingsError
+from deploy.security_rules import check_security
 from schemas.change import Form
 from schemas.topics import CHANGES_RETENTION_MS
 
@@ -20,6 +21,7 @@ def check(settings: Settings) -> None:
     _topic_name("pipeline.name", settings.pipeline.name)
     _limit("kafka.partition_count", settings.kafka.partition_count, 1, PARTITIONS_MAX)
     _limit("kafka.replication_factor", settings.kafka.replication_factor, 1, 9)
+    check_security(settings)
     _limit("feed.poll_interval_seconds", settings.feed.poll_interval_seconds, 0.1, 3600)
     _limit("feed.heartbeat_seconds", settings.feed.heartbeat_seconds, 0.1, 600)
     for name, section in (("feed", settings.feed), ("replay", settings.replay)):

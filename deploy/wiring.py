@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry
 
@@ -15,12 +15,16 @@ from consumers.exchange_target import ExchangeTarget
 from consumers.replayer import Replayer, ReplaySettings, Side
 from consumers.scope import Scope
 from deploy import kafka
+from deploy.endpoints import Guard
 from deploy.exchange import ServerSettings, Session
+from deploy.exchange_tls import TlsSettings
+from deploy.kafka_security import Sasl, Security, Tls
 from deploy.partition.membership import Membership
 from deploy.partition.owned import Owned, Role
 from deploy.partition.reader import PartitionReader
 from deploy.registry import Registry
-from deploy.sections import ReplaySection, ServerSection, Settings
+from deploy.sections import KafkaSection, ReplaySection, ServerSection, Settings
+from deploy.security_rules import TLS_VERSIONS
 from deploy.session_pool import SessionPool
 from deploy.throttle import Throttle
 from producers.doorbell import Notifier, StreamingDoorbell
@@ -30,7 +34,7 @@ from producers.feed import Feed, FeedSettings
 from producers.spool import Spool
 from schemas.change import Form
 from schemas.metrics import FeedMetrics, PartitionMetrics, ReplayMetrics, SessionMetrics
-from schemas.topics import Topics
+from schemas.topics import Topics, TopicSettings
 
 POLL_STALL_SECONDS = 30.0
 WORKER_STALL_SECONDS = 300.0
@@ -57,7 +61,13 @@ def server_settings(section: ServerSection) -> ServerSettings:
         version=section.version,
         auth=section.auth,
         timeout_seconds=section.timeout_seconds,
-        ca_file=section.ca_file,
+        password_file=section.password_file,
+        tls=TlsSettings(
+            ca_file=section.ca_file,
+            certificate_file=section.certificate_file,
+            key_file=section.key_file,
+            version_min=TLS_VERSIONS[section.tls_version_min],
+        ),
     )
 
 
@@ -68,7 +78,44 @@ def kafka_settings(settings: Settings) -> kafka.KafkaSettings:
         bootstrap_servers=section.bootstrap_servers,
         replication_factor=section.replication_factor,
         partition_count=section.partition_count,
-        client=section.client,
+        creates_topics=section.create_topics,
+        security=_kafka_security(section),
+        client=section.client | ({"client.rack": section.rack} if section.rack else {}),
+    )
+
+
+def _kafka_security(section: KafkaSection) -> Security:
+    tls, sasl = None, None
+    if given := section.tls:
+        tls = Tls(
+            ca_file=given.ca_file,
+            certificate_file=given.certificate_file,
+            key_file=given.key_file,
+            key_password=given.key_password,
+            key_password_file=given.key_password_file,
+        )
+    if login := section.sasl:
+        sasl = Sasl(
+            mechanism=login.mechanism,
+            user=login.user,
+            password=login.password,
+            password_file=login.password_file,
+            token_url=login.token_url,
+            scope=login.scope,
+        )
+    return Security(tls=tls, sasl=sasl)
+
+
+def guard_of(settings: Settings) -> Guard:
+    """Return where /metrics listens and who may read it."""
+    section = settings.metrics
+    return Guard(
+        address=section.address,
+        user=section.user,
+        password=section.password,
+        password_file=section.password_file,
+        certificate_file=section.certificate_file,
+        key_file=section.key_file,
     )
 
 
@@ -77,10 +124,17 @@ def topics_of(settings: Settings) -> Topics:
     return Topics(settings.pipeline.name, settings.source.name)
 
 
+def catalogue_of(settings: Settings) -> list[TopicSettings]:
+    """Return every topic of the pipeline as it has to be in this cluster."""
+    found = topics_of(settings).catalogue(tuple(settings.targets), settings.kafka.partition_count)
+    replicas = settings.kafka.min_insync_replicas
+    further = {"min.insync.replicas": str(replicas)} if replicas else {}
+    return [replace(topic, config=topic.config | further) for topic in found]
+
+
 def prepare_topics(settings: Settings) -> list[str]:
     """Create what is missing of the pipeline's topics; raises what `kafka.ensure_topics` raises."""
-    catalogue = topics_of(settings).catalogue(tuple(settings.targets), settings.kafka.partition_count)
-    return kafka.ensure_topics(kafka_settings(settings), catalogue)
+    return kafka.ensure_topics(kafka_settings(settings), catalogue_of(settings))
 
 
 @dataclass(slots=True)

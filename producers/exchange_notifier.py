@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 import requests
-from lxml import etree
 
 from producers.doorbell import Notification
+from schemas import markup
 from schemas.ews import M, T, child_text
 from schemas.faults import TransportFault, fault_of_status
 from schemas.ports import AnswerUnknown, CallFailed, CallRefused, Element, EwsSession
@@ -90,7 +90,7 @@ def _documents(raw: Any) -> Iterator[Element]:
     for chunk in raw.stream(65536, decode_content=True):
         buffer += chunk
         while (cut := _document_end(buffer)) > 0:
-            yield etree.fromstring(buffer[:cut])
+            yield markup.parse(buffer[:cut])
             buffer = buffer[cut:].lstrip()
         if len(buffer) > DOCUMENT_SIZE_BYTES_MAX:
             raise AnswerUnknown(TransportFault.MALFORMED_ANSWER, "a streaming document has no end")

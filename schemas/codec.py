@@ -1,11 +1,13 @@
 """Records to bytes and back: Avro single-object encoding (`C3 01`, CRC-64-AVRO fingerprint, body).
 
+Where a schema registry is used (`schemas.framing`), its id stands before the body instead; both are always read.
 A dataclass maps to the Avro record of its name; converters are compiled once a type from its annotations.
 """
 
 import dataclasses
 import enum
 import io
+import json
 import types
 import typing
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from typing import Any, Union, get_args, get_origin
 import fastavro
 from fastavro.schema import fingerprint, load_schema, to_parsing_canonical_form
 
-from schemas import change, state
+from schemas import change, framing, state
 
 MARKER = b"\xc3\x01"
 HEADER_SIZE_BYTES = 10
@@ -123,7 +125,7 @@ def encode(record: Any) -> bytes:
     by_type, _ = _schemas()
     schema = by_type[type(record)]
     out = io.BytesIO()
-    out.write(schema.header)
+    out.write(framing.confluent_header(schema.record.__name__) or schema.header)
     try:
         fastavro.schemaless_writer(out, schema.parsed, _writer(schema.record)(record))
     except (ValueError, TypeError, KeyError, OverflowError) as error:
@@ -134,15 +136,14 @@ def encode(record: Any) -> bytes:
 
 def decode(data: bytes) -> Any:
     """Return the record that `data` encodes; CodecError if it is unknown or damaged."""
-    _, by_header = _schemas()
-    schema = by_header.get(data[:HEADER_SIZE_BYTES])
+    schema, start = _framed(data)
     if schema is None:
         raise CodecError(
             f"no schema for a record that begins with {data[:HEADER_SIZE_BYTES].hex() or 'nothing'}: "
             "written by a newer version? Upgrade the readers first"
         )
     stream = io.BytesIO(data)
-    stream.seek(HEADER_SIZE_BYTES)
+    stream.seek(start)
     try:
         raw = fastavro.schemaless_reader(
             stream, schema.parsed, None, return_record_name=True, return_record_name_override=True
@@ -150,6 +151,39 @@ def decode(data: bytes) -> Any:
         return _reader(schema.record)(raw)
     except (EOFError, ValueError, TypeError, KeyError, IndexError) as error:
         raise CodecError(f"a damaged {schema.record.__name__} record ({type(error).__name__})") from None
+
+
+def _framed(data: bytes) -> tuple[_Schema | None, int]:
+    """Return the schema a record was written with, if it is one of ours, and where its body begins."""
+    _, by_header = _schemas()
+    number = framing.schema_id(data)
+    if number is None:
+        return by_header.get(data[:HEADER_SIZE_BYTES]), HEADER_SIZE_BYTES
+    try:
+        header = _header_of(framing.schema_of(number))
+    except framing.UnknownIdError as error:
+        raise CodecError(str(error)) from error
+    return by_header.get(header), framing.CONFLUENT_HEADER_SIZE_BYTES
+
+
+@cache
+def _header_of(written: str) -> bytes:
+    """Return the single-object header of a schema given as JSON."""
+    canonical = to_parsing_canonical_form(json.loads(written))
+    return MARKER + bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO"))
+
+
+def schema_texts() -> dict[str, str]:
+    """Return the schema of every top-level record as JSON that stands alone, by record name."""
+    by_type, _ = _schemas()
+    return {t.__name__: json.dumps(_plain(s.parsed)) for t, s in by_type.items()}
+
+
+def _plain(parsed: Any) -> Any:
+    """Return a schema without what fastavro keeps in it for itself."""
+    if isinstance(parsed, dict):
+        return {k: _plain(v) for k, v in parsed.items() if not k.startswith("__")}
+    return [_plain(v) for v in parsed] if isinstance(parsed, list) else parsed
 
 
 def fingerprints() -> dict[str, str]:

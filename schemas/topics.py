@@ -97,6 +97,11 @@ class Topics:
         return wanted
 
 
+def readers_group(topic: str) -> str:
+    """Return the group that readers of a topic name, who neither join nor commit: one a pipeline, so one right."""
+    return f"{topic.split('.', maxsplit=1)[0]}.readers"
+
+
 def mailbox_key(mailbox: str) -> str:
     """Key of a mailbox's own record in a state topic."""
     return mailbox

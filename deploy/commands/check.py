@@ -1,4 +1,4 @@
-"""`check`: Kafka, both servers, every mailbox, each failure with what mends it."""
+"""`check`: everything the pipeline needs, tried once, each failure with what mends it."""
 
 import json
 import sys
@@ -9,20 +9,32 @@ import click
 from deploy import exit_codes, kafka, wiring
 from deploy.commands.options import config_option, json_option, settings_of
 from deploy.commands.preflight import Finding, check_mailbox
+from deploy.commands.surroundings import check_clock, check_disk, check_server
 from deploy.front_door.actuator import Actuator, ActuatorError, Redirection
 from deploy.front_door.configured import actuators_of, redirection_of
+from deploy.kafka_access import Principals, Resource, rights_of
+from deploy.kafka_facts import cluster_facts
+from deploy.kafka_findings import Judgement, judge_brokers, judge_rights, judge_topic
 from deploy.sections import Settings
 
+ROLES = ("feed", "replay", "operator")
 
-def findings_of(settings: Settings) -> list[Finding]:
-    """Look at everything the pipeline needs."""
-    findings = [_kafka(settings)]
+
+def findings_of(settings: Settings, role: str = "") -> list[Finding]:
+    """Look at everything the pipeline needs; with a role also at its rights in Kafka."""
+    findings = [*_kafka(settings, role), check_disk(settings.pipeline.data_directory)]
+    findings += check_server(settings.source, "source")
+    for target in settings.targets.values():
+        findings += check_server(target, "target")
+    told: dict[str, Finding] = {}
     for mailbox in settings.mailboxes:
         findings.append(check_mailbox(settings.source, "source", mailbox.source))
-        findings += [
-            check_mailbox(settings.targets[name], "target", address) for name, address in mailbox.targets.items()
-        ]
-    return findings + _front_door(settings)
+        told.setdefault(f"source {settings.source.name}", findings[-1])
+        for name, address in mailbox.targets.items():
+            findings.append(check_mailbox(settings.targets[name], "target", address))
+            told.setdefault(f"target {name}", findings[-1])
+    clocks = (check_clock(subject, finding.server_time_seconds) for subject, finding in told.items())
+    return [*findings, *(c for c in clocks if c), *_front_door(settings)]
 
 
 def _front_door(settings: Settings) -> list[Finding]:
@@ -45,27 +57,46 @@ def _actuator(actuator: Actuator, target: str, redirections: list[Redirection]) 
     return Finding(subject=subject, is_good=True, text=experience() if experience else "can be used")
 
 
-def _kafka(settings: Settings) -> Finding:
+def _kafka(settings: Settings, role: str) -> list[Finding]:
     subject = f"kafka: {settings.kafka.bootstrap_servers}"
+    catalogue = wiring.catalogue_of(settings)
     try:
-        counts = kafka.partition_counts(wiring.kafka_settings(settings))
+        facts = cluster_facts(wiring.kafka_settings(settings), [t.name for t in catalogue])
     except kafka.KafkaUnreachableError as error:
-        return Finding(subject=subject, is_good=False, text=str(error), exit_code=exit_codes.KAFKA_UNREACHABLE)
-    for topic in wiring.topics_of(settings).catalogue(tuple(settings.targets), settings.kafka.partition_count):
-        if counts.get(topic.name, topic.partition_count) != topic.partition_count:
-            text = (
-                f"{topic.name} has {counts[topic.name]} partitions, kafka.partition_count says {topic.partition_count}"
-            )
-            return Finding(subject=subject, is_good=False, text=text, exit_code=exit_codes.TOPIC_MISMATCH)
-    return Finding(subject=subject, is_good=True, text="answers, topics as recorded")
+        return [Finding(subject=subject, is_good=False, text=str(error), exit_code=exit_codes.KAFKA_UNREACHABLE)]
+    missing = [t.name for t in catalogue if t.name not in facts.topics]
+    text = f"{len(missing)} topics not there yet, or hidden from us" if missing else "topics as recorded"
+    told = [Finding(subject=subject, is_good=True, text=f"answers, {facts.broker_count} brokers, {text}")]
+    judgements = judge_brokers(facts.broker_config, facts.broker_count)
+    for topic in catalogue:
+        if topic.name in facts.topics:
+            judgements += judge_topic(topic, facts.topics[topic.name], facts.broker_count)
+    told += [_finding(subject, j, exit_codes.TOPIC_MISMATCH) for j in judgements]
+    needed = _needed(settings, role)
+    return told + [_finding(subject, j, exit_codes.NOT_ALLOWED) for j in judge_rights(needed, facts.topics, role)]
+
+
+def _finding(subject: str, judgement: Judgement, exit_code: int) -> Finding:
+    code = exit_codes.OK if judgement.is_good else exit_code
+    return Finding(subject=subject, is_good=judgement.is_good, text=judgement.text, exit_code=code)
+
+
+def _needed(settings: Settings, role: str) -> dict[str, tuple[str, ...]]:
+    """Return the operations a role needs on each topic."""
+    everybody = Principals(feed="feed", replays=dict.fromkeys(settings.targets, "replay"), operator="operator")
+    rights = rights_of(wiring.topics_of(settings), everybody)
+    return {
+        r.name: r.operations for r in rights if r.principal == role and r.resource is Resource.TOPIC and not r.is_prefix
+    }
 
 
 @click.command()
 @config_option
 @json_option
-def check(config: Path, as_json: bool) -> None:  # noqa: FBT001 - click hands options over so
-    """Check that Kafka, both servers and every mailbox can be used."""
-    findings = findings_of(settings_of(config, needs_kafka=True))
+@click.option("--role", type=click.Choice(ROLES), help="Also whether Kafka lets us do what this role needs.")
+def check(config: Path, as_json: bool, role: str | None) -> None:  # noqa: FBT001 - click hands options over so
+    """Try everything once: Kafka, its settings and rights, disk, DNS, TLS, clocks, every server and mailbox."""
+    findings = findings_of(settings_of(config, needs_kafka=True), role or "")
     if as_json:
         rows = [{"subject": f.subject, "good": f.is_good, "text": f.text} for f in findings]
         click.echo(json.dumps({"findings": rows}, indent=2))

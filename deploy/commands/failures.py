@@ -10,7 +10,7 @@ from deploy.commands.preflight import PreflightError
 from deploy.endpoints import PortInUseError
 from deploy.front_door.actuator import ActuatorError
 from deploy.front_door.routes import RoutesError
-from deploy.kafka import KafkaUnreachableError, TopicMismatchError
+from deploy.kafka import KafkaUnreachableError, TopicMismatchError, TopicsMissingError
 from deploy.lab.broker.command import EXIT_CODES as BROKER_EXIT_CODES
 from deploy.partition.cache import CacheError
 from deploy.partition.owned import EndlessTransactionError, RecordTooLargeError
@@ -18,6 +18,7 @@ from deploy.promotion.office import DrivenError
 from deploy.promotion.report import LossReportError
 from deploy.removal import StagingLeftError, StillReplayingError
 from deploy.restoring import RestoreError
+from deploy.schema_registry import SchemaRegistryError
 from deploy.sections import SettingsError
 from deploy.verification.report import ReportError
 from deploy.verification.signature import SignatureError
@@ -29,6 +30,8 @@ _CODES: dict[type[Exception], int] = {
     SettingsError: exit_codes.SETTINGS,
     KafkaUnreachableError: exit_codes.KAFKA_UNREACHABLE,
     TopicMismatchError: exit_codes.TOPIC_MISMATCH,
+    TopicsMissingError: exit_codes.NOT_ALLOWED,
+    SchemaRegistryError: exit_codes.KAFKA_UNREACHABLE,
     SpoolError: exit_codes.DISK,
     PortInUseError: exit_codes.IN_USE,
     PartitionLost: exit_codes.KAFKA_UNREACHABLE,

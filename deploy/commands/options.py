@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from deploy import schema_registry
 from deploy.lab.broker.directory import BrokerDirectory
 from deploy.sections import Settings, SettingsError
 from deploy.settings import load, with_bootstrap_servers
@@ -20,8 +21,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 
 def settings_of(config: Path, *, needs_kafka: bool = False) -> Settings:
-    """Return the checked settings; SettingsError where Kafka is needed and none is named or running."""
+    """Return the checked settings; SettingsError where Kafka is needed and none is named or running.
+
+    Where Kafka is needed, records are written as the settings say from here on.
+    """
     settings = load(config)
+    if needs_kafka:
+        schema_registry.adopt(settings)
     if needs_kafka and not settings.kafka.bootstrap_servers:
         return with_bootstrap_servers(settings, _embedded(settings))
     return settings

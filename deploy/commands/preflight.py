@@ -8,7 +8,7 @@ from typing import Literal
 from prometheus_client import CollectorRegistry
 
 from deploy import exit_codes
-from deploy.exchange import Session
+from deploy.exchange import BUILDS, Session
 from deploy.sections import ServerSection, Settings
 from deploy.throttle import Throttle
 from deploy.wiring import server_settings
@@ -48,6 +48,7 @@ class Finding:
     is_good: bool
     text: str
     exit_code: int = exit_codes.OK
+    server_time_seconds: int = 0
 
 
 def check_mailbox(section: ServerSection, side: Literal["source", "target"], address: str) -> Finding:
@@ -59,14 +60,21 @@ def check_mailbox(section: ServerSection, side: Literal["source", "target"], add
         f"<m:FolderIds>{ews.distinguished_ref('msgfolderroot')}</m:FolderIds></m:GetFolder>"
     )
     try:
-        message = session.call("GetFolder", address, body, 1).messages[0]
+        answers = session.call("GetFolder", address, body, 1)
+        message = answers.messages[0]
     except CallFailed as failure:
         return _failure(section, side, subject, failure.code, str(failure))
     finally:
         session.close()
     if not message.is_done:
         return _failure(section, side, subject, message.code, message.text)
-    return Finding(subject=subject, is_good=True, text=f"version {session.server_version}")
+    text = f"version {session.server_version}{_other_version(section, session.server_version)}"
+    return Finding(subject=subject, is_good=True, text=text, server_time_seconds=answers.server_time_seconds)
+
+
+def _other_version(section: ServerSection, found: str) -> str:
+    is_as_set = found.startswith(BUILDS[section.version])
+    return "" if is_as_set else f"; the settings say {section.version}: set what it is, newer forms come with it"
 
 
 def _failure(section: ServerSection, side: str, subject: str, code: str, text: str) -> Finding:

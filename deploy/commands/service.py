@@ -10,10 +10,10 @@ from types import FrameType
 
 import click
 
-from deploy import wiring
+from deploy import schema_registry, wiring
 from deploy.commands.options import config_option, settings_of
 from deploy.commands.preflight import require_source, require_target
-from deploy.endpoints import Endpoints
+from deploy.endpoints import Endpoints, Guard
 from deploy.kafka import KafkaUnreachableError
 from deploy.lab.broker.process import Broker
 from deploy.logs import set_up
@@ -52,19 +52,19 @@ def stop_on_signals() -> threading.Event:
 
 
 @contextmanager
-def _serving(service: Service, port: int) -> Iterator[None]:
+def _serving(service: Service, port: int, guard: Guard) -> Iterator[None]:
     if not port:
         yield
         return
-    endpoints = Endpoints(service.registry, service.is_healthy, service.is_ready, port)
+    endpoints = Endpoints(service.registry, service.is_healthy, service.is_ready, port, guard)
     try:
         yield
     finally:
         endpoints.close()
 
 
-def _serve(service: Service, port: int, stop: threading.Event) -> None:
-    with _serving(service, port):
+def _serve(service: Service, port: int, guard: Guard, stop: threading.Event) -> None:
+    with _serving(service, port, guard):
         service.run(stop)
 
 
@@ -80,7 +80,7 @@ def feed(config: Path, preflight: bool) -> None:  # noqa: FBT001 - click hands o
     if preflight:
         require_source(settings)
     mailboxes = Registry(settings, kafka_settings(settings), topics_of(settings))
-    _serve(wiring.feed_service(settings, mailboxes), settings.feed.metrics_port, stop)
+    _serve(wiring.feed_service(settings, mailboxes), settings.feed.metrics_port, wiring.guard_of(settings), stop)
 
 
 @click.command()
@@ -98,7 +98,12 @@ def replay(config: Path, target: str, preflight: bool) -> None:  # noqa: FBT001 
     if preflight:
         require_target(settings, target)
     mailboxes = Registry(settings, kafka_settings(settings), topics_of(settings))
-    _serve(wiring.replay_service(settings, mailboxes, target), _metrics_port(settings, target), stop)
+    _serve(
+        wiring.replay_service(settings, mailboxes, target),
+        _metrics_port(settings, target),
+        wiring.guard_of(settings),
+        stop,
+    )
 
 
 @click.command()
@@ -108,6 +113,7 @@ def run(config: Path, preflight: bool) -> None:  # noqa: FBT001 - as above
     """Run everything on one machine: feed, replay of every target, and Kafka where none is configured."""
     set_up()
     settings = settings_of(config)
+    schema_registry.adopt(settings)
     stop = stop_on_signals()
     with ExitStack() as stack:
         settings = _with_kafka(settings, stack)
@@ -122,7 +128,7 @@ def run(config: Path, preflight: bool) -> None:  # noqa: FBT001 - as above
             (wiring.replay_service(settings, mailboxes, t), _metrics_port(settings, t)) for t in settings.targets
         ]
         for service, port in services:
-            stack.enter_context(_serving(service, port))
+            stack.enter_context(_serving(service, port, wiring.guard_of(settings)))
         _run_together([service for service, _ in services], stop)
 
 

@@ -1,24 +1,79 @@
-"""`topics`: the pipeline's topics, what they hold and whether they are as recorded."""
+"""`topics`: the pipeline's topics, whether they are as recorded, and what an administrator has to run for them."""
 
 import json
+import shlex
 from pathlib import Path
 
 import click
 
 from deploy import kafka, wiring
 from deploy.commands.options import config_option, json_option, settings_of
+from deploy.kafka_access import Principals, as_commands, as_json_rows, rights_of
+from deploy.sections import Settings
+from deploy.settings import load
+
+BROKERS_UNKNOWN = "BROKER:9092"
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @config_option
 @json_option
 @click.option("--create", is_flag=True, help="Create what is missing.")
-def topics(config: Path, as_json: bool, create: bool) -> None:  # noqa: FBT001 - click hands options over so
+@click.pass_context
+def topics(context: click.Context, config: Path, as_json: bool, create: bool) -> None:  # noqa: FBT001 - click hands options over so
     """List the pipeline's topics; refuses a partition count that differs from the recorded one."""
+    if context.invoked_subcommand is None:
+        _list(config, as_json=as_json, create=create)
+
+
+@topics.command("commands")
+@config_option
+def commands(config: Path) -> None:
+    """Print the commands that make the topics, for a cluster where only an administrator may."""
+    settings = load(config)
+    for topic in wiring.catalogue_of(settings):
+        words = ["kafka-topics.sh", "--bootstrap-server", _brokers(settings), "--command-config", "admin.properties"]
+        words += ["--create", "--if-not-exists", "--topic", topic.name, "--partitions", str(topic.partition_count)]
+        words += ["--replication-factor", str(settings.kafka.replication_factor)]
+        for name, value in topic.config.items():
+            words += ["--config", f"{name}={value}"]
+        click.echo(shlex.join(words))
+
+
+@topics.command("acls")
+@config_option
+@json_option
+@click.option("--feed", default="User:mailshadow-feed", show_default=True, help="Principal of the feed.")
+@click.option(
+    "--replay",
+    default="User:mailshadow-replay-{target}",
+    show_default=True,
+    help="Principal of a replay; {target} stands for the target's name.",
+)
+@click.option(
+    "--operator", default="User:mailshadow-operator", show_default=True, help="Principal of whoever runs commands."
+)
+def acls(config: Path, as_json: bool, feed: str, replay: str, operator: str) -> None:  # noqa: FBT001 - as above
+    """Print the least each principal needs, as kafka-acls.sh commands or JSON; nothing is changed."""
+    settings = load(config)
+    replays = {target: replay.replace("{target}", target) for target in settings.targets}
+    rights = rights_of(wiring.topics_of(settings), Principals(feed=feed, replays=replays, operator=operator))
+    if as_json:
+        click.echo(json.dumps({"acls": as_json_rows(rights)}, indent=2))
+        return
+    for command in as_commands(rights, _brokers(settings)):
+        click.echo(command)
+
+
+def _brokers(settings: Settings) -> str:
+    return settings.kafka.bootstrap_servers or BROKERS_UNKNOWN
+
+
+def _list(config: Path, *, as_json: bool, create: bool) -> None:
     settings = settings_of(config, needs_kafka=True)
     made = wiring.prepare_topics(settings) if create else []
     existing = kafka.partition_counts(wiring.kafka_settings(settings))
-    catalogue = wiring.topics_of(settings).catalogue(tuple(settings.targets), settings.kafka.partition_count)
+    catalogue = wiring.catalogue_of(settings)
     rows = [
         {
             "topic": t.name,

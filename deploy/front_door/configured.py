@@ -43,7 +43,7 @@ def actuators_of(settings: Settings) -> tuple[Actuator, ...]:
         found.append(DnsActuator(door.dns, mailboxes))
     found += [c for c, kind in commands if kind not in _BEFORE_CLIENTS]
     if door.ews_url:
-        found.append(EwsConfirmation(door.ews_url, str(door.ca_file or ""), servers))
+        found.append(EwsConfirmation(door.ews_url, door.ca_file, servers))
     if door.smtp:
         found.append(SmtpConfirmation(door.smtp, servers))
     return tuple(found)

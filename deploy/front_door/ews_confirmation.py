@@ -5,6 +5,7 @@ Folder ids differ from server to server, so the id that comes through the front 
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
@@ -37,7 +38,7 @@ class EwsConfirmation:
 
     name = NAME
 
-    def __init__(self, ews_url: str, ca_file: str, servers: dict[str, ServerSettings]) -> None:
+    def __init__(self, ews_url: str, ca_file: Path | None, servers: dict[str, ServerSettings]) -> None:
         """`servers` by their names in the settings: their accounts are used through the front door too."""
         self._ews_url = ews_url
         self._ca_file = ca_file
@@ -84,7 +85,7 @@ class EwsConfirmation:
         front = dataclasses.replace(
             server,
             url=self._ews_url,
-            ca_file=self._ca_file or server.ca_file,
+            tls=dataclasses.replace(server.tls, ca_file=self._ca_file or server.tls.ca_file),
             anchor=redirection.address,
             version="2010_SP1",
         )

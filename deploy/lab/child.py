@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy.lab.broker.guard import die_with_parent
@@ -18,10 +18,16 @@ class ChildError(Exception):
 
 
 class Child:
-    """One `mailshadow` command in a session of its own, so that Ctrl-C reaches only the lab, which stops it."""
+    """One `mailshadow` command in a session of its own, so that Ctrl-C reaches only the lab, which stops it.
 
-    def __init__(self, name: str, arguments: Sequence[str], log: Path) -> None:
+    Its `environment` is added to ours at every start.
+    """
+
+    def __init__(
+        self, name: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
+        self.environment = dict(environment or {})
         self._command = [sys.executable, "-m", "deploy", *arguments]
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -49,6 +55,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env={**os.environ, **self.environment},
                 preexec_fn=die_with_parent(),  # noqa: PLW1509 - one prctl call, which takes no lock
             )
 

@@ -9,6 +9,7 @@ from typing import Any
 from deploy import pipeline_state, settings, wiring
 from deploy.commands.status import report as status_report
 from deploy.kafka import partition_counts
+from deploy.lab.broker.access import Access
 from deploy.lab.broker.directory import BrokerDirectory
 from deploy.lab.broker.jars import OnProgress
 from deploy.lab.broker.process import Broker
@@ -37,6 +38,7 @@ class WorldOptions:
     source_version: str = "2013"
     target_version: str = "2019"
     is_portable: bool = False
+    access: Access | None = None
 
 
 class World:
@@ -47,7 +49,7 @@ class World:
         numbers = range(1, options.mailbox_count + 1)
         self.mailboxes = [(f"user{n}@source.test", f"user{n}@target.test") for n in numbers]
         directory = options.directory
-        self.broker = Broker(directory / "kafka", is_short_lived=True, on_progress=on_fetch)
+        self.broker = Broker(directory / "kafka", is_short_lived=True, on_progress=on_fetch, access=options.access)
         self.source = self._server("source", options.source_version, [s for s, _ in self.mailboxes])
         self.target = self._server("target", options.target_version, [t for _, t in self.mailboxes])
         self.config = directory / "mailshadow.toml"
@@ -69,9 +71,13 @@ class World:
         self.source.start()
         self.target.start()
 
+    def write_settings(self) -> None:
+        """Write the settings file; broker and servers must run."""
+        self.config.write_text(self._settings(), encoding="utf-8")
+
     def start_services(self) -> None:
         """Write the settings file, then start feed and replay; broker and servers must run."""
-        self.config.write_text(self._settings(), encoding="utf-8")
+        self.write_settings()
         self.feed.start()
         self.replay.start()
 

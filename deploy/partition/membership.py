@@ -75,6 +75,7 @@ class Membership:
         self._clock = clock
         self._workers: dict[int, _Worker] = {}
         self._failure: Exception | None = None
+        self._stamp = settings.stamp()
         self._consumer = group_member(settings, role.group)
         self._metadata = self._consumer.consumer_group_metadata()
         self.polled_at = time.monotonic()
@@ -91,9 +92,10 @@ class Membership:
 
     def run(self, stop: threading.Event) -> None:
         """Take part in the group until told to stop; then finish, leave, and return."""
-        self._consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        self._subscribe()
         try:
             while not stop.is_set() and self._failure is None:
+                self._take_up_rotated_secrets()
                 self._consumer.poll(POLL_SECONDS)
                 # confluent-kafka serialises calls: another thread asking the member would wait for ever
                 self._metadata = self._consumer.consumer_group_metadata()
@@ -103,6 +105,20 @@ class Membership:
             self._consumer.close()
         if self._failure:
             raise self._failure
+
+    def _subscribe(self) -> None:
+        self._consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+
+    def _take_up_rotated_secrets(self) -> None:
+        """Leave and join again with clients made anew: a client reads passwords and certificates only once."""
+        if self._stamp == (found := self._settings.stamp()):
+            return
+        log.info("secrets of Kafka were rotated: joining again", extra={"group": self._role.group})
+        self._give_up(list(self._workers), REVOKE_SECONDS_MAX)
+        self._consumer.close()
+        self._stamp = found
+        self._consumer = group_member(self._settings, self._role.group)
+        self._subscribe()
 
     def own(self, worker: _Worker) -> None:
         """Acquire a partition and work on it; called by its worker."""

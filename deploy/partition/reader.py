@@ -7,6 +7,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from deploy.kafka import CALL_TIMEOUT_SECONDS, KafkaSettings, end_offset, reader
 from schemas.ports import Incoming, PartitionLost
+from schemas.topics import readers_group
 
 BATCH_RECORDS_MAX = 1000
 STALL_SECONDS = 30.0
@@ -31,7 +32,7 @@ def read_to_end(
     Restored means start ≥ end, or position ≥ end: control records and compaction leave gaps, so "the last record
     seen" may never come (facts: kafka §2, §3). PartitionLost if nothing moves for 30 s or nobody wants it.
     """
-    consumer = reader(settings, f"{topic}.restore")
+    consumer = reader(settings, readers_group(topic))
     try:
         low, end = end_offset(consumer, topic, partition)
         begin = low if start is None else start
@@ -67,7 +68,7 @@ class PartitionReader:
     """Reads one topic of the partition onwards from an offset; `schemas.ports.LogReader`."""
 
     def __init__(self, settings: KafkaSettings, topic: str, partition: int, offset: int | None) -> None:
-        self._consumer = reader(settings, f"{topic}.reader")
+        self._consumer = reader(settings, readers_group(topic))
         self._at = TopicPartition(topic, partition)
         try:
             low, high = end_offset(self._consumer, topic, partition)

@@ -1,14 +1,18 @@
 """/metrics, /healthz and /readyz."""
 
+import base64
 import socket
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from deploy.endpoints import Endpoints, PortInUseError
+from deploy.endpoints import Endpoints, Guard, PortInUseError
+from deploy.lab.certificates import Authority
 
 
 class Health:
@@ -64,3 +68,38 @@ def test_a_port_in_use_is_named() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(PortInUseError, match=str(port)):
             Endpoints(CollectorRegistry(), lambda: True, lambda: True, port)
+
+
+def status(url: str, *, login: str = "", context: ssl.SSLContext | None = None) -> int:
+    headers = {"Authorization": "Basic " + base64.b64encode(login.encode()).decode()} if login else {}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - our own address
+    try:
+        with urllib.request.urlopen(request, timeout=5, context=context) as answer:  # noqa: S310 - as above
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_metrics_ask_for_user_and_password_and_the_probes_do_not(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("one\n")
+    guard = Guard(user="prometheus", password="one", password_file=secret)
+    endpoints = Endpoints(CollectorRegistry(), lambda: True, lambda: True, 0, guard)
+    base = f"http://127.0.0.1:{endpoints.port}"
+    assert [status(f"{base}{path}") for path in ("/metrics", "/healthz", "/readyz")] == [401, 200, 200]
+    assert status(f"{base}/metrics", login="prometheus:one") == 200
+    assert status(f"{base}/metrics", login="prometheus:two") == 401
+    secret.write_text("two\n")
+    assert status(f"{base}/metrics", login="prometheus:two") == 200
+    endpoints.close()
+
+
+def test_a_certificate_makes_everything_tls_and_a_silent_connection_stops_nobody(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.issue("metrics")
+    guard = Guard(certificate_file=pair, key_file=pair)
+    endpoints = Endpoints(CollectorRegistry(), lambda: True, lambda: True, 0, guard)
+    with socket.create_connection(("127.0.0.1", endpoints.port)):
+        trust = ssl.create_default_context(cafile=authority.ca_file)
+        assert status(f"https://127.0.0.1:{endpoints.port}/metrics", context=trust) == 200
+    endpoints.close()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from itertools import count
 from os import getpid
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from deploy.kafka import (
     KafkaSettings,
     KafkaUnreachableError,
     TopicMismatchError,
+    TopicsMissingError,
     committed_offset,
     end_offset,
     ensure_topics,
@@ -54,6 +56,18 @@ def test_missing_topics_are_made_once_with_their_partitions(settings: KafkaSetti
     assert ensure_topics(settings, catalogue) == []
     counts = partition_counts(settings)
     assert {t.name: counts[t.name] for t in catalogue} == {t.name: t.partition_count for t in catalogue}
+
+
+@pytest.mark.slow
+def test_missing_topics_are_named_where_we_are_not_to_make_them(settings: KafkaSettings, topics: Topics) -> None:
+    catalogue = topics.catalogue(("standby",), 2)
+    modest = replace(settings, creates_topics=False)
+    with pytest.raises(
+        TopicsMissingError, match=r"create_topics is false: .*changes\.mail.*`mailshadow topics commands`"
+    ):
+        ensure_topics(modest, catalogue)
+    ensure_topics(settings, catalogue)
+    assert ensure_topics(modest, catalogue) == []
 
 
 @pytest.mark.slow

@@ -239,3 +239,38 @@ def test_a_mailbox_that_no_target_mirrors_is_refused(configuration: Configuratio
 def test_a_started_broker_takes_the_place_of_the_missing_address(configuration: Configuration) -> None:
     settings = read(configuration)
     assert with_bootstrap_servers(settings, "127.0.0.1:1").kafka.bootstrap_servers == "127.0.0.1:1"
+
+
+def test_text_from_the_environment_stays_text_whatever_it_looks_like(configuration: Configuration) -> None:
+    found = read(configuration, {"MAILSHADOW_SOURCE__PASSWORD": "12345", "MAILSHADOW_SOURCE__USER": "true"})
+    assert (found.source.password, found.source.user) == ("12345", "true")
+    assert read(configuration, {"MAILSHADOW_SOURCE__USER": '"quoted"'}).source.user == "quoted"
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        ("kafka.sasl", {"mechanism": "SCRAM", "user": "u", "password": "p"}, r"sasl\.mechanism: must be one of PLAIN"),
+        ("kafka.sasl", {"mechanism": "PLAIN", "user": "u"}, r"kafka\.sasl: give exactly one of password"),
+        ("kafka.sasl", {"mechanism": "OAUTHBEARER", "user": "u", "password": "p"}, r"token_url: needed for OAUTHB"),
+        ("kafka.tls", {"ca_file": "nowhere.pem"}, r"kafka\.tls\.ca_file: .*nowhere\.pem can't be read"),
+        ("kafka.tls", {"certificate_file": "a.pem"}, r"certificate_file and key_file belong together"),
+        ("kafka.schema_registry", {"url": "registry"}, r"schema_registry\.url: must be an http or https"),
+        ("kafka", {"min_insync_replicas": 2}, r"min_insync_replicas: must be 0 .* to kafka\.replication_factor"),
+        ("source", {"tls_version_min": "1.4"}, r"source\.tls_version_min: must be one of 1\.0, 1\.1, 1\.2, 1\.3"),
+        ("metrics", {"user": "prometheus"}, r"metrics: give exactly one of password"),
+    ],
+)
+def test_a_bad_setting_of_security_is_refused_with_its_path(
+    configuration: Configuration, section: str, values: dict[str, object], message: str
+) -> None:
+    configuration.sections.setdefault(section, {}).update(values)
+    with pytest.raises(SettingsError, match=message):
+        read(configuration)
+
+
+def test_what_is_said_twice_of_kafkas_security_is_refused(configuration: Configuration) -> None:
+    configuration.sections["kafka.tls"] = {}
+    configuration.sections["kafka.client"] = {"ssl.ca.location": "/ca.pem"}
+    with pytest.raises(SettingsError, match=r"kafka\.client\.ssl\.ca\.location: beside \[kafka\.tls\]"):
+        read(configuration)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -30,16 +31,38 @@ def test_nonces_are_16_hex_digits_and_never_the_same() -> None:
 
 
 def test_every_setting_of_a_server_and_of_kafka_reaches_its_connection(configuration: Configuration) -> None:
-    configuration.sections["source"] |= {"timeout_seconds": 7.5, "ca_file": "/ca.pem", "auth": "ntlm"}
-    configuration.sections["kafka"] |= {"replication_factor": 3}
+    for name in ("ca.pem", "own.pem", "kafka.password"):
+        (configuration.path.parent / name).write_text("hidden\n")
+    files = {"ca_file": "ca.pem", "certificate_file": "own.pem", "key_file": "own.pem"}
+    configuration.sections["source"] |= {"timeout_seconds": 7.5, "auth": "ntlm", "tls_version_min": "1.3", **files}
+    configuration.sections["kafka"] |= {"replication_factor": 3, "rack": "room-1", "create_topics": False}
     configuration.sections["kafka.client"] = {"client.id": "test"}
+    configuration.sections["kafka.tls"] = files
+    configuration.sections["kafka.sasl"] = {"mechanism": "PLAIN", "user": "me", "password_file": "kafka.password"}
     configuration.write()
     settings = load(configuration.path, {})
     server, kafka = wiring.server_settings(settings.source), wiring.kafka_settings(settings)
-    for name in ("name", "url", "user", "password", "version", "auth", "timeout_seconds", "ca_file"):
+    for name in ("name", "url", "user", "password", "version", "auth", "timeout_seconds"):
         assert getattr(server, name) == getattr(settings.source, name)
-    for name in ("bootstrap_servers", "partition_count", "replication_factor", "client"):
+    whole = {name: configuration.path.parent / file for name, file in files.items()}
+    assert {name: getattr(server.tls, name) for name in files} == whole
+    assert server.tls.version_min is ssl.TLSVersion.TLSv1_3
+    for name in ("bootstrap_servers", "partition_count", "replication_factor"):
         assert getattr(kafka, name) == getattr(settings.kafka, name)
+    assert not kafka.creates_topics
+    assert kafka.options() == {
+        "bootstrap.servers": settings.kafka.bootstrap_servers,
+        "client.id": "test",
+        "client.rack": "room-1",
+        "security.protocol": "SASL_SSL",
+        "ssl.ca.location": str(whole["ca_file"]),
+        "ssl.certificate.location": str(whole["certificate_file"]),
+        "ssl.key.location": str(whole["key_file"]),
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": "me",
+        "sasl.password": "hidden",
+    }
+    assert "hidden" not in repr(kafka) + repr(settings)
     assert wiring.topics_of(settings) == Topics(settings.pipeline.name, "mail")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from deploy.lab.broker.access import Access
 from deploy.lab.comparison.comparison import Comparison, compare
 from deploy.lab.session import M, T, UserSession
 from deploy.lab.standing import standing
@@ -142,26 +143,46 @@ def versions() -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
+def access() -> Access | None:
+    """A listener of Kafka with logins, where a module wants one."""
+    return None
+
+
+@pytest.fixture(scope="module")
+def prepare() -> Callable[[World], None]:
+    """What a module does when the servers run and the services do not."""
+    return lambda _world: None
+
+
+@pytest.fixture(scope="module")
 def living(
-    tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], versions: tuple[str, str]
+    tmp_path_factory: pytest.TempPathFactory,
+    environment: dict[str, str],
+    versions: tuple[str, str],
+    access: Access | None,
+    prepare: Callable[[World], None],
 ) -> Iterator[Living]:
     directory: Path = tmp_path_factory.mktemp("living")
     source, target = versions
-    options = WorldOptions(directory=directory, mailbox_count=MAILBOXES, source_version=source, target_version=target)
+    options = WorldOptions(
+        directory=directory, mailbox_count=MAILBOXES, source_version=source, target_version=target, access=access
+    )
     world = World(options)
     with pytest.MonkeyPatch.context() as patched:
         for name, value in environment.items():
             patched.setenv(name, value)
-        yield from _live(world)
+        yield from _live(world, prepare)
 
 
-def _live(world: World) -> Iterator[Living]:
+def _live(world: World, prepare: Callable[[World], None]) -> Iterator[Living]:
     try:
         world.broker.start()
         world.start_servers()
         life = Living(world)
         life.put(life.mail(0))
         life.put(life.mail(1))
+        world.write_settings()
+        prepare(world)
         world.start_services()
         life.await_level()
         yield life

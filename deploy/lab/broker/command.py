@@ -16,6 +16,7 @@ from deploy.lab.broker.java import JavaError
 from deploy.lab.broker.lock import DirectoryInUseError
 from deploy.lab.broker.ports import PortError
 from deploy.lab.broker.process import Broker, BrokerError
+from deploy.lab.broker.properties import Door
 
 # The values are those of sysexits.h, so that init systems and people know them.
 EXIT_OK = 0
@@ -33,6 +34,7 @@ EXIT_CODES: dict[type[Exception], int] = {
     JarError: EXIT_NOT_INSTALLED,
 }
 WATCH_INTERVAL_SECONDS = 0.5
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - asked for, and meant for a container's own network
 
 
 class FetchDisplay:
@@ -81,13 +83,17 @@ class FetchDisplay:
 )
 @click.option("--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1; otherwise chosen and remembered.")
 @click.option("--flush/--no-flush", default=False, help="Sync every append to disk: safe against power loss.")
-def kafka(data: Path, port: int | None, flush: bool) -> None:  # noqa: FBT001 - click passes flags by name
+@click.option(
+    "--door", metavar="NAME:PORT", help="Also listen on every address, for who knows this machine as NAME: containers."
+)
+def kafka(data: Path, port: int | None, flush: bool, door: str | None) -> None:  # noqa: FBT001 - click passes flags so
     """Run a real Apache Kafka on this machine until it is told to stop (Ctrl-C, SIGTERM).
 
     Prints one line of JSON when it is ready.
     """
     display = FetchDisplay(Console(stderr=True))
-    broker = Broker(data, port=port, flush_every_append=flush, on_progress=display)
+    doors = [_door(door)] if door else []
+    broker = Broker(data, port=port, flush_every_append=flush, on_progress=display, doors=doors)
     told_to_stop = threading.Event()
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in previous:
@@ -110,6 +116,13 @@ def kafka(data: Path, port: int | None, flush: bool) -> None:  # noqa: FBT001 - 
         broker.stop()
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _door(text: str) -> Door:
+    name, _, port = text.rpartition(":")
+    if not name or not port.isdigit():
+        raise click.BadParameter(f"{text!r} must be NAME:PORT", param_hint="--door")
+    return Door(name="DOOR", port=int(port), advertised_port=int(port), host=EVERY_ADDRESS, advertised_host=name)
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:

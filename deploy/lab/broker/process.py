@@ -18,6 +18,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from deploy.lab.broker import guard
+from deploy.lab.broker.access import Access
 from deploy.lab.broker.directory import BrokerDirectory, Node, new_cluster_id
 from deploy.lab.broker.jars import OnProgress, fetch_jars, library_directory
 from deploy.lab.broker.java import java_program
@@ -46,7 +47,7 @@ class Broker:
     Not to be shared between threads.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword for each choice of a caller
         self,
         directory: Path,
         *,
@@ -57,8 +58,10 @@ class Broker:
         chance: random.Random | None = None,
         on_progress: OnProgress | None = None,
         doors: Sequence[Door] = (),
+        access: Access | None = None,
     ) -> None:
-        self._doors = doors
+        self._doors = (*doors, access.door) if access else doors
+        self._access = access
         self._directory = BrokerDirectory(directory.absolute())
         self._port = port
         self._flush_every_append = flush_every_append
@@ -184,10 +187,13 @@ class Broker:
                 log_directory=directory.log_directory,
                 flush_every_append=self._flush_every_append,
                 doors=self._doors,
+                further=self._access.properties() if self._access else None,
             ),
             encoding="ascii",
         )
-        directory.logging_file.write_text(logging_properties(log_file=directory.server_log), encoding="ascii")
+        directory.logging_file.write_text(
+            logging_properties(log_file=directory.server_log, logs_access=self._access is not None), encoding="ascii"
+        )
 
     def _command(self, java: Path, *options: str) -> list[str]:
         directory = self._directory

@@ -1,6 +1,6 @@
 """What the embedded Kafka is told: server properties and logging, as text (Kafka 4.4, KRaft, one node)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,21 +36,29 @@ class BrokerPorts:
 class Door:
     """One more listener, whose clients are told to come back through another port: a proxy's in front of it.
 
-    The name is letters and digits, in capitals.
+    The name is letters and digits, in capitals; the protocol is one of Kafka's, such as SASL_SSL.
     """
 
     name: str
     port: int
     advertised_port: int
+    protocol: str = "PLAINTEXT"
+    host: str = HOST
+    advertised_host: str = HOST
 
 
 def server_properties(
-    *, ports: BrokerPorts, log_directory: Path, flush_every_append: bool, doors: Sequence[Door] = ()
+    *,
+    ports: BrokerPorts,
+    log_directory: Path,
+    flush_every_append: bool,
+    doors: Sequence[Door] = (),
+    further: Mapping[str, str] | None = None,
 ) -> str:
-    """Write the `server.properties` of a single node that is its own controller."""
-    listened = "".join(f",{door.name}://{HOST}:{door.port}" for door in doors)
-    advertised = "".join(f",{door.name}://{HOST}:{door.advertised_port}" for door in doors)
-    protocols = "".join(f",{door.name}:PLAINTEXT" for door in doors)
+    """Write the `server.properties` of a single node that is its own controller; `further` settings win."""
+    listened = "".join(f",{door.name}://{door.host}:{door.port}" for door in doors)
+    advertised = "".join(f",{door.name}://{door.advertised_host}:{door.advertised_port}" for door in doors)
+    protocols = "".join(f",{door.name}:{door.protocol}" for door in doors)
     settings = {
         "process.roles": "broker,controller",
         "node.id": "1",
@@ -80,11 +88,15 @@ def server_properties(
     if flush_every_append:
         settings["log.flush.interval.messages"] = "1"
         settings["broker.session.timeout.ms"] = str(BROKER_SESSION_TIMEOUT_FLUSHED_MS)
+    settings |= further or {}
     return "".join(f"{name}={_escaped(value)}\n" for name, value in settings.items())
 
 
-def logging_properties(*, log_file: Path) -> str:
-    """Write the log4j2 properties: everything to one file, rolled by size and bounded in number."""
+def logging_properties(*, log_file: Path, logs_access: bool = False) -> str:
+    """Write the log4j2 properties: everything to one file, rolled by size and bounded in number.
+
+    With `logs_access` it says of every request which right allowed or refused it, if an authorizer is set.
+    """
     settings = {
         "status": "error",
         "appender.file.type": "RollingFile",
@@ -101,6 +113,8 @@ def logging_properties(*, log_file: Path) -> str:
         "rootLogger.level": "info",
         "rootLogger.appenderRef.file.ref": "file",
     }
+    if logs_access:
+        settings |= {"logger.access.name": "kafka.authorizer.logger", "logger.access.level": "debug"}
     return "".join(f"{name}={_escaped(value)}\n" for name, value in settings.items())
 
 

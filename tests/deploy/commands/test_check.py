@@ -4,6 +4,13 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # not in their __all__
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from deploy import exit_codes
 
@@ -15,12 +22,15 @@ if TYPE_CHECKING:
     Run = Callable[..., Ended]
 
 pytestmark = pytest.mark.slow
+MAILBOX = "anna@source.test"
 
 
 def test_everything_that_is_good_is_listed_and_the_code_is_0(mailshadow: Run, connected: Configuration) -> None:
     ended = mailshadow(*connected.write("check"))
     assert ended.code == exit_codes.OK, ended
-    assert [line.split()[0] for line in ended.out.splitlines()] == ["ok", "ok", "ok"]
+    assert {line.split()[0] for line in ended.out.splitlines()} == {"ok"}
+    for looked_at in ("kafka: ", "1 broker(s)", "disk: ", "source mail: DNS", "target standby: TLS", "clock", MAILBOX):
+        assert looked_at in ended.out
 
 
 def test_every_failure_is_listed_with_what_mends_it_and_the_first_gives_the_code(
@@ -31,9 +41,10 @@ def test_every_failure_is_listed_with_what_mends_it_and_the_first_gives_the_code
     ended = mailshadow(*connected.write("check", "--json"))
     assert ended.code == exit_codes.NO_MAILBOX
     findings = json.loads(ended.out)["findings"]
-    assert [f["good"] for f in findings] == [True, False, False]
-    assert "check the address" in findings[1]["text"]
-    assert str(free_port) in findings[2]["text"]
+    wrong = [f["text"] for f in findings if not f["good"]]
+    assert len(wrong) == 2
+    assert "check the address" in wrong[0]
+    assert str(free_port) in wrong[1]
     assert "Traceback" not in ended.err
 
 
@@ -50,3 +61,18 @@ def test_another_partition_count_is_a_finding(mailshadow: Run, connected: Config
     ended = mailshadow(*connected.write("check"))
     assert ended.code == exit_codes.TOPIC_MISMATCH
     assert "has 2 partitions" in ended.out
+
+
+def test_a_topic_that_somebody_changed_is_a_finding_with_the_command_that_mends_it(
+    mailshadow: Run, connected: Configuration, kafka: str
+) -> None:
+    assert mailshadow(*connected.write("topics", "--create")).code == exit_codes.OK
+    name = f"{connected.sections['pipeline']['name']}.changes.mail"
+    change = ConfigEntry("retention.ms", "60000", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[change])
+    admin = AdminClient({"bootstrap.servers": kafka})
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(20)
+    ended = mailshadow(*connected.write("check"))
+    assert ended.code == exit_codes.TOPIC_MISMATCH
+    assert f"--topic {name} --add-config retention.ms=1209600000" in ended.out
