@@ -41,6 +41,7 @@ class ServerSection:
     ca_file: str = ""
     timeout_seconds: float = 120.0
     calls_at_once_max: int = 8
+    password_expires_on: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,21 @@ class ReplaySection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorSection:
+    """When `status` and `monitor` call for a person, and which mailboxes have series of their own at /metrics.
+
+    `lag_objective_seconds`: how far behind a mailbox may be; `stall_seconds`: after so long without movement it stalls.
+    `worst_mailboxes_max`: how many; `mailboxes_shown`: source addresses that always have them.
+    """
+
+    lag_objective_seconds: float = 60.0
+    stall_seconds: float = 45.0
+    worst_mailboxes_max: int = 20
+    mailboxes_shown: tuple[str, ...] = ()
+    metrics_port: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxSection:
     """A mailbox: its address at the source, and at each target that does not map it by itself."""
 
@@ -108,4 +124,5 @@ class Settings:
     kafka: KafkaSection = KafkaSection()
     feed: FeedSection = FeedSection()
     replay: ReplaySection = ReplaySection()
+    monitor: MonitorSection = MonitorSection()
     mailboxes: tuple[MailboxSection, ...] = ()
