@@ -10,6 +10,7 @@ from deploy.commands.configuration import config
 from deploy.commands.dead_letters import dead_letters
 from deploy.commands.failures import exit_code_of
 from deploy.commands.mailboxes import mailboxes
+from deploy.commands.monitor import monitor
 from deploy.commands.restore import restore
 from deploy.commands.service import feed, replay, run
 from deploy.commands.status import status
@@ -31,7 +32,7 @@ def mailshadow() -> None:
 
 
 COMMANDS = (
-    lab, run, feed, replay, status, verify, restore, mailboxes, targets, dead_letters, check, topics, config
+    lab, run, feed, replay, monitor, status, verify, restore, mailboxes, targets, dead_letters, check, topics, config
 )  # fmt: skip
 for command in COMMANDS:
     mailshadow.add_command(command)
