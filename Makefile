@@ -23,7 +23,7 @@ INSTALL := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench kill crash-points chaos sabotage wheel lock clean distclean
+.PHONY: help setup demo test check bench kill crash-points chaos sabotage observe wheel lock clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ sabotage: $(VENV)/installed | $(REPORTS) ## deliberate defects under chaos, each
 
 bench: $(VENV)/installed $(MAIL) | $(REPORTS) ## a full copy of real mail, measured
 	$(VENV)/bin/mailshadow lab bench --mail $(MAIL) --report $(REPORTS)/bench.json
+
+observe: $(VENV)/installed | $(REPORTS) ## metrics, dashboards and alerts against a real Prometheus and Alertmanager
+	$(VENV)/bin/python -m pytest -s tests/observation tests/deploy/observation tests/deploy/test_metrics_table.py
 
 lock: $(VENV)/installed ## requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --group dev --generate-hashes \

@@ -1,6 +1,7 @@
 """What the settings file holds, as values: one class a section, the defaults beside their names."""
 
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 
@@ -41,7 +42,7 @@ class ServerSection:
     ca_file: str = ""
     timeout_seconds: float = 120.0
     calls_at_once_max: int = 8
-    password_expires_on: str = ""
+    password_expires_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

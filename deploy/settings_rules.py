@@ -2,7 +2,6 @@
 
 import difflib
 import re
-from datetime import date
 
 from deploy.sections import ReplaySection, Settings, SettingsError
 from schemas.change import Form
@@ -85,18 +84,6 @@ def _check_monitor(settings: Settings) -> None:
     _limit("monitor.stall_seconds", section.stall_seconds, 1, 86_400)
     _limit("monitor.worst_mailboxes_max", section.worst_mailboxes_max, 0, 500)
     _limit("monitor.mailboxes_shown", len(section.mailboxes_shown), 0, 500)
-    for path, server in {"source": settings.source, **{f"targets.{n}": t for n, t in settings.targets.items()}}.items():
-        if server.password_expires_on and _is_no_day(server.password_expires_on):
-            raise SettingsError(
-                f"{path}.password_expires_on: a day such as 2027-03-31 is needed (got {server.password_expires_on!r})"
-            )
-
-
-def _is_no_day(text: str) -> bool:
-    try:
-        return not date.fromisoformat(text)
-    except ValueError:
-        return True
 
 
 def _check_mailboxes(settings: Settings) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import socket
 import ssl
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from deploy.sections import ServerSection
@@ -31,7 +31,5 @@ def certificate_expires_at(server: ServerSection) -> float | None:
 
 def secret_expires_at(server: ServerSection) -> float | None:
     """Return when an account's password runs out, as the settings say; None where they don't."""
-    if not server.password_expires_on:
-        return None
-    day = date.fromisoformat(server.password_expires_on)
-    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+    day = server.password_expires_on
+    return None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()

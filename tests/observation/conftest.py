@@ -81,7 +81,7 @@ class Watched:
 
 def listen(told: list[dict[str, Any]], port: int) -> ThreadingHTTPServer:
     class Hook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the base class names it so
+        def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             told.extend(body["alerts"])
             self.send_response(200)

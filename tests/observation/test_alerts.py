@@ -1,4 +1,4 @@
-"""The alerts as files: rules that promtool accepts, each proved to fire and to end, each with its place in the runbook."""
+"""The alerts as files: each is proved to fire and to end, and has its place in the runbook."""
 
 import re
 import subprocess

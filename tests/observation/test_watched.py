@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a real lab: every expression answers, faults change what they should, alerts come and go."""
+"""A real Prometheus scrapes a real lab: expressions answer, faults change what they should, alerts come and go."""
 
 import signal
 import time
