@@ -61,7 +61,10 @@ bench: $(VENV)/installed $(MAIL) | $(REPORTS) ## a full copy of real mail, measu
 	$(VENV)/bin/mailshadow lab bench --mail $(MAIL) --report $(REPORTS)/bench.json
 
 observe: $(VENV)/installed | $(REPORTS) ## metrics, dashboards and alerts against a real Prometheus and Alertmanager
-	$(VENV)/bin/python -m pytest -s tests/observation tests/deploy/observation tests/deploy/test_metrics_table.py
+	mkdir -p $(BUILD)/grafana && cp tests/observation/types/* $(BUILD)/grafana/
+	$(VENV)/bin/python -m deploy.grafana.build $(BUILD)/grafana/dashboards.ts
+	cd $(BUILD)/grafana && npm install --silent --no-audit --no-fund && npx tsc
+	MAILSHADOW_OBSERVE=1 $(VENV)/bin/python -m pytest -s tests/observation tests/deploy/observation tests/deploy/test_metrics_table.py
 
 lock: $(VENV)/installed ## requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --group dev --generate-hashes \

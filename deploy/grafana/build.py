@@ -1,6 +1,7 @@
-"""Grafana's JSON from the table of panels: `python -m deploy.grafana.build` writes `dashboards/`."""
+"""Grafana's JSON from the table of panels: `python -m deploy.grafana.build` writes `dashboards/`; with a path, TypeScript there."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,15 @@ def text(name: str) -> str:
     return json.dumps(dashboard(name), indent=2) + "\n"
 
 
+def typescript() -> str:
+    """Return all dashboards as TypeScript, for Grafana's own types to check."""
+    head = "import type { Dashboard } from '@grafana/schema';\nexport const dashboards: Array<Partial<Dashboard>> = "
+    return head + json.dumps([dashboard(name) for name in DASHBOARDS], indent=2) + ";\n"
+
+
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).write_text(typescript(), encoding="utf-8")
+        sys.exit()
     for one in DASHBOARDS:
         (DIRECTORY / f"{one}.json").write_text(text(one), encoding="utf-8")

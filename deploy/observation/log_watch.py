@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 SAFE_REPLICATION = 3
 SAFE_IN_SYNC = 2
+UNANSWERED = (KafkaException, TimeoutError)
+"""How Kafka's client says that nobody answered: the monitor goes on, and `answered_at` stands still."""
 
 
 def unsafe_settings(replication: int, config: Mapping[str, str]) -> dict[str, bool]:
@@ -55,16 +57,16 @@ class LogWatch:
             ends = self._offsets(OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)  # type: ignore[no-untyped-call]
             stable = self._offsets(OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)  # type: ignore[no-untyped-call]
             starts = self._offsets(OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)  # type: ignore[no-untyped-call]
-        except KafkaException as error:
-            log.warning("Kafka does not answer the monitor", extra={"why": str(error)})
+        except UNANSWERED as error:
+            log.warning("Kafka does not answer the monitor", extra={"why": str(error) or type(error).__name__})
             return
         self._tell_unstable(ends, stable)
         for topic in self._topics:
             size = sum(ends[topic, n] - starts[topic, n] for n in self._numbers)
             self._metrics.records.labels(topic=topic).set(size)
-        with contextlib.suppress(KafkaException):
+        with contextlib.suppress(*UNANSWERED):
             self._tell_groups(ends)
-        with contextlib.suppress(KafkaException):
+        with contextlib.suppress(*UNANSWERED):
             self._tell_settings()
         self._metrics.answered_at.set(time.time())
 
@@ -89,13 +91,13 @@ class LogWatch:
 
     def _tell_groups(self, ends: Mapping[tuple[str, int], int]) -> None:
         for group, answer in self._admin.describe_consumer_groups(self._groups).items():
-            with contextlib.suppress(KafkaException):  # a group that nobody joined yet
+            with contextlib.suppress(*UNANSWERED):  # a group that nobody joined yet
                 self._metrics.group_members.labels(group=group).set(len(answer.result(CALL_TIMEOUT_SECONDS).members))
         places = [TopicPartition(self._changes, number) for number in self._numbers]
         for group in self._groups[1:]:
             asked = [ConsumerGroupTopicPartitions(group, places)]
             for answer in self._admin.list_consumer_group_offsets(asked).values():
-                with contextlib.suppress(KafkaException):
+                with contextlib.suppress(*UNANSWERED):
                     found = answer.result(CALL_TIMEOUT_SECONDS).topic_partitions or []
                     lag = sum(ends[self._changes, at.partition] - at.offset for at in found if at.offset >= 0)
                     self._metrics.group_lag_records.labels(group=group).set(lag)
