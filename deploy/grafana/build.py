@@ -1,4 +1,4 @@
-"""Grafana's JSON from the table of panels: `python -m deploy.grafana.build` writes `dashboards/`; with a path, TypeScript there."""
+"""Grafana's JSON from the table of panels: run as a module it writes `dashboards/`, or TypeScript to a path."""
 
 import json
 import sys

@@ -19,6 +19,7 @@ SILENT = (
     "settled_total",
     "call_failures_total",
     "throttled_calls",
+    "back_offs",
     "held_",
     "hold_seconds",
 )
