@@ -38,7 +38,7 @@ INSTALL := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench kill crash-points chaos sabotage failover scale wheel lock image lab-image \
+.PHONY: help setup demo test check bench kill crash-points chaos sabotage failover observe scale wheel lock image lab-image \
 	image-demo compose-lab audit acls clean distclean
 
 help: ## this list
@@ -106,6 +106,12 @@ compose-lab: lab-image ## the services as containers, from a message to its copy
 
 audit: $(VENV)/installed ## known weaknesses of what is locked; needs an advisory service, and says so without one
 	bash .ci/audit $(VENV) $(BUILD)
+
+observe: $(VENV)/installed | $(REPORTS) ## metrics, dashboards and alerts against a real Prometheus and Alertmanager
+	mkdir -p $(BUILD)/grafana && cp tests/observation/types/* $(BUILD)/grafana/
+	$(VENV)/bin/python -m deploy.grafana.build $(BUILD)/grafana/dashboards.ts
+	cd $(BUILD)/grafana && npm install --silent --no-audit --no-fund && npx tsc
+	MAILSHADOW_OBSERVE=1 $(VENV)/bin/python -m pytest -s tests/observation tests/deploy/observation tests/deploy/test_metrics_table.py
 
 clean: ## what was built, reports and caches of the tools
 	rm -rf $(BUILD) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

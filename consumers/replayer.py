@@ -271,6 +271,7 @@ class Replayer:
 
     def _replay(self, batch: Batch, lanes: ThreadPoolExecutor) -> None:
         """Apply a batch, mailboxes side by side; the first thing that stops them all is raised at the end."""
+        taken_at = self._clock()
         taken = [received for received in batch.changes if self._take_in(received)]
         queues: dict[str, list[Received]] = {}
         for received in taken:
@@ -284,7 +285,7 @@ class Replayer:
         for mailbox in self._intake.lost():
             self._await_seed(mailbox, "lost sequence")
         for received in taken:
-            self._observe(received)
+            self._observe(received, taken_at)
 
     def _take_in(self, received: Received) -> bool:
         mailbox = received.change.mailbox
@@ -381,11 +382,13 @@ class Replayer:
         except CallFailed as failure:
             log.info("folder not compared", extra={"code": failure.code})
 
-    def _observe(self, received: Received) -> None:
+    def _observe(self, received: Received, taken_at: int) -> None:
         change = received.change
         if self._ledger.mailbox(change.mailbox).applied < change.version:
             return
-        lag_seconds = max(0.0, (self._clock() - change.captured_at) / 1000)
-        self._metrics.lag_seconds.labels(mailbox=change.mailbox).set(lag_seconds)
-        self._metrics.applied.observe(lag_seconds)
+        now = self._clock()
+        self._metrics.applied.observe(max(0, now - change.captured_at) / 1000)
+        self._metrics.stage_seconds.labels(stage="taken").observe(max(0, taken_at - received.appended_at) / 1000)
+        self._metrics.stage_seconds.labels(stage="visible").observe(max(0, now - taken_at) / 1000)
+        self._metrics.content_bytes.inc(received.size_bytes)
         self._metrics.changes.labels(operation=type(change.operation).__name__).inc()

@@ -12,6 +12,7 @@ from deploy.commands.failover import failover
 from deploy.commands.failures import exit_code_of
 from deploy.commands.front_door import front_door
 from deploy.commands.mailboxes import mailboxes
+from deploy.commands.monitor import monitor
 from deploy.commands.restore import restore
 from deploy.commands.service import feed, replay, run
 from deploy.commands.status import status
@@ -35,8 +36,8 @@ def mailshadow() -> None:
 
 
 COMMANDS = (
-    lab, run, feed, replay, status, verify, failover, restore, mailboxes, targets, dead_letters, front_door, check,
-    topics, config
+    lab, run, feed, replay, monitor, status, verify, failover, restore, mailboxes, targets, dead_letters, front_door,
+    check, topics, config
 )  # fmt: skip
 for command in COMMANDS:
     mailshadow.add_command(command)

@@ -94,9 +94,10 @@ class Session:
             answers = self._answers(operation, self._post(operation, mailbox, body), expected)
             outcome = "answered"
             self._throttle.answered()
+            self._metrics.answered_at.labels(server=self._settings.name).set_to_current_time()
         except CallFailed as failure:
             outcome = "refused" if isinstance(failure, CallRefused) else "unknown"
-            self._note_back_off(failure)
+            self._note_back_off(operation, failure)
             raise
         finally:
             name = self._settings.name
@@ -237,7 +238,9 @@ class Session:
         if remaining_seconds := self._throttle.remaining_seconds():
             raise CallRefused(THROTTLED, "the server asked for a back-off", remaining_seconds)
 
-    def _note_back_off(self, failure: CallFailed) -> None:
+    def _note_back_off(self, operation: str, failure: CallFailed) -> None:
+        if disposition_of(failure.code) is Disposition.THROTTLE:
+            self._metrics.throttled.labels(server=self._settings.name, operation=operation).inc()
         if failure.back_off_seconds:
             self._metrics.back_offs.labels(server=self._settings.name).inc()
             self._throttle.back_off(failure.back_off_seconds)

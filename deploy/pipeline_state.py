@@ -8,6 +8,7 @@ from typing import Any
 from deploy.kafka import KafkaSettings
 from deploy.partition.reader import read_to_end
 from schemas.codec import decode
+from schemas.identity import partition_of
 from schemas.ports import Incoming
 from schemas.state import IndexEntry, ItemRecord, ItemState, MailboxRecord, Orphan, TargetFolder, TargetMailbox
 from schemas.topics import Topics
@@ -54,9 +55,16 @@ class PipelineState:
     targets: dict[str, dict[str, TargetStanding]] = field(default_factory=dict)
 
 
-def _latest(settings: KafkaSettings, topic: str) -> Iterator[tuple[str, Any]]:
-    """Yield the newest value of every key of a compacted topic."""
-    for partition in range(settings.partition_count):
+def folders(settings: KafkaSettings, topic: str, mailbox: str) -> list[TargetFolder]:
+    """Return the folders of one mailbox at one target; only its partition is read."""
+    numbers = (partition_of(mailbox, settings.partition_count),)
+    found = _latest(settings, topic, numbers)
+    return [r for key, r in found if isinstance(r, TargetFolder) and key.startswith(f"{mailbox}/")]
+
+
+def _latest(settings: KafkaSettings, topic: str, numbers: tuple[int, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Yield the newest value of every key of a compacted topic, or of some of its partitions."""
+    for partition in numbers or range(settings.partition_count):
         newest: dict[str, bytes] = {}
         for record in read_to_end(settings, topic, partition, None, lambda: True):
             if isinstance(record, Incoming):

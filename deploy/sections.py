@@ -1,6 +1,7 @@
 """What the settings file holds, as values: one class a section, the defaults beside their names."""
 
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 from deploy.front_door.sections import FrontDoorSection
@@ -106,6 +107,7 @@ class ServerSection:
     tls_version_min: str = "1.2"
     timeout_seconds: float = 120.0
     calls_at_once_max: int = 8
+    password_expires_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +158,21 @@ class ReplaySection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorSection:
+    """When `status` and `monitor` call for a person, and which mailboxes have series of their own at /metrics.
+
+    `lag_objective_seconds`: how far behind a mailbox may be; `stall_seconds`: after so long without movement it stalls.
+    `worst_mailboxes_max`: how many; `mailboxes_shown`: source addresses that always have them.
+    """
+
+    lag_objective_seconds: float = 60.0
+    stall_seconds: float = 45.0
+    worst_mailboxes_max: int = 20
+    mailboxes_shown: tuple[str, ...] = ()
+    metrics_port: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxSection:
     """A mailbox: its address at the source, and at each target that does not map it by itself."""
 
@@ -174,5 +191,6 @@ class Settings:
     feed: FeedSection = FeedSection()
     replay: ReplaySection = ReplaySection()
     metrics: MetricsSection = MetricsSection()
+    monitor: MonitorSection = MonitorSection()
     mailboxes: tuple[MailboxSection, ...] = ()
     front_door: FrontDoorSection = field(default_factory=FrontDoorSection)

@@ -26,10 +26,11 @@ def check(settings: Settings) -> None:
     _limit("feed.heartbeat_seconds", settings.feed.heartbeat_seconds, 0.1, 600)
     for name, section in (("feed", settings.feed), ("replay", settings.replay)):
         _limit(f"{name}.checksum_interval_seconds", section.checksum_interval_seconds, 0, 7 * 86400)
-    for name in ("feed", "replay"):
+    for name in ("feed", "replay", "monitor"):
         _limit(f"{name}.metrics_port", getattr(settings, name).metrics_port, 0, 65535)
     _limit("replay.mailboxes_at_once", settings.replay.mailboxes_at_once, 1, 32)
     _check_replay(settings.replay)
+    _check_monitor(settings)
     if not settings.targets:
         raise SettingsError("targets: at least one target is needed, such as [targets.standby]")
     for path, server in {
@@ -82,6 +83,14 @@ def _check_replay(section: ReplaySection) -> None:
     _limit("replay.dead_letters_window_changes", section.dead_letters_window_changes, 1, 10_000)
     _limit("replay.dead_letters_mailboxes_max", section.dead_letters_mailboxes_max, 1, 1_000_000)
     _limit("replay.breaker_window_seconds", section.breaker_window_seconds, 1, 7 * 24 * 3600)
+
+
+def _check_monitor(settings: Settings) -> None:
+    section = settings.monitor
+    _limit("monitor.lag_objective_seconds", section.lag_objective_seconds, 1, 86_400)
+    _limit("monitor.stall_seconds", section.stall_seconds, 1, 86_400)
+    _limit("monitor.worst_mailboxes_max", section.worst_mailboxes_max, 0, 500)
+    _limit("monitor.mailboxes_shown", len(section.mailboxes_shown), 0, 500)
 
 
 def _check_mailboxes(settings: Settings) -> None:

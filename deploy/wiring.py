@@ -19,6 +19,7 @@ from deploy.endpoints import Guard
 from deploy.exchange import ServerSettings, Session
 from deploy.exchange_tls import TlsSettings
 from deploy.kafka_security import Sasl, Security, Tls
+from deploy.live_registry import LiveRegistry
 from deploy.partition.membership import Membership
 from deploy.partition.owned import Owned, Role
 from deploy.partition.reader import PartitionReader
@@ -27,6 +28,7 @@ from deploy.sections import KafkaSection, ReplaySection, ServerSection, Settings
 from deploy.security_rules import TLS_VERSIONS
 from deploy.session_pool import SessionPool
 from deploy.throttle import Throttle
+from deploy.worker_report import report_throttle, report_worker
 from producers.doorbell import Notifier, StreamingDoorbell
 from producers.exchange_notifier import ExchangeNotifier
 from producers.exchange_source import ExchangeSource
@@ -165,9 +167,10 @@ class Service:
 def feed_service(settings: Settings, mailboxes: Registry) -> Service:
     """Return the feed of a source, ready to run."""
     topics, connection = topics_of(settings), kafka_settings(settings)
-    registry = CollectorRegistry()
+    registry = LiveRegistry()
     session_metrics, feed_metrics = SessionMetrics(registry), FeedMetrics(registry)
     throttle, server = Throttle(settings.source.calls_at_once_max), server_settings(settings.source)
+    report_throttle(registry, session_metrics, server.name, throttle)
 
     def connect() -> Notifier:
         return ExchangeNotifier(Session(server, throttle, session_metrics))
@@ -190,7 +193,10 @@ def feed_service(settings: Settings, mailboxes: Registry) -> Service:
             closing(PartitionReader(connection, orders_topic, owned.number, owned.committed(orders_topic))) as orders,
         ):
             feed = Feed(owned, ExchangeSource(session), topics, feed_settings, spool, doorbell, now_ms, feed_metrics)
-            feed.run(lambda: mailboxes.of_source(owned.number), orders)
+            try:
+                feed.run(lambda: mailboxes.of_source(owned.number), orders)
+            finally:
+                feed_metrics.forget(mailboxes.of_source(owned.number))
 
     role = Role(
         group=topics.feed_group,
@@ -198,7 +204,13 @@ def feed_service(settings: Settings, mailboxes: Registry) -> Service:
         cache_directory=settings.pipeline.data_directory / "state",
     )
     membership = Membership(connection, role, topics.mailboxes, work, now_ms, PartitionMetrics(registry))
+    directories = (settings.pipeline.data_directory, spool_root)
+    report_worker(registry, "feed", "", _standing(membership), throttle, directories)
     return Service(membership, registry, doorbell.close)
+
+
+def _standing(membership: Membership) -> Callable[[], tuple[bool, float]]:
+    return lambda: (bool(membership.assigned), membership.still_seconds())
 
 
 def dead_letter_limit(section: ReplaySection) -> DeadLetterLimit:
@@ -214,10 +226,11 @@ def dead_letter_limit(section: ReplaySection) -> DeadLetterLimit:
 def replay_service(settings: Settings, mailboxes: Registry, target: str) -> Service:
     """Return the replay into one target, ready to run."""
     topics, connection = topics_of(settings), kafka_settings(settings)
-    registry = CollectorRegistry()
+    registry = LiveRegistry()
     session_metrics, replay_metrics = SessionMetrics(registry), ReplayMetrics(registry)
     section = settings.targets[target]
     throttle, server = Throttle(section.calls_at_once_max), server_settings(section)
+    report_throttle(registry, session_metrics, server.name, throttle)
     replay_settings = ReplaySettings(
         target=target,
         portable_only=section.portable_only,
@@ -255,7 +268,10 @@ def replay_service(settings: Settings, mailboxes: Registry, target: str) -> Serv
             side = Side(
                 orders=orders, open_log=lambda offset: PartitionReader(connection, topics.changes, owned.number, offset)
             )
-            replayer.run(lambda: mailboxes.of_target(owned.number, target), reader, committed, side)
+            try:
+                replayer.run(lambda: mailboxes.of_target(owned.number, target), reader, committed, side)
+            finally:
+                replay_metrics.forget(owned.number, mailboxes.of_target(owned.number, target))
 
     role = Role(
         group=topics.replay_group(target),
@@ -263,6 +279,7 @@ def replay_service(settings: Settings, mailboxes: Registry, target: str) -> Serv
         cache_directory=settings.pipeline.data_directory / "state",
     )
     membership = Membership(connection, role, topics.changes, work, now_ms, PartitionMetrics(registry))
+    report_worker(registry, "replay", target, _standing(membership), throttle, (settings.pipeline.data_directory,))
     return Service(membership, registry, lambda: None)
 
 

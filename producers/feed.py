@@ -8,7 +8,7 @@ Failure: a failed call postpones its mailbox; PartitionLost drops everything her
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from producers import closing
@@ -17,6 +17,7 @@ from producers.contents import ContentReader
 from producers.index import MailboxIndex
 from producers.item_look import Part
 from producers.lineage import last_barriers, last_versions
+from producers.notice import Notice
 from producers.orders import apply_order
 from producers.proof import ProofSettings
 from producers.publisher import Publisher
@@ -85,6 +86,7 @@ class _Mailbox:
     recorded_at: int = 0
     found: int = 0
     is_begun_closed: bool = False
+    notice: Notice = field(default_factory=Notice)
 
 
 class Feed:
@@ -197,12 +199,14 @@ class Feed:
         now = self._clock()
         for name, mailbox in self._mailboxes.items():
             if dirt := self._doorbell.rung(name):
+                mailbox.notice.hear(now)
                 mailbox.turn.ring(set(dirt.folders), hierarchy=dirt.is_hierarchy_dirty)
             record = mailbox.capture.index.record
             is_free = mailbox.parts is None and not record.paused and not closing.is_fenced(record)
             is_free &= self._settings.is_capturing
             if is_free and mailbox.turn.is_due(now, mailbox.capture.next_due_at()):
                 mailbox.found, mailbox.is_begun_closed = 0, record.role == SourceRole.CLOSED
+                mailbox.notice.begin(mailbox.capture.index.record.certain_up_to)
                 mailbox.parts = mailbox.capture.parts(mailbox.turn.begin(now, self._settings.poll_interval_seconds))
 
     def _gather(self, orders: LogReader) -> list[tuple[Capture, Part]]:
@@ -219,6 +223,7 @@ class Feed:
                 part = next(mailbox.parts)
             except StopIteration:
                 mailbox.parts = None
+                mailbox.notice.end(self._clock(), is_rung=mailbox.turn.is_rung)
                 mailbox.turn.succeed()
                 self._metrics.rounds.inc()
                 self._end_round(mailbox)
@@ -278,11 +283,21 @@ class Feed:
     def _publish(self, parts: list[tuple[Capture, Part]], positions: Mapping[str, int]) -> None:
         if not parts and not positions:
             return
-        self._metrics.changes.inc(self._publisher.publish(parts, positions))
+        drafted_at = self._clock()
+        for capture, part in parts:
+            record = capture.index.record
+            if part.operations and not record.seed_begun:  # what a seed says is not news
+                waited_seconds = self._mailboxes[record.mailbox].notice.waited_seconds(drafted_at)
+                self._metrics.stage_seconds.labels(stage="captured").observe(waited_seconds)
+        changes = self._publisher.publish(parts, positions)
+        self._metrics.changes.inc(changes)
+        if changes:
+            self._metrics.stage_seconds.labels(stage="logged").observe(max(0, self._clock() - drafted_at) / 1000)
         self._metrics.content_bytes.inc(sum(part.size_bytes for _, part in parts))
         for capture, _ in parts:
             record, index = capture.index.record, capture.index
             self._metrics.certain_up_to.labels(mailbox=record.mailbox).set(record.certain_up_to / 1000)
+            self._metrics.index_items.labels(mailbox=record.mailbox).set(len(index.entries))
             self._metrics.owed.labels(mailbox=record.mailbox).set(len(index.owed))
             self._metrics.pending.labels(mailbox=record.mailbox).set(len(index.pending))
             self._metrics.paused.labels(mailbox=record.mailbox).set(bool(record.paused))

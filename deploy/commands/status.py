@@ -1,20 +1,34 @@
 """`status`: where every mailbox stands, read from Kafka alone."""
 
 import json
+import sys
+import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.table import Table
 
-from deploy import pipeline_state, wiring
+from deploy import exit_codes, pipeline_state, wiring
 from deploy.commands.options import config_option, json_option, settings_of
 from deploy.kafka import partition_counts
+from deploy.observation.fleet import Judged, judged
+from deploy.observation.fold import Fold
+from deploy.observation.follower import Follower
+from deploy.observation.looks import judge_all
+from deploy.observation.monitor import limits_of
+from deploy.observation.screen import ROWS_MAX, is_everybody_protected, render, summary
 from deploy.promotion.loss import loss_standing
-from schemas.state import SourceRole, TargetRole
+from deploy.sections import Settings, SettingsError
+from schemas.identity import mailbox_id
+from schemas.state import SourceRole, TargetFolder, TargetRole
+
+WATCH_SECONDS = 2.0
 
 
 def report(
@@ -73,26 +87,108 @@ def report(
 
 
 @click.command()
+@click.argument("mailbox", default="")
 @config_option
 @json_option
-def status(config: Path, as_json: bool) -> None:  # noqa: FBT001 - click hands options over so
-    """Show where every mailbox stands at the source and at each target."""
+@click.option("--watch", is_flag=True, help="Stay, and show it anew every two seconds.")
+@click.option("--all", "show_all", is_flag=True, help="Name every mailbox that is not protected.")
+@click.option("--check", is_flag=True, help="For probes: exit code 1 unless everybody is protected.")
+def status(config: Path, mailbox: str, as_json: bool, watch: bool, show_all: bool, check: bool) -> None:  # noqa: FBT001 - click hands options over so
+    """Is everybody protected? If not: who, why, since when, and what to do. MAILBOX: one, with its folders."""
     settings = settings_of(config, needs_kafka=True)
+    rows_max = 1_000_000 if show_all else ROWS_MAX
+    if watch:
+        _watch(settings, rows_max)
+        return
+    state = _read(settings)
+    holds = {name: target.hold_seconds for name, target in settings.targets.items()}
+    found = judge_all(state, holds, limits_of(settings), wiring.now_ms())
+    if mailbox:
+        name = mailbox_of(mailbox, state)
+        found = {target: [one for one in rows if one[0].source.mailbox == name] for target, rows in found.items()}
+    if as_json:
+        rows = report(state, holds)
+        rows["summary"] = summary(found)
+        _add_health(rows, found)
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        _print(settings, state, found, mailbox, rows_max)
+    if check and not is_everybody_protected(found):
+        sys.exit(exit_codes.DIFFERENT)
+
+
+def mailbox_of(text: str, state: pipeline_state.PipelineState) -> str:
+    """Return the id of a mailbox given by address, id, or the beginning of an id; SettingsError for none or several."""
+    name = mailbox_id(text) if "@" in text else text
+    found = [m for m in state.sources if m.startswith(name)]
+    if len(found) != 1:
+        raise SettingsError(f"{text}: {len(found) or 'no'} such mailboxes in the log; see `mailshadow mailboxes list`")
+    return found[0]
+
+
+def _read(settings: Settings) -> pipeline_state.PipelineState:
     connection, topics = wiring.kafka_settings(settings), wiring.topics_of(settings)
     if topics.mailboxes not in partition_counts(connection):
-        state = pipeline_state.PipelineState()
-    else:
-        state = pipeline_state.read(connection, topics, tuple(settings.targets))
-    rows = report(state, {name: target.hold_seconds for name, target in settings.targets.items()})
-    if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        return pipeline_state.PipelineState()
+    return pipeline_state.read(connection, topics, tuple(settings.targets))
+
+
+def _watch(settings: Settings, rows_max: int) -> None:
+    holds = {name: target.hold_seconds for name, target in settings.targets.items()}
+    connection, topics, limits = wiring.kafka_settings(settings), wiring.topics_of(settings), limits_of(settings)
+    follower = Follower(connection, topics, Fold(holds), wiring.now_ms)
+    with closing(follower), Live(screen=True, auto_refresh=False) as live:
+        while True:
+            now = wiring.now_ms()
+            with follower.turn:
+                found = {target: judged(follower.fold, target, limits, now) for target in holds}
+            note = "" if follower.is_restored else "still reading: not complete yet"
+            live.update(Group(wiring.iso_time(now), note, render(found, now, rows_max)), refresh=True)
+            time.sleep(WATCH_SECONDS)
+
+
+def _add_health(rows: dict[str, Any], found: Mapping[str, list[Judged]]) -> None:
+    at = {(look.source.mailbox, target): f for target, judged_rows in found.items() for look, f in judged_rows}
+    rows["mailboxes"] = [row for row in rows["mailboxes"] if any(name == row["mailbox"] for name, _ in at)]
+    for row in rows["mailboxes"]:
+        for target, values in row["targets"].items():
+            finding = at[row["mailbox"], target]
+            values |= {"health": finding.health, "why": finding.why, "since_ms": finding.since, "to_do": finding.to_do}
+
+
+def _print(
+    settings: Settings,
+    state: pipeline_state.PipelineState,
+    found: Mapping[str, list[Judged]],
+    mailbox: str,
+    rows_max: int,
+) -> None:
+    console = Console()
+    console.print(render(found, wiring.now_ms(), rows_max))
+    if not mailbox and len(state.sources) > rows_max:
         return
     table = Table(
         "mailbox", "items", "generation.sequence", "certain up to", "target", "applied", "lag", "loss now", "attention"
     )
-    for row in rows["mailboxes"]:
-        _add_rows(table, row)
-    Console().print(table)
+    holds = {name: target.hold_seconds for name, target in settings.targets.items()}
+    names = {look.source.mailbox for rows in found.values() for look, _ in rows}
+    for row in report(state, holds)["mailboxes"]:
+        if row["mailbox"] in names:
+            _add_rows(table, row)
+    console.print(table)
+    if mailbox:
+        connection, topics, (name,) = wiring.kafka_settings(settings), wiring.topics_of(settings), names
+        for target in settings.targets:
+            console.print(_folders(target, pipeline_state.folders(connection, topics.target_state(target), name)))
+
+
+def _folders(target: str, folders: list[TargetFolder]) -> Table:
+    table = Table("folder", "state", "compared", title=target, title_justify="left")
+    for folder in sorted(folders, key=lambda f: f.name):
+        state = ", ".join(f"{n} {kind}" for kind, n in folder.divergence.items())
+        state = state or ("left out" if folder.left_out else "equal" if folder.compared_at else "not compared yet")
+        table.add_row(folder.name, state, wiring.iso_time(folder.compared_at))
+    return table
 
 
 def _loss_text(loss: Mapping[str, Any] | None) -> str:

@@ -109,6 +109,14 @@ class StateCache:
             found = self._database.execute(query, (topic, prefix, prefix + "\U0010ffff")).fetchall()
         yield from found
 
+    def size_bytes(self) -> int:
+        """Return what the database takes, in the file or in memory."""
+        with self._turn:
+            pages, size = (
+                self._database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
+            )
+        return int(pages) * int(size)
+
     def close(self) -> None:
         """Close the file and let others have it."""
         self._database.close()

@@ -7,6 +7,7 @@ anything unclear the producer is destroyed and PartitionLost raised: whether it 
 restoring. The cache is written only after a successful commit.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ ATTEMPTS_MAX = 5
 ENDLESS_SECONDS = 10.0
 ABORTED_WAIT_SECONDS = 0.4
 RESTORE_BATCH = 5_000
+_FENCED = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH})  # noqa: SLF001 - librdkafka names it so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,7 @@ class Owned:
         for topic in self._role.state_topics:
             self._restore(topic)
         self._metrics.acquire_seconds.observe(time.perf_counter() - started)
+        self._metrics.cache_bytes.labels(partition=self.number).set(self._cache.size_bytes())
 
     def still_owned(self) -> bool:
         """Tell whether the partition is ours and nobody asked to stop."""
@@ -120,6 +123,8 @@ class Owned:
     def close(self) -> None:
         """Let go; nothing is committed."""
         self._destroy()
+        with contextlib.suppress(KeyError):
+            self._metrics.cache_bytes.remove(str(self.number))
         self._cache.close()
 
     # -- transactions --------------------------------------------------------------------------------------
@@ -129,7 +134,9 @@ class Owned:
         for attempt in range(1, ATTEMPTS_MAX + 1):
             if not self.still_owned():
                 raise PartitionLost("no longer assigned")
-            if self._attempt(records, positions):
+            with self._metrics.transaction_seconds.time():
+                is_committed = self._attempt(records, positions)
+            if is_committed:
                 self._metrics.transactions.labels(outcome="committed").inc()
                 self._remember(records)
                 return
@@ -162,6 +169,8 @@ class Owned:
                     f"partition {self.number}: a record does not fit {RECORD_SIZE_BYTES_MAX} bytes; nothing was written"
                 ) from error
             if not error.args[0].txn_requires_abort():
+                if error.args[0].code() in _FENCED:
+                    self._metrics.fenced.inc()
                 raise self._unclear(str(error)) from error
             try:
                 transaction.abort_transaction(COMMIT_TIMEOUT_SECONDS)
@@ -209,6 +218,7 @@ class Owned:
             if t in self._role.state_topics
         }
         self._cache.write(state, positions)
+        self._metrics.cache_bytes.labels(partition=self.number).set(self._cache.size_bytes())
 
     def _refuse_endless_transactions(self) -> None:
         """Raise EndlessTransactionError if, after the fence, the state is still not readable to its end.

@@ -14,6 +14,7 @@ COMMANDS = {
     "run",
     "feed",
     "replay",
+    "monitor",
     "status",
     "verify",
     "restore",

@@ -5,9 +5,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
+from schemas import fleet_metrics
 from schemas import metrics as module
 
-FAMILIES = [v for n, v in vars(module).items() if isinstance(v, type) and n.endswith("Metrics")]
+FAMILIES = [
+    v for one in (module, fleet_metrics) for n, v in vars(one).items() if isinstance(v, type) and n.endswith("Metrics")
+]
 FOREIGN_UNITS = re.compile(r"_(ms|millis|milliseconds|minutes|hours|kb|mb|kib|mib|percent)(_|$)")
 
 
@@ -19,7 +22,7 @@ def declared() -> list[Metric]:
 
 
 def test_all_families_fit_in_one_registry_so_names_are_unique() -> None:
-    assert len(FAMILIES) == len(["session", "partition", "feed", "replay"])
+    assert len(FAMILIES) == len(["session", "worker", "partition", "feed", "replay", "fleet", "worst", "log"])
     names = [m.name for m in declared()]
     assert len(names) == len(set(names))
 
@@ -46,6 +49,7 @@ def test_counters_end_in_total_and_nothing_else_does(family: type) -> None:
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.__name__)
 def test_labels_hold_no_address_subject_or_item(family: type) -> None:
     allowed = {"server", "operation", "outcome", "mailbox", "code", "kind", "finding", "partition", "reason"}
+    allowed |= {"role", "target", "state", "directory", "stage", "health", "topic", "setting", "group", "over_seconds"}
     for metric in _values(family).values():
         assert set(metric._labelnames) <= allowed
 

@@ -29,7 +29,7 @@ def settings_of(servers: Servers) -> dict[str, ServerSettings]:
 
 def test_who_answers_through_the_front_door_is_proved_by_the_folder_id(proxy: Proxy, servers: Servers) -> None:
     url = f"http://127.0.0.1:{proxy.port}/EWS/Exchange.asmx"
-    confirmation, haproxy = EwsConfirmation(url, "", settings_of(servers)), actuator_of(proxy, servers)
+    confirmation, haproxy = EwsConfirmation(url, None, settings_of(servers)), actuator_of(proxy, servers)
     confirmation.check(servers.redirections)
     with pytest.raises(
         ActuatorError, match=r"front_door\.ews_url, confirm: .*does not open mailbox .*ErrorNonExistent"
@@ -51,7 +51,7 @@ def test_a_server_that_holds_the_same_address_is_still_told_apart(proxy: Proxy, 
     same = replace(anna, to_place=replace(anna.to_place, address="anna@source.test"))
     try:
         with pytest.raises(ActuatorError, match=r"another server than standby answers for mailbox [0-9a-f]{20}"):
-            EwsConfirmation(url, "", settings_of(servers)).confirm([same])
+            EwsConfirmation(url, None, settings_of(servers)).confirm([same])
     finally:
         servers.target.change_directory(also={"anna@source.test": ""})
 

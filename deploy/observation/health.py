@@ -1,0 +1,155 @@
+"""Is a mailbox protected at a target, and if not: why, since when, and what is there to do? Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from schemas.state import MailboxRecord, TargetMailbox
+
+
+class Health(StrEnum):
+    """The one state a mailbox is in at a target, the worst first."""
+
+    NOT_CAPTURED = "not-captured"  # the source is not read: what happens there is in no log
+    STALLED = "stalled"  # changes wait in the log and nothing moves
+    WAITING = "waiting"  # changes were lost; a seed is ordered
+    HELD = "held"  # an operator has to say how it goes on
+    PAUSED = "paused"  # the source's mailbox is paused
+    BEHIND = "behind"  # the target's mailbox can't be written now
+    DIVERGENT = "divergent"  # the target differs from the source's checksums
+    INCOMPLETE = "incomplete"  # items are parked, or can't be read at the source
+    LATE = "late"  # it moves, and lags more than it may
+    FIRST_COPY = "first-copy"  # it is being filled
+    PROTECTED = "protected"
+
+
+FINE = frozenset({Health.PROTECTED})
+ON_ITS_WAY = frozenset({Health.FIRST_COPY, Health.LATE})
+
+TO_DO: Mapping[Health, str] = {
+    Health.NOT_CAPTURED: "does a feed run, does the source answer? /metrics and log of the feed",
+    Health.STALLED: "does a replay run, does the target answer? /metrics and log of the replay",
+    Health.WAITING: "nothing: the feed says the mailbox once more; see that a feed runs",
+    Health.HELD: "mailboxes release | skip | resume MAILBOX --target TARGET",
+    Health.PAUSED: "mailboxes resume MAILBOX",
+    Health.BEHIND: "mend the target's mailbox (quota, access); mailboxes resume MAILBOX --target TARGET",
+    Health.DIVERGENT: "verify --repair",
+    Health.INCOMPLETE: "dead-letters list; dead-letters redrive",
+    Health.LATE: "more replays, or more calls at once at the target",
+    Health.FIRST_COPY: "wait",
+    Health.PROTECTED: "",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When a person has to know, in seconds: lag over the objective, nothing read or nothing moved for so long."""
+
+    lag_objective_seconds: float = 60.0
+    stall_seconds: float = 45.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What is known of a mailbox at the source and at one target; times in milliseconds, 0 where not known.
+
+    `target` None: its replay has not begun. `moved_at`: when the target's position was seen to move, or was level.
+    `level_at`: everything captured up to then was once seen to be at the target.
+    """
+
+    source: MailboxRecord
+    target: TargetMailbox | None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    divergence: Mapping[str, int] = field(default_factory=dict)
+    hold_seconds: float = 0.0
+    moved_at: int = 0
+    level_at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """The state of health, why, since when (milliseconds, 0: not known), how far behind, and what waits."""
+
+    health: Health
+    why: str
+    since: int
+    lag_seconds: float
+    not_applied: int
+
+    @property
+    def to_do(self) -> str:
+        """What a person does about it."""
+        return TO_DO[self.health]
+
+
+def not_applied(look: Look) -> int:
+    """Return how many captured changes are not at the target; after a new generation all of it."""
+    target = look.target
+    if target is None or target.generation != look.source.generation:
+        return look.source.next_sequence - 1
+    return max(0, look.source.next_sequence - 1 - target.applied_sequence)
+
+
+def held_up_to(look: Look) -> int:
+    """Return the time up to which the target surely holds everything (milliseconds, 0: nothing)."""
+    if look.target is None:
+        return 0
+    if not_applied(look) == 0:
+        return look.source.certain_up_to
+    return min(max(look.target.applied_at, look.level_at), look.source.certain_up_to or look.target.applied_at)
+
+
+def judge(look: Look, limits: Limits, now: int) -> Finding:
+    """Say how a mailbox stands at a target."""
+    waiting = not_applied(look)
+    lag_seconds = max(0, now - held_up_to(look)) / 1000 if held_up_to(look) else 0.0
+    health, why, since = _cause(look, limits, now, waiting, lag_seconds)
+    return Finding(health=health, why=why, since=since, lag_seconds=lag_seconds, not_applied=waiting)
+
+
+def _cause(look: Look, limits: Limits, now: int, waiting: int, lag_seconds: float) -> tuple[Health, str, int]:
+    source, target = look.source, look.target
+    stall_ms = int(limits.stall_seconds * 1000)
+    if found := _not_read(source, stall_ms, now) or _stopped(target):
+        return found
+    is_due = now - look.moved_at - look.hold_seconds * 1000 > stall_ms
+    if waiting and look.moved_at and is_due:
+        return Health.STALLED, f"{waiting} changes wait", look.moved_at
+    if target is None or source.seed_begun or target.seed_begun or not source.certain_up_to:
+        return Health.FIRST_COPY, f"{waiting} changes to apply" if waiting else "being read", 0
+    return _imperfect(look, limits, waiting, lag_seconds)
+
+
+def _not_read(source: MailboxRecord, stall_ms: int, now: int) -> tuple[Health, str, int] | None:
+    if source.paused:
+        return Health.PAUSED, source.paused, source.certain_up_to
+    if source.certain_up_to and now - source.certain_up_to > stall_ms:
+        return Health.NOT_CAPTURED, "the source was not read", source.certain_up_to
+    return None
+
+
+def _stopped(target: TargetMailbox | None) -> tuple[Health, str, int] | None:
+    if target is None:
+        return None
+    if target.held:
+        return Health.HELD, target.tripped_on or target.paused or target.held, target.tripped_at
+    if target.waiting:
+        return Health.WAITING, target.waiting, target.looked_at
+    if target.behind:
+        return Health.BEHIND, target.behind, target.applied_at
+    return None
+
+
+def _imperfect(look: Look, limits: Limits, waiting: int, lag_seconds: float) -> tuple[Health, str, int]:
+    if found := [f"{number} {kind}" for kind, number in look.divergence.items() if number]:
+        return Health.DIVERGENT, ", ".join(found), 0
+    if found := [f"{look.counts[kind]} {kind}" for kind in ("parked", "owed", "wanted") if look.counts.get(kind)]:
+        return Health.INCOMPLETE, ", ".join(found), 0
+    if waiting and lag_seconds - look.hold_seconds > limits.lag_objective_seconds:
+        return Health.LATE, f"{waiting} changes to apply", held_up_to(look)
+    return Health.PROTECTED, f"{waiting} on their way" if waiting else "", 0
+
+
+def worst_first(finding: Finding) -> tuple[int, float]:
+    """Return a key to sort by: the worst state first, then the longest lag."""
+    return list(Health).index(finding.health), -finding.lag_seconds

@@ -1,0 +1,113 @@
+"""What the monitor asks of Kafka every few seconds: open transactions, sizes, groups, settings that can lose data."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import ConfigResource, OffsetSpec, ResourceType  # type: ignore[attr-defined] # as in kafka
+
+from deploy.kafka import CALL_TIMEOUT_SECONDS, KafkaSettings, admin
+from schemas.fleet_metrics import LogMetrics
+from schemas.topics import Topics
+
+log = logging.getLogger(__name__)
+
+SAFE_REPLICATION = 3
+SAFE_IN_SYNC = 2
+UNANSWERED = (KafkaException, TimeoutError)
+"""How Kafka's client says that nobody answered: the monitor goes on, and `answered_at` stands still."""
+
+
+def unsafe_settings(replication: int, config: Mapping[str, str]) -> dict[str, bool]:
+    """Say for each setting that decides over acknowledged records whether it is unsafe."""
+    in_sync = int(config.get("min.insync.replicas", "1"))
+    return {
+        "replication.factor": replication < SAFE_REPLICATION,
+        "min.insync.replicas": in_sync < SAFE_IN_SYNC or in_sync >= max(replication, SAFE_REPLICATION),
+        "unclean.leader.election.enable": config.get("unclean.leader.election.enable", "false") == "true",
+    }
+
+
+class LogWatch:
+    """Asks Kafka and sets the gauges; `look` may take seconds and is called by one thread."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topics: Topics,
+        targets: tuple[str, ...],
+        metrics: LogMetrics,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._admin = admin(settings)
+        self._numbers = range(settings.partition_count)
+        self._topics = [topics.changes, topics.mailboxes, topics.source_state]
+        self._topics += [topics.target_state(target) for target in targets]
+        self._changes = topics.changes
+        self._groups = [topics.feed_group, *(topics.replay_group(target) for target in targets)]
+        self._metrics = metrics
+        self._monotonic = monotonic
+        self._stuck: dict[tuple[str, int], tuple[int, float]] = {}
+
+    def look(self) -> None:
+        """Ask everything once; what can't be answered now stays as it was, and `answered_at` stands still."""
+        try:
+            ends = self._offsets(OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)  # type: ignore[no-untyped-call]
+            stable = self._offsets(OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)  # type: ignore[no-untyped-call]
+            starts = self._offsets(OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)  # type: ignore[no-untyped-call]
+        except UNANSWERED as error:
+            log.warning("Kafka does not answer the monitor", extra={"why": str(error) or type(error).__name__})
+            return
+        self._tell_unstable(ends, stable)
+        for topic in self._topics:
+            size = sum(ends[topic, n] - starts[topic, n] for n in self._numbers)
+            self._metrics.records.labels(topic=topic).set(size)
+        with contextlib.suppress(*UNANSWERED):
+            self._tell_groups(ends)
+        with contextlib.suppress(*UNANSWERED):
+            self._tell_settings()
+        self._metrics.answered_at.set(time.time())
+
+    def _offsets(self, which: OffsetSpec, isolation: IsolationLevel) -> dict[tuple[str, int], int]:
+        asked = {TopicPartition(topic, number): which for topic in self._topics for number in self._numbers}
+        answers = self._admin.list_offsets(asked, isolation_level=isolation)
+        return {(at.topic, at.partition): f.result(CALL_TIMEOUT_SECONDS).offset for at, f in answers.items()}
+
+    def _tell_unstable(self, ends: Mapping[tuple[str, int], int], stable: Mapping[tuple[str, int], int]) -> None:
+        now = self._monotonic()
+        worst = dict.fromkeys(self._topics, 0.0)
+        for place, offset in stable.items():
+            if offset >= ends[place]:
+                self._stuck.pop(place, None)
+                continue
+            known = self._stuck.get(place)
+            if known is None or known[0] != offset:
+                known = self._stuck[place] = (offset, now)
+            worst[place[0]] = max(worst[place[0]], now - known[1])
+        for topic, seconds in worst.items():
+            self._metrics.unstable_seconds.labels(topic=topic).set(seconds)
+
+    def _tell_groups(self, ends: Mapping[tuple[str, int], int]) -> None:
+        for group, answer in self._admin.describe_consumer_groups(self._groups).items():
+            with contextlib.suppress(*UNANSWERED):  # a group that nobody joined yet
+                self._metrics.group_members.labels(group=group).set(len(answer.result(CALL_TIMEOUT_SECONDS).members))
+        places = [TopicPartition(self._changes, number) for number in self._numbers]
+        for group in self._groups[1:]:
+            asked = [ConsumerGroupTopicPartitions(group, places)]
+            for answer in self._admin.list_consumer_group_offsets(asked).values():
+                with contextlib.suppress(*UNANSWERED):
+                    found = answer.result(CALL_TIMEOUT_SECONDS).topic_partitions or []
+                    lag = sum(ends[self._changes, at.partition] - at.offset for at in found if at.offset >= 0)
+                    self._metrics.group_lag_records.labels(group=group).set(lag)
+
+    def _tell_settings(self) -> None:
+        known = self._admin.list_topics(timeout=CALL_TIMEOUT_SECONDS).topics
+        asked = [ConfigResource(ResourceType.TOPIC, topic) for topic in self._topics]
+        for resource, answer in self._admin.describe_configs(asked).items():
+            topic = str(resource.name)
+            config = {name: str(entry.value) for name, entry in answer.result(CALL_TIMEOUT_SECONDS).items()}
+            replication = len(known[topic].partitions[0].replicas)
+            for setting, is_unsafe in unsafe_settings(replication, config).items():
+                self._metrics.unsafe_settings.labels(topic=topic, setting=setting).set(is_unsafe)

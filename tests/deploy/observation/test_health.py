@@ -1,0 +1,63 @@
+"""What each state of health is made of, and that lag is time."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from deploy.observation.health import TO_DO, Health, Limits, Look, judge
+from schemas.state import MailboxRecord, TargetMailbox
+
+NOW = 1_000_000_000
+LIMITS = Limits(lag_objective_seconds=60.0, stall_seconds=45.0)
+SOURCE = MailboxRecord(mailbox="m", generation=2, next_sequence=8, certain_up_to=NOW - 5_000)
+LEVEL = TargetMailbox(mailbox="m", generation=2, applied_sequence=7, applied_at=NOW - 3_600_000)
+
+
+def look(source: dict[str, Any] | None = None, target: dict[str, Any] | None = None, **more: Any) -> Look:
+    return Look(source=replace(SOURCE, **source or {}), target=replace(LEVEL, **target or {}), **more)
+
+
+def test_a_level_idle_mailbox_lags_by_the_age_of_the_last_certain_reading_whenever_it_changed_last() -> None:
+    found = judge(look(), LIMITS, NOW)
+    assert (found.health, found.lag_seconds, found.not_applied) == (Health.PROTECTED, 5.0, 0)
+
+
+def test_lag_grows_with_the_clock_while_nothing_is_applied_and_while_nothing_is_read() -> None:
+    for one in (look(target={"applied_sequence": 5}), look()):
+        assert judge(one, LIMITS, NOW + 9_000).lag_seconds == judge(one, LIMITS, NOW).lag_seconds + 9
+
+
+def test_what_waits_lags_since_it_was_level_last_not_since_the_last_change() -> None:
+    found = judge(look(target={"applied_sequence": 6}, level_at=NOW - 20_000), LIMITS, NOW)
+    assert (found.lag_seconds, found.not_applied, found.health) == (20.0, 1, Health.PROTECTED)
+
+
+@pytest.mark.parametrize(
+    ("one", "health"),
+    [
+        (look({"paused": "operator"}), Health.PAUSED),
+        (look({"certain_up_to": NOW - 45_001}), Health.NOT_CAPTURED),
+        (look(target={"tripped": "deletion-breaker", "tripped_on": "120 deletions", "tripped_at": 5}), Health.HELD),
+        (look(target={"waiting": "lost sequence"}), Health.WAITING),
+        (look(target={"behind": "ErrorQuotaExceeded"}), Health.BEHIND),
+        (look(target={"applied_sequence": 6}, moved_at=NOW - 45_001), Health.STALLED),
+        (look(target={"applied_sequence": 6}, moved_at=NOW - 45_001, level_at=NOW, hold_seconds=60), Health.PROTECTED),
+        (look(moved_at=NOW - 3_600_000), Health.PROTECTED),
+        (look({"seed_begun": 1}), Health.FIRST_COPY),
+        (Look(source=SOURCE, target=None), Health.FIRST_COPY),
+        (look(divergence={"missing": 2}), Health.DIVERGENT),
+        (look(counts={"parked": 1}), Health.INCOMPLETE),
+        (look(counts={"pending": 3, "dropped": 1, "orphan": 2}), Health.PROTECTED),
+        (look(target={"applied_sequence": 6}, level_at=NOW - 61_000, moved_at=NOW), Health.LATE),
+    ],
+)
+def test_each_state_has_its_cause(one: Look, health: Health) -> None:
+    found = judge(one, LIMITS, NOW)
+    assert found.health is health
+    assert bool(found.why) or health is Health.PROTECTED
+
+
+def test_every_state_but_protected_says_what_to_do() -> None:
+    assert set(TO_DO) == set(Health)
+    assert [h for h in Health if not TO_DO[h]] == [Health.PROTECTED]
