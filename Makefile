@@ -20,7 +20,7 @@ PROMOTED ?= 1 100
 # Chosen tests: make test TESTS=tests/deploy/lab
 TESTS ?= tests
 # Tests mostly wait for servers: so many files at once, each worker with a Kafka of its own.
-WORKERS ?= 2
+WORKERS ?= 3
 # The image: any base with Python 3.11, and whatever builds and runs images here.
 BASE ?= docker.io/library/python:3.11-slim
 CONTAINER ?= $(shell command -v podman || command -v docker)
@@ -54,7 +54,7 @@ check: $(VENV)/installed ## format, lint, types, import rules and the fast tests
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(VENV)/bin/pytest -m "not slow" $(TESTS)
+	$(VENV)/bin/pytest -n $(WORKERS) --dist loadfile -m "not slow" $(TESTS)
 
 test: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## every test, against the installed wheel
 	$(call run_tests,$(WHEEL_VENV),test,-n $(WORKERS) --dist loadfile $(TESTS))

@@ -13,6 +13,7 @@ FAMILIES = {
     "Feed and replay: partitions they own": metrics.PartitionMetrics,
     "Feed": metrics.FeedMetrics,
     "Replay": metrics.ReplayMetrics,
+    "Autodiscover responder": metrics.FrontDoorMetrics,
     "Monitor: all mailboxes together": fleet_metrics.FleetMetrics,
     "Monitor: the worst mailboxes, and those asked for (`[monitor]`)": fleet_metrics.WorstMetrics,
     "Monitor: Kafka, certificates, secrets": fleet_metrics.LogMetrics,

@@ -16,6 +16,7 @@ from deploy.front_door.routes import Route, Routes, RoutesError, read_routes, wr
 from deploy.front_door.sections import AutodiscoverSection
 from deploy.front_door.whole_files import only_writer
 from schemas.ews import text
+from schemas.markup import parse
 
 NAME = "front_door.autodiscover"
 POLL_SECONDS = 0.05
@@ -118,7 +119,7 @@ class AutodiscoverActuator:
         if not answer.ok:
             raise _ResponderError(f"{url} answers HTTP {answer.status_code} for mailbox {redirection.mailbox}")
         try:
-            root = etree.fromstring(answer.content, etree.XMLParser(resolve_entities=False, no_network=True))
+            root = parse(answer.content)
         except etree.XMLSyntaxError as error:
             raise _ResponderError(f"{url} does not answer with XML: is it a responder of mailshadow?") from error
         found = [e.text or "" for e in root.iter(f"{_NAMESPACE}RedirectTarget", f"{_NAMESPACE}Value")]

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from lxml import etree
 
+from schemas.markup import parse
+from schemas.ports import Element
+
 USERS_MAX = 100
 
 
@@ -53,11 +56,8 @@ def read_soap(body: bytes) -> SoapRequest:
     return SoapRequest(addresses=addresses, settings=settings)
 
 
-def _parse(body: bytes) -> etree._Element:
+def _parse(body: bytes) -> Element:
     try:
-        root = etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
+        return parse(body)
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise BadRequestError("not XML") from error
-    if getattr(root.getroottree().docinfo, "doctype", ""):
-        raise BadRequestError("a document type is refused")
-    return root
+        raise BadRequestError("not XML, or with a document type") from error

@@ -96,6 +96,7 @@ DASHBOARDS: dict[str, tuple[Panel, ...]] = {
         _panel("In the way of a promotion", "short", 'sum by (target, health) (mailshadow_fleet_mailboxes{health=~"behind|held|waiting|paused|incomplete|divergent"}) # {{target}} {{health}}'),
         _panel("Time to own a partition, p95", "s", _quantile(0.95, "mailshadow_partition_acquire_seconds", "job") + " # {{job}}"),
         _panel("Local state", "bytes", "sum by (job) (mailshadow_state_cache_bytes) # {{job}}"),
+        _panel("Answers of Autodiscover", "ops", "sum by (protocol, status) (rate(mailshadow_front_door_requests_total[$__rate_interval])) # {{protocol}} {{status}}"),
         _panel("Certificates run out in", "s", "mailshadow_server_certificate_expiry_timestamp_seconds - time() # {{server}}"),
         _panel("Passwords run out in", "s", "mailshadow_server_secret_expiry_timestamp_seconds - time() # {{server}}"),
     ),

@@ -11,6 +11,7 @@ from deploy import cli, exit_codes
 
 COMMANDS = {
     "lab",
+    "front-door",
     "run",
     "feed",
     "replay",

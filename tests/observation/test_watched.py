@@ -22,8 +22,9 @@ SILENT = (
     "back_offs",
     "held_",
     "hold_seconds",
+    "front_door",
 )
-"""Parts of names of what has no series before its fault: https, parked items, doubts, failures, a hold."""
+"""Parts of names of what has no series before its fault: https, parked items, doubts, failures, holds, a front door."""
 EXPRESSIONS = [e for panels in DASHBOARDS.values() for panel in panels for e, _ in panel.queries]
 
 

@@ -22,7 +22,7 @@ def declared() -> list[Metric]:
 
 
 def test_all_families_fit_in_one_registry_so_names_are_unique() -> None:
-    assert len(FAMILIES) == len(["session", "worker", "partition", "feed", "replay", "fleet", "worst", "log"])
+    assert len(FAMILIES) == len(["session", "worker", "partition", "feed", "replay", "door", "fleet", "worst", "log"])
     names = [m.name for m in declared()]
     assert len(names) == len(set(names))
 
@@ -50,6 +50,7 @@ def test_counters_end_in_total_and_nothing_else_does(family: type) -> None:
 def test_labels_hold_no_address_subject_or_item(family: type) -> None:
     allowed = {"server", "operation", "outcome", "mailbox", "code", "kind", "finding", "partition", "reason"}
     allowed |= {"role", "target", "state", "directory", "stage", "health", "topic", "setting", "group", "over_seconds"}
+    allowed |= {"protocol", "status"}
     for metric in _values(family).values():
         assert set(metric._labelnames) <= allowed
 

@@ -187,7 +187,7 @@ class Row:
 
 @pytest.fixture(scope="module")
 def rows(repository: Path) -> list[Row]:
-    text = (repository / "consumers/README.md").read_text().partition("## Settling")[2]
+    text = (repository / "consumers/README.md").read_text().partition("## Settling")[2].partition("\n## ")[0]
     found = []
     for line in re.findall(r"^\|(.*)\|$", text, re.MULTILINE)[2:]:
         operation, calls, *texts, cases = (cell.strip() for cell in line.split(" | "))
