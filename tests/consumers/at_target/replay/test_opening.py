@@ -237,3 +237,25 @@ def test_one_adversity_at_any_boundary_leaves_the_target_exact_and_open(
         except AssertionError as error:
             error.add_note(f"{kind} at {undisturbed.boundaries[number]}, boundary {number}")
             raise
+
+
+def test_a_mailbox_opened_while_it_was_behind_is_not_tried_again(world: Any) -> None:
+    """Its retry was due later: going back for it would read the whole partition from nowhere."""
+    source = filled(world)
+    world.replay()
+    source.save("c", b"refused")
+    world.target.refuse_content[b"refused"] = "ErrorQuotaExceeded"
+    source.close()
+    is_ordered = False
+
+    def order_when_behind(_name: str, _when: str) -> None:
+        nonlocal is_ordered
+        if world.mailbox_record().behind and not is_ordered:
+            is_ordered = True
+            world.order("OPEN", accepted=True)
+
+    world.rests, world.rest_seconds = 60, 2
+    world.seeks.clear()
+    world.replay_hooked(order_when_behind)
+    assert world.mailbox_record().role == "OPEN"
+    assert world.seeks == []
