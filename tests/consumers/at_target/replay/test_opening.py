@@ -1,11 +1,13 @@
 """A replay rests at the barrier and opens on an order: then nothing is written there, whatever arrives or dies."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from schemas.change import Marks, Version
+from schemas.codec import decode, encode
 
 KINDS = ("death", "partition lost", "answer unknown", "busy", "late", "very late")
 READ = Marks(is_read=True)
@@ -170,6 +172,36 @@ def test_what_a_broken_feed_writes_after_the_barrier_is_not_applied(new_world: C
     assert seen == expected
     assert world.mailbox_record().role == "DRAINED"
     assert world.orders() == []
+
+
+def of_another_promotion(world: Any) -> None:
+    """Have the order given last come from another promotion."""
+    given = world.ordered[-1]
+    world.ordered[-1] = replace(given, value=encode(replace(decode(given.value), promotion="p2")))
+
+
+@pytest.mark.parametrize("first", ["", "OPEN"])
+def test_an_undoing_of_another_promotion_ends_no_rest(drained: tuple[Any, Any], first: str) -> None:
+    world, _ = drained
+    if first:
+        world.order(first)
+    world.replay()
+    record = world.mailbox_record()
+    world.order("REOPEN")
+    of_another_promotion(world)
+    world.replay()
+    assert world.mailbox_record() == record
+
+
+@pytest.mark.parametrize(("accepted", "role"), [(False, "DRAINED"), (True, "OPEN")])
+def test_the_barrier_of_another_promotion_opens_nothing_without_a_word(
+    drained: tuple[Any, Any], role: str, *, accepted: bool
+) -> None:
+    world, _ = drained
+    world.order("OPEN", accepted=accepted)
+    of_another_promotion(world)
+    world.replay()
+    assert world.mailbox_record().role == role
 
 
 def test_staging_is_clean_when_the_target_is_opened(drained: tuple[Any, Any]) -> None:
