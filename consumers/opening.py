@@ -75,7 +75,9 @@ class Opening:
         """Do what an order says; once more changes nothing. The caller commits with the order's position."""
         record = self._ledger.mailbox(order.mailbox)
         if order.kind == "REOPEN":
-            if is_resting(record):
+            if is_resting(record) and order.promotion != record.promotion:
+                log.warning("reopen of another promotion passed over", extra={"mailbox": order.mailbox})
+            elif is_resting(record):
                 self._ledger.put_mailbox(mirroring(record))
                 log.info("mailbox reopened", extra={"mailbox": order.mailbox, "role": record.role})
         elif not is_open(record):
@@ -89,6 +91,9 @@ class Opening:
         """Say why the table does not let it be opened; nothing where it does."""
         if record.opening not in ("", self._target):
             return f"the barrier opens {record.opening}"
+        if is_resting(record) and record.promotion != order.promotion and not order.accepted:
+            # a close and its undoing may still be under way before the barrier this order means
+            return f"the barrier is of promotion {record.promotion}"
         command = failover.opening(failover.state_of(SourceRole.FENCED, record.role))
         is_said = command is not failover.Command.OPEN_AS_IT_STANDS or order.accepted
         return "" if is_said else "the barrier is not applied and nobody accepts that"

@@ -72,10 +72,10 @@ class Stragglers:
         """
         now = self._clock()
         ready = [m for m, at in self._retry_at.items() if at <= now and m in addresses and not self._is_held(m)]
-        found = {m: self._ledger.mailbox(m).own_offset for m in ready}
-        for mailbox in found:
+        for mailbox in ready:
             del self._retry_at[mailbox]
-        return found
+        # one that was opened as it stood, or let go otherwise, has no offset of its own any more
+        return {m: offset for m in ready if (offset := self._ledger.mailbox(m).own_offset) >= 0}
 
     def retry_now(self, mailbox: str) -> None:
         """Have a mailbox that is behind tried again at the next opportunity."""

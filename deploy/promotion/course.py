@@ -284,7 +284,12 @@ class Coordinator:
     # -- inside --------------------------------------------------------------------------------------------
 
     def _part(self) -> list[Promoted]:
-        return [one for one in self.progress.mailboxes if not one.left_out]
+        picture = self._course.sight.look(0.0)
+        return [o for o in self.progress.mailboxes if not o.left_out and not self._is_anothers(picture.of(o.mailbox))]
+
+    def _is_anothers(self, seen: Seen) -> bool:
+        """Tell whether an earlier promotion opened it: its users must not be led back with those of this one."""
+        return seen.target.role == TargetRole.OPEN and seen.target.promotion != self.progress.promotion
 
     def _redirections(self) -> Sequence[Redirection]:
         return self._course.redirections([o.mailbox for o in self._part()])

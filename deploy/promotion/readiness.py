@@ -2,7 +2,7 @@
 
 from deploy.promotion.picture import Seen
 from producers.round import UNREADABLE_ATTEMPTS
-from schemas.state import SourceRole
+from schemas.state import SourceRole, TargetRole
 
 NEVER = "never captured: there is nothing to open; wait for its first copy"
 
@@ -13,6 +13,8 @@ def never(seen: Seen, target: str) -> str:
         return NEVER
     if seen.source.role == SourceRole.FENCED and seen.source.opening != target:
         return f"its barrier opens {seen.source.opening}: only that target has all of it"
+    if seen.target.role == TargetRole.OPEN:
+        return f"its users work at {target} already, by promotion {seen.target.promotion}"
     return ""
 
 

@@ -156,6 +156,40 @@ def test_a_mailbox_whose_barrier_opens_another_target_is_left_out(new_pipeline: 
     assert pipeline.states()[pipeline.names[1]] == "CONFIRMED"
 
 
+def open_by_another(pipeline: Any, name: str) -> None:
+    """A mailbox whose users have worked at the target since an earlier promotion."""
+    seen = pipeline.picture.of(name)
+    seen.source = replace(seen.source, role=SourceRole.FENCED, opening="standby", promotion="p0")
+    seen.target = replace(seen.target, role=TargetRole.OPEN, opening="standby", promotion="p0")
+    pipeline.door.led[name] = "standby"
+
+
+def assert_untouched(pipeline: Any, name: str) -> None:
+    assert pipeline.door.led == {name: "standby"}
+    assert pipeline.picture.of(name).target.role == TargetRole.OPEN
+    assert pipeline.picture.of(name).source.role == SourceRole.FENCED
+    assert name not in {o.order.mailbox for o in pipeline.orders}
+
+
+def test_a_mailbox_an_earlier_promotion_opened_is_left_out_and_not_led_back_with_the_others(new_pipeline: Make) -> None:
+    pipeline = new_pipeline(2)
+    open_by_another(pipeline, pipeline.names[0])
+    pipeline.door.fails_at = ActuatorStep.CLOSE
+    done = pipeline.begin(accepted=True).run()
+    assert done.stage == "UNDONE"
+    assert done.mailboxes[0].left_out
+    assert "its users work at standby" in done.mailboxes[0].note
+    assert_untouched(pipeline, pipeline.names[0])
+
+
+def test_undone_before_its_check_a_promotion_does_not_lead_back_what_an_earlier_one_opened(new_pipeline: Make) -> None:
+    pipeline = new_pipeline(2)
+    open_by_another(pipeline, pipeline.names[0])
+    pipeline.commit(pipeline.promotion())
+    assert pipeline.resume().undo().stage == "UNDONE"
+    assert_untouched(pipeline, pipeline.names[0])
+
+
 def test_a_source_that_dies_in_the_middle_is_fenced_by_resuming_without_it(new_pipeline: Make) -> None:
     pipeline = new_pipeline(1)
     seen = pipeline.picture.of(pipeline.names[0])

@@ -1,11 +1,13 @@
 """A replay rests at the barrier and opens on an order: then nothing is written there, whatever arrives or dies."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from schemas.change import Marks, Version
+from schemas.codec import decode, encode
 
 KINDS = ("death", "partition lost", "answer unknown", "busy", "late", "very late")
 READ = Marks(is_read=True)
@@ -172,6 +174,36 @@ def test_what_a_broken_feed_writes_after_the_barrier_is_not_applied(new_world: C
     assert world.orders() == []
 
 
+def of_another_promotion(world: Any) -> None:
+    """Have the order given last come from another promotion."""
+    given = world.ordered[-1]
+    world.ordered[-1] = replace(given, value=encode(replace(decode(given.value), promotion="p2")))
+
+
+@pytest.mark.parametrize("first", ["", "OPEN"])
+def test_an_undoing_of_another_promotion_ends_no_rest(drained: tuple[Any, Any], first: str) -> None:
+    world, _ = drained
+    if first:
+        world.order(first)
+    world.replay()
+    record = world.mailbox_record()
+    world.order("REOPEN")
+    of_another_promotion(world)
+    world.replay()
+    assert world.mailbox_record() == record
+
+
+@pytest.mark.parametrize(("accepted", "role"), [(False, "DRAINED"), (True, "OPEN")])
+def test_the_barrier_of_another_promotion_opens_nothing_without_a_word(
+    drained: tuple[Any, Any], role: str, *, accepted: bool
+) -> None:
+    world, _ = drained
+    world.order("OPEN", accepted=accepted)
+    of_another_promotion(world)
+    world.replay()
+    assert world.mailbox_record().role == role
+
+
 def test_staging_is_clean_when_the_target_is_opened(drained: tuple[Any, Any]) -> None:
     world, _ = drained
     world.target.add_item(next(iter(world.mailbox_record().staging.values())), b"left by a doubt")
@@ -237,3 +269,25 @@ def test_one_adversity_at_any_boundary_leaves_the_target_exact_and_open(
         except AssertionError as error:
             error.add_note(f"{kind} at {undisturbed.boundaries[number]}, boundary {number}")
             raise
+
+
+def test_a_mailbox_opened_while_it_was_behind_is_not_tried_again(world: Any) -> None:
+    """Its retry was due later: going back for it would read the whole partition from nowhere."""
+    source = filled(world)
+    world.replay()
+    source.save("c", b"refused")
+    world.target.refuse_content[b"refused"] = "ErrorQuotaExceeded"
+    source.close()
+    is_ordered = False
+
+    def order_when_behind(_name: str, _when: str) -> None:
+        nonlocal is_ordered
+        if world.mailbox_record().behind and not is_ordered:
+            is_ordered = True
+            world.order("OPEN", accepted=True)
+
+    world.rests, world.rest_seconds = 60, 2
+    world.seeks.clear()
+    world.replay_hooked(order_when_behind)
+    assert world.mailbox_record().role == "OPEN"
+    assert world.seeks == []
