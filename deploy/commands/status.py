@@ -20,10 +20,11 @@ from deploy.kafka import partition_counts
 from deploy.observation.fleet import Judged, judged
 from deploy.observation.fold import Fold
 from deploy.observation.follower import Follower
-from deploy.observation.looks import judge_all
+from deploy.observation.looks import judge_all, look_at
+from deploy.observation.losses import loss_at, loss_of_all
 from deploy.observation.monitor import limits_of
-from deploy.observation.screen import ROWS_MAX, is_everybody_protected, render, summary
-from deploy.promotion.loss import loss_standing
+from deploy.observation.screen import ROWS_MAX, is_everybody_protected, loss, render, summary
+from deploy.promotion.loss import LossNow
 from deploy.sections import Settings, SettingsError
 from schemas.identity import mailbox_id
 from schemas.state import SourceRole, TargetFolder, TargetRole
@@ -41,7 +42,7 @@ def report(
         targets = {}
         for target, standings in state.targets.items():
             if standing := standings.get(name):
-                record = standing.record
+                record, look = standing.record, look_at(state, target, name)
                 not_applied = pipeline_state.changes_not_applied(source, standing)
                 targets[target] = {
                     "generation": record.generation,
@@ -63,8 +64,8 @@ def report(
                     "hold_seconds": (hold_seconds or {}).get(target, 0.0),
                     "changes_not_applied": not_applied,
                     "role": record.role,
-                    "loss_now": asdict(loss_standing(source, standing, now)),
-                    "lag_seconds": round(pipeline_state.lag_seconds(source, standing), 3),
+                    "loss_now": asdict(loss_at(look, now)),
+                    "lag_seconds": 0.0 if look.open_at else round(pipeline_state.lag_seconds(source, standing, now), 3),
                 }
         rows.append(
             {
@@ -102,13 +103,15 @@ def status(config: Path, mailbox: str, as_json: bool, watch: bool, show_all: boo
         return
     state = _read(settings)
     holds = {name: target.hold_seconds for name, target in settings.targets.items()}
-    found = judge_all(state, holds, limits_of(settings), wiring.now_ms())
+    now = wiring.now_ms()
+    found = judge_all(state, holds, limits_of(settings), now)
     if mailbox:
         name = mailbox_of(mailbox, state)
         found = {target: [one for one in rows if one[0].source.mailbox == name] for target, rows in found.items()}
     if as_json:
-        rows = report(state, holds)
+        rows = report(state, holds, now)
         rows["summary"] = summary(found)
+        rows["loss_now"] = {target: asdict(loss_of_all(judged_rows, now)) for target, judged_rows in found.items()}
         _add_health(rows, found)
         click.echo(json.dumps(rows, indent=2))
     else:
@@ -191,13 +194,6 @@ def _folders(target: str, folders: list[TargetFolder]) -> Table:
     return table
 
 
-def _loss_text(loss: Mapping[str, Any] | None) -> str:
-    """Return what a failover would lose this moment."""
-    if loss is None or loss["seconds"] < 0:
-        return "everything"
-    return f"{loss['seconds']:.1f} s, {loss['items']} items"
-
-
 def _add_rows(table: Table, row: dict[str, Any]) -> None:
     source = row["source"]
     certain = wiring.iso_time(source["certain_up_to_ms"])
@@ -222,6 +218,6 @@ def _add_rows(table: Table, row: dict[str, Any]) -> None:
             target,
             f"{at.get('generation', 0)}.{at.get('applied_sequence', 0)}",
             f"{at.get('lag_seconds', 0):.1f} s",
-            _loss_text(at.get("loss_now")),
+            loss(LossNow(**at["loss_now"])) if at else "everything",
             ", ".join(attention + also) or "-",
         )

@@ -26,7 +26,7 @@ def _quantile(share: float, metric: str, by: str) -> str:
 
 DASHBOARDS: dict[str, tuple[Panel, ...]] = {
     "fleet": (
-        _panel("Protected", "percentunit", 'sum(mailshadow_fleet_mailboxes{health="protected"}) / sum(mailshadow_fleet_mailboxes)', kind="stat"),
+        _panel("Protected", "percentunit", 'sum(mailshadow_fleet_mailboxes{health="protected"}) / sum(mailshadow_fleet_mailboxes{health!="promoted"})', kind="stat"),
         _panel("Not protected", "short", 'sum by (health) (mailshadow_fleet_mailboxes{health!="protected"}) # {{health}}', kind="stat"),
         _panel("Worst lag, source to target", "s", "mailshadow_fleet_lag_worst_seconds # {{target}}"),
         _panel("Worst stages: read, and waiting in the log", "s", "mailshadow_fleet_capture_worst_seconds # read", "mailshadow_fleet_apply_worst_seconds # {{target}} apply"),

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from deploy.observation.fold import Fold
-from deploy.observation.health import Finding, Health, Limits, Look, judge, worst_first
+from deploy.observation.health import SET_ASIDE, Finding, Health, Limits, Look, judge, worst_first
 from schemas.fleet_metrics import FleetMetrics, WorstMetrics
 
 OVER_SECONDS = (10, 60, 300, 3600, 86400)
@@ -20,21 +20,23 @@ def judged(fold: Fold, target: str, limits: Limits, now: int) -> list[Judged]:
 
 
 def tell_fleet(metrics: FleetMetrics, found: Mapping[str, list[Judged]], limits: Limits, now: int) -> None:
-    """Set what is told of all mailboxes together, by target."""
-    certain = [look.source.certain_up_to for look in _first(found) if look.source.certain_up_to]
+    """Set what is told of all mailboxes together, by target; those that were promoted are counted, and nothing else."""
+    once = _mirrored(next(iter(found.values()), []))  # whatever the number of targets
+    certain = [look.source.certain_up_to for look, _ in once if look.source.certain_up_to]
     metrics.capture_seconds.set(max(0, now - min(certain)) / 1000 if certain else 0)
     for target, rows in found.items():
         health = Counter(finding.health for _, finding in rows)
         for state in Health:
             metrics.mailboxes.labels(target=target, health=state).set(health[state])
-        lags = [finding.lag_seconds for _, finding in rows]
+        mirrored = _mirrored(rows)
+        lags = [finding.lag_seconds for _, finding in mirrored]
         metrics.lag_seconds.labels(target=target).set(max(lags, default=0))
         for over in sorted({*OVER_SECONDS, int(limits.lag_objective_seconds)}):
             metrics.lagging.labels(target=target, over_seconds=str(over)).set(sum(lag > over for lag in lags))
-        waits = [now - look.moved_at for look, finding in rows if finding.not_applied and look.moved_at]
+        waits = [now - look.moved_at for look, finding in mirrored if finding.not_applied and look.moved_at]
         metrics.apply_seconds.labels(target=target).set(max(0, *waits, 0) / 1000)
-        metrics.not_applied.labels(target=target).set(sum(finding.not_applied for _, finding in rows))
-        _tell_items(metrics, target, [look for look, _ in rows])
+        metrics.not_applied.labels(target=target).set(sum(finding.not_applied for _, finding in mirrored))
+        _tell_items(metrics, target, [look for look, _ in mirrored])
 
 
 def tell_worst(
@@ -54,9 +56,9 @@ def tell_worst(
             metrics.health.labels(target=target, mailbox=mailbox, health=finding.health).set(1)
 
 
-def _first(found: Mapping[str, list[Judged]]) -> Iterable[Look]:
-    """Return the mailboxes once, whatever the number of targets."""
-    return (look for rows in list(found.values())[:1] for look, _ in rows)
+def _mirrored(rows: Iterable[Judged]) -> list[Judged]:
+    """Return the mailboxes that are not in a promotion, or behind one."""
+    return [(look, finding) for look, finding in rows if finding.health not in SET_ASIDE]
 
 
 def _tell_items(metrics: FleetMetrics, target: str, looks: list[Look]) -> None:

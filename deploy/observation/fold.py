@@ -10,7 +10,16 @@ from collections.abc import Iterator, Mapping
 
 from deploy.observation.health import Look, not_applied
 from schemas.codec import decode
-from schemas.state import IndexEntry, ItemRecord, ItemState, MailboxRecord, Orphan, TargetFolder, TargetMailbox
+from schemas.state import (
+    IndexEntry,
+    ItemRecord,
+    ItemState,
+    MailboxRecord,
+    Orphan,
+    TargetFolder,
+    TargetMailbox,
+    TargetRole,
+)
 
 SOURCE = ""
 """Stands for the source where otherwise a target's name does."""
@@ -85,7 +94,15 @@ class Fold:
             hold_seconds=self._hold_seconds[target],
             moved_at=self._moved_at.get(at, 0),
             level_at=self._level_at.get(at, 0),
+            open_at=self._open_at(source.mailbox),
         )
+
+    def _open_at(self, mailbox: str) -> str:
+        """Return the target where the users of a mailbox work after a promotion; none: at the source."""
+        for target, records in self.targets.items():
+            if (record := records.get(mailbox)) and record.role == TargetRole.OPEN:
+                return target
+        return ""
 
     def _count(self, server: str, mailbox: str, rest: str, found: dict[str, int]) -> None:
         key = (server, f"{mailbox}/{rest}")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from schemas.state import MailboxRecord, TargetMailbox
+from schemas.state import MailboxRecord, SourceRole, TargetMailbox
 
 
 class Health(StrEnum):
@@ -19,12 +19,16 @@ class Health(StrEnum):
     DIVERGENT = "divergent"  # the target differs from the source's checksums
     INCOMPLETE = "incomplete"  # items are parked, or can't be read at the source
     LATE = "late"  # it moves, and lags more than it may
+    PROMOTING = "promoting"  # fenced for a promotion, and not open yet: its users wait
     FIRST_COPY = "first-copy"  # it is being filled
+    PROMOTED = "promoted"  # its users work at a target: nothing is captured or applied any more, on purpose
     PROTECTED = "protected"
 
 
 FINE = frozenset({Health.PROTECTED})
-ON_ITS_WAY = frozenset({Health.FIRST_COPY, Health.LATE})
+ON_ITS_WAY = frozenset({Health.FIRST_COPY, Health.LATE, Health.PROMOTING})
+SET_ASIDE = frozenset({Health.PROMOTING, Health.PROMOTED})
+"""The source of these is not read on purpose: they are in no figure of lag and no alert."""
 
 TO_DO: Mapping[Health, str] = {
     Health.NOT_CAPTURED: "does a feed run, does the source answer? /metrics and log of the feed",
@@ -36,7 +40,9 @@ TO_DO: Mapping[Health, str] = {
     Health.DIVERGENT: "verify --repair",
     Health.INCOMPLETE: "dead-letters list; dead-letters redrive",
     Health.LATE: "more replays, or more calls at once at the target",
+    Health.PROMOTING: "wait; if no failover runs any more: failover --resume, or --undo",
     Health.FIRST_COPY: "wait",
+    Health.PROMOTED: "nothing; what the old source got since: failover --tail",
     Health.PROTECTED: "",
 }
 
@@ -54,7 +60,8 @@ class Look:
     """What is known of a mailbox at the source and at one target; times in milliseconds, 0 where not known.
 
     `target` None: its replay has not begun. `moved_at`: when the target's position was seen to move, or was level.
-    `level_at`: everything captured up to then was once seen to be at the target.
+    `level_at`: everything captured up to then was once seen to be at the target. `open_at`: the target, this one or
+    another, where its users work after a promotion.
     """
 
     source: MailboxRecord
@@ -64,6 +71,7 @@ class Look:
     hold_seconds: float = 0.0
     moved_at: int = 0
     level_at: int = 0
+    open_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +109,10 @@ def held_up_to(look: Look) -> int:
 
 def judge(look: Look, limits: Limits, now: int) -> Finding:
     """Say how a mailbox stands at a target."""
+    if found := _promoted(look):
+        health, why, since = found
+        waiting = 0 if health is Health.PROMOTED else not_applied(look)
+        return Finding(health=health, why=why, since=since, lag_seconds=0.0, not_applied=waiting)
     waiting = not_applied(look)
     lag_seconds = max(0, now - held_up_to(look)) / 1000 if held_up_to(look) else 0.0
     health, why, since = _cause(look, limits, now, waiting, lag_seconds)
@@ -118,6 +130,16 @@ def _cause(look: Look, limits: Limits, now: int, waiting: int, lag_seconds: floa
     if target is None or source.seed_begun or target.seed_begun or not source.certain_up_to:
         return Health.FIRST_COPY, f"{waiting} changes to apply" if waiting else "being read", 0
     return _imperfect(look, limits, waiting, lag_seconds)
+
+
+def _promoted(look: Look) -> tuple[Health, str, int] | None:
+    source, target = look.source, look.target
+    if look.open_at:
+        opened_at = target.opened_at if target else 0
+        return Health.PROMOTED, f"open at {look.open_at}", opened_at or source.closed_at
+    if source.role == SourceRole.FENCED:
+        return Health.PROMOTING, f"fenced, to be opened at {source.opening or 'a target'}", source.closed_at
+    return None
 
 
 def _not_read(source: MailboxRecord, stall_ms: int, now: int) -> tuple[Health, str, int] | None:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from deploy.observation.fleet import Judged
 from deploy.observation.health import Limits, Look, judge, worst_first
-from deploy.pipeline_state import PipelineState
+from deploy.pipeline_state import PipelineState, TargetStanding
+from schemas.state import TargetRole
 
 
 def look_at(state: PipelineState, target: str, mailbox: str, hold_seconds: float = 0.0) -> Look:
@@ -20,7 +21,12 @@ def look_at(state: PipelineState, target: str, mailbox: str, hold_seconds: float
         counts=counts,
         divergence=at.divergence if at else {},
         hold_seconds=hold_seconds,
+        open_at=next((t for t, known in state.targets.items() if _is_open(known.get(mailbox))), ""),
     )
+
+
+def _is_open(standing: TargetStanding | None) -> bool:
+    return standing is not None and standing.record.role == TargetRole.OPEN
 
 
 def judge_all(

@@ -5,10 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from consumers.failover import State
-from deploy.pipeline_state import SourceStanding, TargetStanding, changes_not_applied
 from deploy.promotion.picture import Picture, Seen
 from deploy.promotion.tail import Left
-from schemas.state import Promoted, Promotion, TargetRole
+from schemas.state import Promoted, Promotion
 
 OPENED = frozenset({State.OPEN, State.LED, State.CONFIRMED})
 
@@ -53,21 +52,6 @@ def loss_of(seen: Seen, now: int) -> LossNow:
         certain_up_to=seen.source.certain_up_to,
         known_missing=missing,
         stuck_changes=seen.not_applied if is_stuck else 0,
-        now=now,
-    )
-
-
-def loss_standing(source: SourceStanding, target: TargetStanding, now: int) -> LossNow:
-    """Return the loss there would be of a mailbox as `mailshadow status` reads it."""
-    record = target.record
-    missing = source.owed + source.pending + target.wanted + len(target.parked) + len(record.unsettled)
-    if record.role == TargetRole.OPEN:
-        return LossNow(seconds=0.0, items=missing)  # users work there: what happens at the old source is no loss of it
-    is_stuck = bool(record.held or record.behind or record.waiting)
-    return loss_now(
-        certain_up_to=source.record.certain_up_to,
-        known_missing=missing,
-        stuck_changes=max(0, changes_not_applied(source, target)) if is_stuck else 0,
         now=now,
     )
 

@@ -4,7 +4,8 @@ Read once more after the clients were led away, and when an old source returns: 
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from deploy import wiring
 from deploy.exchange import Session
 from deploy.partition.reader import read_to_end
 from deploy.sections import Settings
+from deploy.session_pool import SessionPool
 from deploy.throttle import Throttle
 from producers.capture import Capture, Dirt
 from producers.contents import ContentReader
@@ -30,6 +32,9 @@ from schemas.ports import CallFailed, Clock, Incoming, Outgoing
 from schemas.topics import Topics
 
 log = logging.getLogger(__name__)
+
+MAILBOXES_AT_ONCE = 4
+"""Read side by side; how many calls that makes at once is the throttle's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,24 +105,60 @@ def _left(operation: Operation) -> Left:
 
 def read_tails(settings: Settings, addresses: Mapping[str, str]) -> dict[str, list[Left]]:
     """Return the tail of each mailbox (id to source address) that the source lets be read to its end."""
-    topics, connection = wiring.topics_of(settings), wiring.kafka_settings(settings)
     server, throttle = wiring.server_settings(settings.source), Throttle(settings.source.calls_at_once_max)
     metrics = SessionMetrics(CollectorRegistry())
     forms = tuple(Form(f) for f in settings.feed.forms)
-    found: dict[str, list[Left]] = {}
-    with TemporaryDirectory(prefix="mailshadow-") as directory, closing(Session(server, throttle, metrics)) as session:
-        source = ExchangeSource(session)
+    with (
+        TemporaryDirectory(prefix="mailshadow-") as directory,
+        closing(SessionPool(lambda: Session(server, throttle, metrics))) as sessions,
+    ):
+        source = ExchangeSource(sessions)
         contents = ContentReader(source, Spool(Path(directory)), forms)
-        for number in sorted({partition_of(m, connection.partition_count) for m in addresses}):
-            mine = {m: a for m, a in addresses.items() if partition_of(m, connection.partition_count) == number}
-            owned = Committed(number, _state(settings, topics, number, mine.keys()))
-            for mailbox, address in mine.items():
-                index = MailboxIndex.restore(mailbox, topics, owned)
-                try:
-                    found[mailbox] = tail_of(source, address, index, contents, wiring.now_ms)
-                except (CallFailed, CursorLostError) as failure:
-                    log.warning("tail not read", extra={"mailbox": mailbox, "why": type(failure).__name__})
-    return found
+
+        def read(index: MailboxIndex) -> list[Left]:
+            return tail_of(source, addresses[index.record.mailbox], index, contents, wiring.now_ms)
+
+        return read_at_once(_indexes(settings, addresses), read)
+
+
+def read_at_once(
+    indexes: Iterable[MailboxIndex], read: Callable[[MailboxIndex], list[Left]], at_once: int = MAILBOXES_AT_ONCE
+) -> dict[str, list[Left]]:
+    """Return what `read` finds by mailbox, in the order of the indexes; a mailbox that can't be read is left out.
+
+    An index is taken when one of the `at_once` mailboxes under way is done, so that no more of them are in memory.
+    """
+    futures: dict[str, Future[list[Left] | None]] = {}
+    under_way: set[Future[list[Left] | None]] = set()
+
+    def read_if_answered(index: MailboxIndex) -> list[Left] | None:
+        try:
+            return read(index)
+        except (CallFailed, CursorLostError) as failure:
+            log.warning("tail not read", extra={"mailbox": index.record.mailbox, "why": type(failure).__name__})
+            return None
+
+    with ThreadPoolExecutor(at_once, thread_name_prefix="tail") as threads:
+        for index in indexes:
+            futures[index.record.mailbox] = threads.submit(read_if_answered, index)
+            under_way.add(futures[index.record.mailbox])
+            if len(under_way) == at_once:
+                done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()  # what is no matter of one mailbox ends all, now
+    return {mailbox: found for mailbox, future in futures.items() if (found := future.result()) is not None}
+
+
+def _indexes(settings: Settings, mailboxes: Iterable[str]) -> Iterator[MailboxIndex]:
+    """Yield the committed index of each mailbox; one partition at a time is in memory."""
+    topics, count = wiring.topics_of(settings), wiring.kafka_settings(settings).partition_count
+    by_partition: dict[int, list[str]] = {}
+    for mailbox in mailboxes:
+        by_partition.setdefault(partition_of(mailbox, count), []).append(mailbox)
+    for number, mine in sorted(by_partition.items()):
+        owned = Committed(number, _state(settings, topics, number, mine))
+        for mailbox in mine:
+            yield MailboxIndex.restore(mailbox, topics, owned)
 
 
 def _state(settings: Settings, topics: Topics, number: int, mailboxes: Iterable[str]) -> dict[tuple[str, str], bytes]:

@@ -7,7 +7,7 @@ from deploy.observation.fold import SOURCE, Fold
 from deploy.observation.health import Health, Limits
 from schemas.codec import encode
 from schemas.fleet_metrics import FleetMetrics, LogMetrics, WorstMetrics
-from schemas.state import IndexEntry, ItemRecord, ItemState, MailboxRecord, Owed, TargetMailbox
+from schemas.state import IndexEntry, ItemRecord, ItemState, MailboxRecord, Owed, SourceRole, TargetMailbox, TargetRole
 
 NOW = 1_000_000_000
 SERIES_MAX = 400
@@ -77,6 +77,31 @@ def test_lag_of_what_waits_counts_from_when_it_was_level() -> None:
     fold.take(SOURCE, "m", source(6, NOW + 3000), NOW + 3000)
     ((_, finding),) = judged(fold, "standby", Limits(), NOW + 4000)
     assert finding.lag_seconds == 4.0
+
+
+def test_a_promoted_mailbox_is_counted_and_in_no_figure_of_lag_at_any_target() -> None:
+    fold = Fold({"standby": 0.0, "branch": 0.0})
+    for name, role, opened in (("a", SourceRole.MIRRORING, False), ("b", SourceRole.FENCED, True)):
+        one = MailboxRecord(mailbox=name, generation=1, next_sequence=6, certain_up_to=NOW, role=role)
+        fold.take(SOURCE, name, encode(one), NOW)
+        for at, applied in (("standby", 5), ("branch", 3 if opened else 5)):
+            role_there = TargetRole.OPEN if opened and at == "standby" else TargetRole.MIRRORING
+            there = TargetMailbox(mailbox=name, generation=1, applied_sequence=applied, role=role_there)
+            fold.take(at, name, encode(there), NOW)
+    fold.take("standby", "b/item/b", parked(), NOW)
+    fold.take(SOURCE, "a", source(5, NOW + 86_390_000, "a"), NOW + 86_390_000)
+    registry, now = CollectorRegistry(), NOW + 86_400_000
+    found = {at: judged(fold, at, Limits(), now) for at in fold.targets}
+    tell_fleet(FleetMetrics(registry), found, Limits(), now)
+    for at in fold.targets:
+        value = registry.get_sample_value
+        for health, number in (("promoted", 1), ("protected", 1), ("not-captured", 0), ("stalled", 0), ("late", 0)):
+            assert value("mailshadow_fleet_mailboxes", {"target": at, "health": health}) == number
+        assert value("mailshadow_fleet_lag_worst_seconds", {"target": at}) == 10.0
+        assert value("mailshadow_fleet_changes_not_applied", {"target": at}) == 0
+        assert value("mailshadow_fleet_apply_worst_seconds", {"target": at}) == 0
+        assert value("mailshadow_fleet_items", {"target": at, "kind": "parked"}) == 0
+    assert registry.get_sample_value("mailshadow_fleet_capture_worst_seconds") == 10.0
 
 
 def test_ten_thousand_mailboxes_have_series_for_the_worst_few_and_those_asked_for() -> None:

@@ -50,12 +50,38 @@ def test_what_waits_lags_since_it_was_level_last_not_since_the_last_change() -> 
         (look(counts={"parked": 1}), Health.INCOMPLETE),
         (look(counts={"pending": 3, "dropped": 1, "orphan": 2}), Health.PROTECTED),
         (look(target={"applied_sequence": 6}, level_at=NOW - 61_000, moved_at=NOW), Health.LATE),
+        (look({"role": "CLOSED"}), Health.PROTECTED),
+        (look({"role": "FENCED"}), Health.PROMOTING),
+        (look({"role": "FENCED"}, open_at="standby"), Health.PROMOTED),
     ],
 )
 def test_each_state_has_its_cause(one: Look, health: Health) -> None:
     found = judge(one, LIMITS, NOW)
     assert found.health is health
     assert bool(found.why) or health is Health.PROTECTED
+
+
+@pytest.mark.parametrize(("open_at", "health"), [("", Health.PROMOTING), ("standby", Health.PROMOTED)])
+def test_what_was_fenced_on_purpose_never_lags_whatever_time_passes_and_says_where_it_goes(
+    open_at: str, health: Health
+) -> None:
+    fenced = {"role": "FENCED", "opening": "standby", "closed_at": NOW - 7_000}
+    for one in (look(fenced, open_at=open_at), look(fenced, {"applied_sequence": 6}, open_at=open_at, moved_at=1)):
+        found = judge(one, LIMITS, NOW + 86_400_000)
+        assert (found.health, found.lag_seconds, found.since) == (health, 0.0, NOW - 7_000)
+        assert "standby" in found.why
+
+
+def test_while_it_is_being_promoted_what_is_left_to_drain_is_told_and_not_after() -> None:
+    behind = look({"role": "FENCED"}, {"applied_sequence": 5})
+    assert judge(behind, LIMITS, NOW).not_applied == 2
+    assert judge(replace(behind, open_at="standby"), LIMITS, NOW).not_applied == 0
+
+
+def test_a_promoted_mailbox_is_held_behind_and_divergent_no_more() -> None:
+    held = {"tripped": "deletion-breaker", "tripped_at": 5, "behind": "ErrorQuotaExceeded", "waiting": "lost"}
+    one = look({"paused": "operator"}, held, open_at="branch", divergence={"missing": 2}, counts={"parked": 1})
+    assert judge(one, LIMITS, NOW).health is Health.PROMOTED
 
 
 def test_every_state_but_protected_says_what_to_do() -> None:

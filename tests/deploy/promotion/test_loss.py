@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from deploy.pipeline_state import SourceStanding, TargetStanding
 from deploy.promotion import report
-from deploy.promotion.loss import LossNow, Unapplied, loss_now, loss_of, loss_standing, statement
+from deploy.promotion.loss import LossNow, Unapplied, loss_now, loss_of, statement
 from deploy.promotion.picture import Picture
 from deploy.promotion.tail import Left
 from schemas.state import (
@@ -145,20 +144,6 @@ def test_changes_on_their_way_are_no_loss_and_stuck_ones_are(picture: Picture) -
 
 def test_what_was_never_read_is_lost_whole() -> None:
     assert loss_now(certain_up_to=0, known_missing=0, stuck_changes=0, now=5).seconds == -1.0
-
-
-def test_status_says_the_same(picture: Picture) -> None:
-    picture.take_source(f"{M}/item/x", entry("x", owed=True))
-    seen = picture.of(M)
-    seen.target = replace(seen.target, role="MIRRORING")
-    source = SourceStanding(seen.source, owed=1)
-    assert loss_standing(source, TargetStanding(seen.target), 90_000) == loss_of(seen, 90_000)
-
-
-def test_an_old_source_goes_on_for_itself_once_its_mailbox_is_open(picture: Picture) -> None:
-    seen = picture.of(M)
-    found = loss_standing(SourceStanding(seen.source), TargetStanding(seen.target), 9_000_000)
-    assert found == LossNow(seconds=0.0, items=0)
 
 
 def test_folders_that_equal_the_checksum_are_counted(picture: Picture) -> None:

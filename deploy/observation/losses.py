@@ -1,0 +1,31 @@
+"""What a failover would lose this moment, of one mailbox at a target and of all of them. Pure."""
+
+from collections.abc import Iterable
+
+from deploy.observation.health import SET_ASIDE, Finding, Look, not_applied
+from deploy.promotion.loss import LossNow, loss_now
+
+MISSING = ("owed", "pending", "wanted", "parked", "unsettled")
+
+
+def loss_at(look: Look, now: int) -> LossNow:
+    """Return the loss there would be of a mailbox at a target; all of it where its replay has not begun."""
+    source, target = look.source, look.target
+    missing = sum(look.counts.get(kind, 0) for kind in MISSING)
+    if look.open_at:
+        return LossNow(seconds=0.0, items=missing)  # users work there: what happens at the old source is no loss of it
+    is_stuck = target is not None and bool(target.held or target.behind or target.waiting)
+    return loss_now(
+        certain_up_to=source.certain_up_to if target else 0,
+        known_missing=missing,
+        stuck_changes=not_applied(look) if is_stuck or target is None else 0,
+        now=now,
+    )
+
+
+def loss_of_all(rows: Iterable[tuple[Look, Finding]], now: int) -> LossNow:
+    """Return the longest time (-1: everything of some mailbox) and all items, of what was not promoted."""
+    found = [loss_at(look, now) for look, finding in rows if finding.health not in SET_ASIDE]
+    is_all = any(one.seconds < 0 for one in found)
+    seconds = -1.0 if is_all else max((one.seconds for one in found), default=0.0)
+    return LossNow(seconds=seconds, items=sum(one.items for one in found))
