@@ -24,6 +24,7 @@ LOOK_SECONDS = 0.1
 STAND_IN_SECONDS = 3.0
 STAND_IN_SECONDS_PLANNED = 30.0
 """A stand-in reads nothing, so where the source is to be read to its end a feed that is merely busy gets longer."""
+FEED_LOOK_SECONDS = 5.0
 FENCE_SECONDS_MAX = 90.0
 BLOCKED_SECONDS = 2.0
 DRAIN_STALL_SECONDS = 60.0
@@ -144,17 +145,26 @@ class Coordinator:
             return all(picture.of(o.mailbox).source.role == SourceRole.FENCED for o in self._part())
 
         def is_obeyed(picture: Picture) -> bool:
-            return all(picture.of(o.mailbox).source.role != SourceRole.MIRRORING for o in self._part())
+            return is_done(picture) or (
+                self.progress.planned
+                and all(picture.of(o.mailbox).source.role != SourceRole.MIRRORING for o in self._part())
+            )
 
+        has_feed = self._course.has_feed()
         patience = STAND_IN_SECONDS_PLANNED if self.progress.planned else STAND_IN_SECONDS
-        patience = patience if self._course.has_feed() else 0.0
-        self._await(is_obeyed, patience)
-        if not is_obeyed(self._course.sight.look(0.0)):
+        self._await(is_obeyed, patience if has_feed else 0.0)
+        while has_feed and is_obeyed(picture := self._course.sight.look(0.0)):
+            left = limit - (self._course.monotonic() - began)
+            if left <= 0 or is_done(picture):
+                break
+            # one that has begun to read the source to its end may die of it
+            self._await(is_done, min(left, FEED_LOOK_SECONDS))
+            has_feed = self._course.has_feed()
+        picture = self._course.sight.look(0.0)
+        if not is_done(picture) and not (has_feed and is_obeyed(picture)):
             self._course.say("no feed obeys: one that needs only Kafka takes its place")
             with self._course.stand_in():
                 self._await(is_done, limit)
-        else:
-            self._await(is_done, limit - (self._course.monotonic() - began))
         self._advance({State.MIRRORING: "not fenced in time: no feed obeyed", State.CLOSED: "not fenced in time"})
         return "DRAIN"
 
@@ -240,7 +250,8 @@ class Coordinator:
         left = [o for o in self._part() if self._state(o) not in OPEN_OR_MORE]
         if left:
             # what is fenced and not opened has users nowhere: it is not at its end
-            self._commit(stage="FENCE", failure=f"{len(left)} mailboxes are not open: see their notes")
+            # from the close on: an order that was passed over is given again
+            self._commit(stage="CLOSE", failure=f"{len(left)} mailboxes are not open: see their notes")
             raise StoppedError(
                 f"{self.progress.failure}. `--resume` tries again, `--resume --accept MAILBOX` opens one as it stands"
             )
@@ -313,7 +324,7 @@ class Coordinator:
             if state in notes and not one.left_out:
                 blocked = readiness.blocked(picture.of(one.mailbox))
                 note = f"{notes[state]}: {blocked}" if blocked else notes[state]
-            elif not one.left_out and one.note.startswith("not "):
+            elif not one.left_out and one.note.startswith("not ") and state != one.state:
                 note = f"accepted: {one.note}" if one.accepted else ""
             known.append(replace(one, state=state, note=note))
         self._commit(mailboxes=tuple(known))

@@ -10,7 +10,7 @@ import pytest
 from deploy.front_door.actuator import ActuatorError, ActuatorStep, Place, Redirection
 from deploy.promotion.course import Coordinator, Course
 from deploy.promotion.office import Addressed
-from deploy.promotion.picture import Picture
+from deploy.promotion.picture import Picture, Seen
 from schemas.change import Version
 from schemas.state import Order, Promoted, Promotion, SourceRole, TargetRole
 
@@ -131,6 +131,9 @@ class Pipeline:
     def stand_in(self) -> Iterator[None]:
         self.stands_in += 1
         self.is_feed_obeying = True
+        for seen in self.picture.mailboxes.values():
+            if seen.source.role == SourceRole.CLOSED:
+                self._fence(seen)
         yield
 
     def _obey(self) -> None:
@@ -150,11 +153,13 @@ class Pipeline:
             seen.source = replace(seen.source, role=SourceRole.MIRRORING, promotion="")
             seen.target = replace(seen.target, role=TargetRole.MIRRORING)
         elif seen.source.role != SourceRole.FENCED:
-            barrier = Version(generation=1, sequence=seen.source.next_sequence)
-            seen.source = replace(
-                seen.source, role=SourceRole.FENCED, promotion=order.promotion, opening=order.target, barrier=barrier,
-                next_sequence=barrier.sequence + 1,
-            )  # fmt: skip
+            seen.source = replace(seen.source, promotion=order.promotion, opening=order.target)
+            self._fence(seen)
+
+    @staticmethod
+    def _fence(seen: Seen) -> None:
+        barrier = Version(generation=1, sequence=seen.source.next_sequence)
+        seen.source = replace(seen.source, role=SourceRole.FENCED, barrier=barrier, next_sequence=barrier.sequence + 1)
 
     def _drain(self) -> None:
         for name in self.names:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -14,6 +14,13 @@ from schemas.state import ItemRecord, ItemState, SourceRole, TargetRole
 
 STAGES = ["CHECK", "CLOSE_DOOR", "CLOSE", "FENCE", "DRAIN", "VERIFY", "OPEN", "LEAD", "CONFIRM", "TAIL", "DONE"]
 Make = Callable[..., Any]
+
+
+class Forgetful(list[Any]):
+    """Orders that are passed over."""
+
+    def __iadd__(self, _orders: Any) -> Self:  # type: ignore[misc] # forgets whatever comes
+        return self
 
 
 def order_of_first(stages: list[str]) -> list[str]:
@@ -197,6 +204,40 @@ def test_a_source_that_dies_in_the_middle_is_fenced_by_resuming_without_it(new_p
     pipeline.commit(replace(pipeline.promotion(planned=False), stage="CLOSE"))
     assert pipeline.resume().run().stage == "DONE"
     assert [o.order.planned for o in pipeline.orders if o.order.kind == "CLOSE"] == [False]
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_a_feed_that_dies_while_it_reads_to_the_end_is_replaced(new_pipeline: Make, *, planned: bool) -> None:
+    pipeline = new_pipeline(2)
+    pipeline.has_feed, pipeline.is_feed_obeying = False, False
+    for name in pipeline.names:
+        seen = pipeline.picture.of(name)
+        seen.source = replace(seen.source, role=SourceRole.CLOSED, promotion="p1", opening="standby")
+    pipeline.commit(replace(pipeline.promotion(planned=planned), stage="CLOSE"))
+    assert pipeline.resume().run().stage == "DONE"
+    assert pipeline.stands_in == 1
+
+
+def test_a_feed_that_reads_to_the_end_is_given_its_time(new_pipeline: Make) -> None:
+    pipeline = new_pipeline(1)
+    pipeline.is_feed_obeying = False
+    seen = pipeline.picture.of(pipeline.names[0])
+    seen.source = replace(seen.source, role=SourceRole.CLOSED, promotion="p1", opening="standby")
+    pipeline.commit(replace(pipeline.promotion(), stage="CLOSE"))
+    with pytest.raises(StoppedError):
+        pipeline.resume().run()
+    assert pipeline.stands_in == 0
+    assert pipeline.committed.mailboxes[0].note == "not fenced in time"
+
+
+def test_a_close_that_nobody_obeyed_is_given_again_by_resuming(new_pipeline: Make) -> None:
+    """The feed passes over an order for a mailbox that it does not know yet."""
+    pipeline = new_pipeline(1)
+    pipeline.waiting = Forgetful()
+    with pytest.raises(StoppedError):
+        pipeline.begin().run()
+    pipeline.waiting = []
+    assert pipeline.resume().run().stage == "DONE"
 
 
 # -- the front door fails ------------------------------------------------------------------------------------
