@@ -2,7 +2,7 @@
 
 from deploy.promotion.picture import Seen
 from producers.round import UNREADABLE_ATTEMPTS
-from schemas.state import SourceRole
+from schemas.state import SourceRole, TargetRole
 
 NEVER = "never captured: there is nothing to open; wait for its first copy"
 
@@ -11,6 +11,8 @@ def never(seen: Seen, target: str) -> str:
     """Say why a mailbox can't be promoted to a target, whatever is accepted; nothing where it can."""
     if seen.source.generation == 0 or seen.target.generation == 0:
         return NEVER
+    if seen.target.role == TargetRole.OPEN:
+        return f"promoted already: {target} is its users'"
     if seen.source.role == SourceRole.FENCED and seen.source.opening != target:
         return f"its barrier opens {seen.source.opening}: only that target has all of it"
     return ""
