@@ -11,7 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from deploy.front_door.haproxy_runtime import HaproxyRuntime
+from deploy.front_door.haproxy_runtime import HaproxyRuntime, RuntimeApiError
 from deploy.lab.broker.guard import die_with_parent
 
 CONFIGURATION = Path(__file__).parents[1] / "front_door" / "haproxy.cfg"
@@ -79,7 +79,7 @@ class Proxy:
         self.activesync_map_file.write_text("")
 
     def start(self) -> None:
-        """Start it and wait until it listens; ProxyError with what it said where it does not."""
+        """Start it and wait until it serves and can be told; ProxyError with what it said where it does not."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - found on the path by its name
                 [self._binary, "-db", "-f", str(self._file)],
@@ -89,12 +89,17 @@ class Proxy:
                 stdin=subprocess.DEVNULL,
             )
         deadline = time.monotonic() + START_SECONDS_MAX
-        while not self._listens():
+        while not self._is_ready():
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise ProxyError(f"haproxy does not start: {self._log.read_text()[-2000:]}")
             time.sleep(0.02)
 
-    def _listens(self) -> bool:
+    def _is_ready(self) -> bool:
+        """Tell whether both sides answer: the runtime socket takes the place of an old one a moment after the port."""
+        try:
+            HaproxyRuntime(self.socket, RUNTIME_SECONDS).backends()
+        except RuntimeApiError:
+            return False
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
