@@ -79,8 +79,8 @@ def _latest(settings: KafkaSettings, topic: str, numbers: tuple[int, ...] = ()) 
 def read(settings: KafkaSettings, topics: Topics, targets: tuple[str, ...]) -> PipelineState:
     """Read where everything stands; PartitionLost if Kafka does not answer."""
     state = PipelineState()
-    for _, record in _latest(settings, topics.mailboxes):
-        state.sources[record.mailbox] = SourceStanding(record)
+    for mailbox, record in read_mailboxes(settings, topics.mailboxes).items():
+        state.sources[mailbox] = SourceStanding(record)
     for key, record in _latest(settings, topics.source_state):
         standing = state.sources.get(key.split("/")[0])
         if standing and isinstance(record, IndexEntry):
@@ -92,6 +92,11 @@ def read(settings: KafkaSettings, topics: Topics, targets: tuple[str, ...]) -> P
     for target in targets:
         state.targets[target] = read_target(settings, topics.target_state(target))
     return state
+
+
+def read_mailboxes(settings: KafkaSettings, topic: str) -> dict[str, MailboxRecord]:
+    """Read the feed's record of every mailbox; PartitionLost if Kafka does not answer."""
+    return {record.mailbox: record for _, record in _latest(settings, topic)}
 
 
 def read_target(settings: KafkaSettings, topic: str) -> dict[str, TargetStanding]:

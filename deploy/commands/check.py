@@ -1,5 +1,9 @@
-"""`check`: everything the pipeline needs, tried once, each failure with what mends it."""
+"""`check`: everything the pipeline needs, tried once, each failure with what mends it.
 
+A promoted mailbox is asked for where it lives now: clients are at its target, and the way leads back to the source.
+"""
+
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -11,11 +15,14 @@ from deploy.commands.options import config_option, json_option, settings_of
 from deploy.commands.preflight import Finding, check_mailbox
 from deploy.commands.surroundings import check_clock, check_disk, check_server
 from deploy.front_door.actuator import Actuator, ActuatorError, Redirection
-from deploy.front_door.configured import actuators_of, redirection_of
+from deploy.front_door.configured import actuators_of, redirection_of, swapped
 from deploy.kafka_access import Principals, Resource, rights_of
 from deploy.kafka_facts import cluster_facts
 from deploy.kafka_findings import Judgement, judge_brokers, judge_rights, judge_topic
-from deploy.sections import Settings
+from deploy.promotion.whereabouts import EVERYBODY_AT_HOME, Whereabouts, whereabouts
+from deploy.sections import MailboxSection, Settings
+from schemas.identity import mailbox_id
+from schemas.ports import PartitionLost
 
 ROLES = ("feed", "replay", "operator")
 
@@ -23,32 +30,67 @@ ROLES = ("feed", "replay", "operator")
 def findings_of(settings: Settings, role: str = "") -> list[Finding]:
     """Look at everything the pipeline needs; with a role also at its rights in Kafka."""
     findings = [*_kafka(settings, role), check_disk(settings.pipeline.data_directory)]
+    is_answering = all(f.exit_code != exit_codes.KAFKA_UNREACHABLE for f in findings)
+    lives = _whereabouts(settings) if is_answering else EVERYBODY_AT_HOME
     findings += check_server(settings.source, "source")
     for target in settings.targets.values():
         findings += check_server(target, "target")
     told: dict[str, Finding] = {}
     for mailbox in settings.mailboxes:
-        findings.append(check_mailbox(settings.source, "source", mailbox.source))
+        findings.append(_at_source(settings, mailbox, lives))
         told.setdefault(f"source {settings.source.name}", findings[-1])
         for name, address in mailbox.targets.items():
             findings.append(check_mailbox(settings.targets[name], "target", address))
             told.setdefault(f"target {name}", findings[-1])
     clocks = (check_clock(subject, finding.server_time_seconds) for subject, finding in told.items())
-    return [*findings, *(c for c in clocks if c), *_front_door(settings)]
+    return [*findings, *(c for c in clocks if c), *_front_door(settings, lives)]
 
 
-def _front_door(settings: Settings) -> list[Finding]:
-    """Ask every actuator whether it could lead all mailboxes to each target."""
-    actuators = actuators_of(settings)
+def _whereabouts(settings: Settings) -> Whereabouts:
+    """Return who lives elsewhere than at the source; nobody where no log says so, or where it can't be read."""
+    connection, topics = wiring.kafka_settings(settings), wiring.topics_of(settings)
+    try:
+        if topics.mailboxes not in kafka.partition_counts(connection):
+            return EVERYBODY_AT_HOME
+        return whereabouts(connection, topics, settings.targets.keys())
+    except (kafka.KafkaUnreachableError, PartitionLost):
+        return EVERYBODY_AT_HOME  # Kafka has a finding of its own
+
+
+def _at_source(settings: Settings, mailbox: MailboxSection, lives: Whereabouts) -> Finding:
+    """Open a mailbox at the source; one that was promoted does not need to be there."""
+    finding = check_mailbox(settings.source, "source", mailbox.source)
+    target = lives.promoted.get(mailbox_id(mailbox.source))
+    if target is None:
+        return finding
+    text = f"promoted, its users work at {target}"
+    if not finding.is_good:
+        text += f"; needed for the way back only: {finding.text}"
+    return dataclasses.replace(finding, is_good=True, text=text, exit_code=exit_codes.OK)
+
+
+def _front_door(settings: Settings, lives: Whereabouts) -> list[Finding]:
+    """Ask every actuator whether it could lead those at the source to each target, and those at a target back."""
+    actuators, source = actuators_of(settings), settings.source.name
+    if not actuators:
+        return []
     found = []
     for target in settings.targets:
-        redirections = [redirection_of(settings, m, target) for m in settings.mailboxes if target in m.targets]
-        found += [_actuator(a, target, redirections) for a in actuators]
+        there = [(mailbox_id(m.source), m) for m in settings.mailboxes if target in m.targets]
+        forth = [redirection_of(settings, m, target) for name, m in there if name not in lives.elsewhere]
+        back = [swapped(redirection_of(settings, m, target)) for name, m in there if lives.promoted.get(name) == target]
+        if forth or not back:
+            found += [_actuator(a, f"to {target}", forth) for a in actuators]
+        if back:
+            found += [_actuator(a, f"from {target} to {source}", back) for a in actuators]
+    if lives.between:
+        text = f"{len(lives.between)} mailboxes are in a promotion that has not ended: `mailshadow failover --resume`"
+        found.append(Finding(subject="front door", is_good=False, text=text, exit_code=exit_codes.STOPPED))
     return found
 
 
-def _actuator(actuator: Actuator, target: str, redirections: list[Redirection]) -> Finding:
-    subject = f"{actuator.name} to {target}"
+def _actuator(actuator: Actuator, way: str, redirections: list[Redirection]) -> Finding:
+    subject = f"{actuator.name} {way}"
     try:
         actuator.check(redirections)
     except ActuatorError as error:

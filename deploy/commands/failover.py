@@ -16,7 +16,7 @@ from consumers.failover import State, diagram
 from deploy import exit_codes, wiring
 from deploy.commands.options import config_option, json_option, settings_of
 from deploy.commands.target_mailbox import id_of, require_target_name
-from deploy.front_door.actuator import Place, Redirection
+from deploy.front_door.actuator import Actuator, Place, Redirection
 from deploy.front_door.configured import actuators_of
 from deploy.kafka import CALL_TIMEOUT_SECONDS, KafkaUnreachableError, admin
 from deploy.promotion import forecast, loss, report
@@ -71,6 +71,13 @@ class Session:
             for m in mailboxes
         ]
 
+    def actuators(self) -> tuple[Actuator, ...]:
+        """Return what leads clients; who leads all at once knows every mailbox that is mirrored, to any target."""
+        found = actuators_of(self.settings)
+        if any(actuator.leads_all for actuator in found):
+            found = actuators_of(self.settings, [r.mailbox for r in _mirrored(self.settings)])
+        return found
+
     def read_tails(self, mailboxes: Sequence[str]) -> Mapping[str, int]:
         """Read what the source holds beyond the barrier, once more; how many changes it is for each mailbox."""
         self.tails |= read_tails(self.settings, {m: self.known[m].source for m in mailboxes})
@@ -82,7 +89,7 @@ class Session:
         return Course(
             office=office,
             sight=self.watch,
-            actuators=actuators_of(self.settings),
+            actuators=self.actuators(),
             redirections=self.redirections,
             source=topics.source,
             close_seconds=self.close_seconds,
@@ -169,10 +176,14 @@ def _session(settings: Settings, target: str, known: Sequence[Registration], opt
 
 
 def _registered(settings: Settings, target: str) -> dict[str, Registration]:
+    return {r.mailbox: r for r in _mirrored(settings) if target in r.targets}
+
+
+def _mirrored(settings: Settings) -> list[Registration]:
     wiring.prepare_topics(settings)
     registry = Registry(settings, wiring.kafka_settings(settings), wiring.topics_of(settings))
     try:
-        return {r.mailbox: r for r in registry.all() if target in r.targets}
+        return registry.all()
     finally:
         registry.close()
 

@@ -58,6 +58,11 @@ class Actuator(Protocol):
         """Return its path in the settings."""
         ...
 
+    @property
+    def leads_all(self) -> bool:
+        """Tell whether it leads all mailboxes at once or none, and so refuses some of them."""
+        ...
+
     def check(self, redirections: Sequence[Redirection]) -> None:
         """Prove that the other steps would be let in and that clients are at `from_place` now; changes nothing."""
         ...

@@ -32,6 +32,7 @@ class AutodiscoverActuator:
     """Leads clients that ask Autodiscover."""
 
     name = NAME
+    leads_all = False
 
     def __init__(self, section: AutodiscoverSection, guide: Guide) -> None:
         """`section.route_files` are all there are, with the default filled in."""

@@ -36,6 +36,8 @@ _SECRET = re.compile(
 class CommandActuator:
     """One `[[front_door.commands]]`."""
 
+    leads_all = False
+
     def __init__(
         self,
         section: CommandSection,

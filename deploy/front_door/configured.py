@@ -8,6 +8,7 @@ An undo is best called in the opposite order.
 """
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 
 from deploy.front_door.actuator import Actuator, Place, Redirection
@@ -28,10 +29,13 @@ DIRECTORY = Path("front-door")
 _BEFORE_CLIENTS = ("directory", "mail-flow")
 
 
-def actuators_of(settings: Settings) -> tuple[Actuator, ...]:
-    """Return what `[front_door]` names, in order; nothing where it names nothing."""
+def actuators_of(settings: Settings, also_mirrored: Iterable[str] = ()) -> tuple[Actuator, ...]:
+    """Return what `[front_door]` names, in order; nothing where it names nothing.
+
+    `also_mirrored` are ids of mailboxes that were added by command: who leads all at once has to know them too.
+    """
     door = settings.front_door
-    mailboxes = frozenset(mailbox_id(m.source) for m in settings.mailboxes)
+    mailboxes = frozenset(mailbox_id(m.source) for m in settings.mailboxes).union(also_mirrored)
     servers = {s.name: server_settings(s) for s in (settings.source, *settings.targets.values())}
     commands = commands_of(settings)
     found: list[Actuator] = [c for c, kind in commands if kind in _BEFORE_CLIENTS]
@@ -74,3 +78,8 @@ def redirection_of(settings: Settings, mailbox: MailboxSection, target: str) -> 
         from_place=Place(server=settings.source.name, ews_url=settings.source.url, address=mailbox.source),
         to_place=Place(server=server.name, ews_url=server.url, address=address),
     )
+
+
+def swapped(redirection: Redirection) -> Redirection:
+    """Return the way back."""
+    return dataclasses.replace(redirection, from_place=redirection.to_place, to_place=redirection.from_place)

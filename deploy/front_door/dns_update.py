@@ -45,6 +45,7 @@ class DnsActuator:
     """Leads every client of some names at once."""
 
     name = NAME
+    leads_all = True
 
     def __init__(self, section: DnsSection, mailboxes: frozenset[str]) -> None:
         self._section = section

@@ -37,6 +37,7 @@ class EwsConfirmation:
     """Leads nobody; finds by EWS where clients with a fixed address are led."""
 
     name = NAME
+    leads_all = False
 
     def __init__(self, ews_url: str, ca_file: Path | None, servers: dict[str, ServerSettings]) -> None:
         """`servers` by their names in the settings: their accounts are used through the front door too."""

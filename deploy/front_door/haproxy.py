@@ -31,6 +31,7 @@ class HaproxyActuator:
     ) -> None:
         """`mailboxes` are the ids of all that are mirrored: a host leads all of them at once."""
         self._section = section
+        self.leads_all = section.leads != "mailbox"
         self._default = section.backends[source]
         self._mailboxes = mailboxes
         self._other_names = other_names
@@ -142,7 +143,7 @@ class HaproxyActuator:
         return None if place is None else self._section.activesync_urls.get(place.server)
 
     def _refuse_parts(self, redirections: Sequence[Redirection], step: ActuatorStep) -> None:
-        if self._section.leads == "mailbox" or not redirections:
+        if not self.leads_all or not redirections:
             return
         if left := self._mailboxes - {r.mailbox for r in redirections}:
             detail = f"leads = {self._section.leads!r} leads all mailboxes at once, and {len(left)} would stay behind"

@@ -1,5 +1,6 @@
 """HAProxy's runtime API (its management guide, 9.3): one command a connection, every answer read and checked."""
 
+import csv
 import re
 import socket
 from collections.abc import Mapping
@@ -25,6 +26,12 @@ class HaproxyRuntime:
         """Return the names of the backends there are."""
         lines = self._ask("show backend").splitlines()
         return frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+
+    def requests(self) -> dict[str, int]:
+        """Return how many HTTP requests each backend was given since HAProxy started."""
+        lines = self._ask("show stat").lstrip("# ").splitlines()
+        rows = csv.DictReader(line for line in lines if line.strip())
+        return {row["pxname"]: int(row["req_tot"] or 0) for row in rows if row["svname"] == "BACKEND"}
 
     def map_of(self, file: str) -> dict[str, str]:
         """Return what a map holds now; RuntimeApiError where the configuration loads no such map."""

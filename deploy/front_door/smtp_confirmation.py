@@ -32,6 +32,7 @@ class SmtpConfirmation:
     """Leads nobody; finds out where new mail goes."""
 
     name = NAME
+    leads_all = False
 
     def __init__(
         self,

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from consumers.failover import Command, State, after, is_allowed, opening, state_of
-from deploy.front_door.actuator import Actuator, ActuatorError, Redirection
+from deploy.front_door.actuator import Actuator, ActuatorError, ActuatorStep, Redirection
 from deploy.promotion import readiness
+from deploy.promotion.door import FrontDoor
 from deploy.promotion.office import ENDS, Addressed, Office
 from deploy.promotion.picture import Picture, Seen
 from schemas.ports import Clock
@@ -72,6 +73,7 @@ class Coordinator:
 
     def __init__(self, course: Course, progress: Promotion) -> None:
         self._course = course
+        self._door = FrontDoor(course.actuators, course.redirections, self._commit, course.say)
         self.progress = progress
         self.seconds: dict[str, float] = {}
 
@@ -115,14 +117,11 @@ class Coordinator:
         if not self._part():
             self._commit(failure="no mailbox is ready; nothing was changed")
             return "UNDONE"
-        for actuator in self._course.actuators:
-            actuator.check(self._redirections())
+        self._door.act(ActuatorStep.CHECK, self._names())
         return "CLOSE_DOOR"
 
     def _close_door(self) -> str:
-        for actuator in self._course.actuators:
-            self._course.say(f"front door: {actuator.name} closes")
-            actuator.close(self._redirections())
+        self._door.act(ActuatorStep.CLOSE, self._names())
         return "CLOSE"
 
     def _close(self) -> str:
@@ -224,18 +223,17 @@ class Coordinator:
     def _lead(self) -> str:
         chosen = [o.mailbox for o in self._part() if self._state(o) in {State.OPEN, State.LED}]
         self._course.say(f"{len(chosen)} mailboxes are open at {self.progress.target}")
-        if not self._course.actuators or not chosen:
+        if not self._door or not chosen:
             return "TAIL"
+        if self._door.leads_all and self._unopened():
+            raise self._waiting(f", and {self._door.leads_all} leads all at once, so nobody is led")
         self._set(chosen, Command.LEAD)
-        for actuator in self._course.actuators:
-            self._course.say(f"front door: {actuator.name} leads {len(chosen)} mailboxes")
-            actuator.redirect(self._course.redirections(chosen))
+        self._door.act(ActuatorStep.REDIRECT, chosen)
         return "CONFIRM"
 
     def _confirm(self) -> str:
         chosen = [o.mailbox for o in self._part() if self._state(o) is State.LED]
-        for actuator in self._course.actuators if chosen else ():
-            actuator.confirm(self._course.redirections(chosen))
+        self._door.act(ActuatorStep.CONFIRM, chosen)
         self._set(chosen, Command.CONFIRM)
         return "TAIL"
 
@@ -247,21 +245,27 @@ class Coordinator:
             self._commit(
                 mailboxes=tuple(replace(o, tail=found.get(o.mailbox, o.tail)) for o in self.progress.mailboxes)
             )
-        left = [o for o in self._part() if self._state(o) not in OPEN_OR_MORE]
-        if left:
-            # what is fenced and not opened has users nowhere: it is not at its end
-            # from the close on: an order that was passed over is given again
-            self._commit(stage="CLOSE", failure=f"{len(left)} mailboxes are not open: see their notes")
-            raise StoppedError(
-                f"{self.progress.failure}. `--resume` tries again, `--resume --accept MAILBOX` opens one as it stands"
-            )
+        if self._unopened():
+            raise self._waiting(": see their notes")
         return "DONE"
+
+    def _unopened(self) -> int:
+        return sum(self._state(o) not in OPEN_OR_MORE for o in self._part())
+
+    def _waiting(self, why: str) -> StoppedError:
+        """Stop before the close: what is fenced and not opened has users nowhere, so this is not the end.
+
+        From the close on, because an order that a feed passed over is given again.
+        """
+        self._commit(stage="CLOSE", failure=f"{self._unopened()} mailboxes are not open{why}")
+        return StoppedError(
+            f"{self.progress.failure}. `--resume` tries again, `--resume --accept MAILBOX` opens one as it stands"
+        )
 
     # -- back ----------------------------------------------------------------------------------------------
 
     def _undo(self) -> str:
-        for actuator in reversed(self._course.actuators):
-            actuator.undo(self._redirections())
+        self._door.act(ActuatorStep.UNDO, self._names())
         # one that rests at the barrier goes on by itself with the seed of the new generation
         self._reopen(self.progress.target, lambda seen: seen.target.role != TargetRole.OPEN)
         self._reopen(self._course.source, lambda seen: seen.source.role == SourceRole.MIRRORING)
@@ -285,7 +289,8 @@ class Coordinator:
     def _after_failure(self, error: ActuatorError) -> str:
         """Decide what a failed actuator means: nothing done, all undone, or a stop from where it can be resumed."""
         stage = self.progress.stage
-        self._commit(failure=str(error))
+        # a confirmation that fails may have found that somebody led them elsewhere: resuming leads them again
+        self._commit(stage="LEAD" if stage == "CONFIRM" else stage, failure=str(error))
         if stage == "CHECK":
             return "UNDONE"
         if stage == "CLOSE_DOOR":
@@ -302,8 +307,8 @@ class Coordinator:
         """Tell whether an earlier promotion opened it: its users must not be led back with those of this one."""
         return seen.target.role == TargetRole.OPEN and seen.target.promotion != self.progress.promotion
 
-    def _redirections(self) -> Sequence[Redirection]:
-        return self._course.redirections([o.mailbox for o in self._part()])
+    def _names(self) -> list[str]:
+        return [one.mailbox for one in self._part()]
 
     def _state(self, one: Promoted) -> State:
         seen = self._course.sight.look(0.0).of(one.mailbox)

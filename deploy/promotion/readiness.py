@@ -14,7 +14,7 @@ def never(seen: Seen, target: str) -> str:
     if seen.source.role == SourceRole.FENCED and seen.source.opening != target:
         return f"its barrier opens {seen.source.opening}: only that target has all of it"
     if seen.target.role == TargetRole.OPEN:
-        return f"its users work at {target} already, by promotion {seen.target.promotion}"
+        return f"promoted already: its users work at {target}, by promotion {seen.target.promotion}"
     return ""
 
 

@@ -102,7 +102,8 @@ class MailboxServer:
         ident = node.get("Id") or ""
         if local_name(node) == "DistinguishedFolderId":
             address = node.findtext(f"{T}Mailbox/{T}EmailAddress")
-            mailbox = self.folders.mailbox(address) if address else own
+            named = self.directory.mailbox(address.lower(), self.folders.mailboxes) if address else own
+            mailbox = named or self.folders.mailbox(address or "")
             found = mailbox.distinguished.get(ident)
             if found is None:
                 raise EwsError("ErrorFolderNotFound", "The specified folder could not be found in the store.")

@@ -14,6 +14,7 @@ import pytest
 
 from deploy.front_door.actuator import Place, Redirection
 from deploy.lab.exchange.process import ExchangeProcess
+from deploy.lab.haproxy import Proxy
 from schemas.identity import mailbox_id
 
 PEOPLE = ("anna", "ben")
@@ -101,58 +102,21 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         yield found
 
 
-@dataclass
-class Proxy:
-    """An HAProxy with the configuration of the repository."""
-
-    program: Program
-    port: int
-    socket: str
-    map_file: Path
-    activesync_map_file: Path
-
-
 @pytest.fixture(scope="package")
-def repository_root() -> Path:
-    named = os.environ.get("MAILSHADOW_REPOSITORY")
-    return Path(named) if named else next(p for p in Path(__file__).resolve().parents if (p / "Makefile").is_file())
-
-
-@pytest.fixture(scope="package")
-def running_proxy(servers: Servers, repository_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+def running_proxy(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     """HAProxy with `deploy/front_door/haproxy.cfg`, its paths and addresses replaced by those of here."""
-    binary = program("haproxy", "haproxy")
-    directory = tmp_path_factory.mktemp("haproxy")
-    port = free_port()
-    names = ("mailboxes.map", "activesync.map")
-    text = (repository_root / "deploy/front_door/haproxy.cfg").read_text()
-    tls = " ssl verify required ca-file /etc/haproxy/exchange-ca.pem"
-    for old, new in (
-        ("/etc/haproxy/mailshadow/", f"{directory}/"),
-        ("/run/haproxy/mailshadow.sock", f"{directory}/runtime.sock"),
-        (":443 ssl crt /etc/haproxy/mail.pem alpn http/1.1", f"127.0.0.1:{port}"),
-        (f"mail2013.example.com:443{tls}", f"127.0.0.1:{servers.source.connection.url.split(':')[2].split('/')[0]}"),
-        (f"mail2019.example.net:443{tls}", f"127.0.0.1:{servers.target.connection.url.split(':')[2].split('/')[0]}"),
-        ("maxconn 20000", "maxconn 1000"),
-        ("    log /dev/log local0\n", ""),
-        ("    log global\n", ""),
-    ):
-        assert old in text, f"haproxy.cfg has changed: {old}"
-        text = text.replace(old, new)
-    for name in names:
-        (directory / name).write_text("")
-    (directory / "haproxy.cfg").write_text(text)
-    found = Program([binary, "-db", "-f", str(directory / "haproxy.cfg")], port, directory / "haproxy.log")
+    program("haproxy", "haproxy")
+    ports = (int(s.connection.url.split(":")[2].split("/")[0]) for s in (servers.source, servers.target))
+    found = Proxy(tmp_path_factory.mktemp("haproxy"), *ports)
     found.start()
-    yield Proxy(found, port, f"{directory}/runtime.sock", *(directory / name for name in names))
+    yield found
     found.kill()
 
 
 @pytest.fixture
 def proxy(running_proxy: Proxy) -> Proxy:
     """The same with nobody led away, whatever a test before did."""
-    running_proxy.program.kill()
-    running_proxy.map_file.write_text("")
-    running_proxy.activesync_map_file.write_text("")
-    running_proxy.program.start()
+    running_proxy.kill()
+    running_proxy.forget()
+    running_proxy.start()
     return running_proxy

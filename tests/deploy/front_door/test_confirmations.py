@@ -10,9 +10,10 @@ from deploy.front_door.ews_confirmation import EwsConfirmation
 from deploy.front_door.sections import SmtpSection
 from deploy.front_door.smtp_confirmation import SmtpConfirmation, chosen
 from deploy.lab.exchange.process import ExchangeConnection  # noqa: TC001 - as the others
+from deploy.lab.haproxy import Proxy
 from deploy.lab.smtp import SmtpEntry
 
-from .conftest import Proxy, Servers, free_port
+from .conftest import Servers, free_port
 from .test_haproxy import actuator_of
 
 pytestmark = pytest.mark.slow

@@ -13,8 +13,9 @@ from deploy.front_door.actuator import Actuator, ActuatorError, ActuatorStep, Re
 from deploy.front_door.commands import CommandActuator
 from deploy.front_door.dns_update import DnsActuator
 from deploy.front_door.sections import CommandSection
+from deploy.lab.haproxy import Proxy
 
-from .conftest import Proxy, Servers
+from .conftest import Servers
 from .test_autodiscover import Door, running  # noqa: F401 - a fixture
 from .test_dns_update import NameServer
 from .test_dns_update import running as running_bind  # noqa: F401 - a fixture

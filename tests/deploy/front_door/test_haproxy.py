@@ -15,8 +15,9 @@ from deploy.front_door.actuator import ActuatorError, Redirection
 from deploy.front_door.haproxy import HaproxyActuator
 from deploy.front_door.haproxy_maps import read_map
 from deploy.front_door.sections import HaproxySection
+from deploy.lab.haproxy import Proxy
 
-from .conftest import Proxy, Servers, free_port
+from .conftest import Servers, free_port
 
 pytestmark = pytest.mark.slow
 GUID = "0d1f7c1e-guid@source.test"
@@ -108,15 +109,15 @@ def test_one_host_leads_all_mailboxes_and_refuses_to_lead_some(proxy: Proxy, ser
 def test_a_killed_haproxy_comes_back_with_what_the_last_step_wrote(proxy: Proxy, servers: Servers) -> None:
     actuator, anna = actuator_of(proxy, servers), servers.redirections[:1]
     actuator.close(anna)
-    proxy.program.kill()
+    proxy.kill()
     with pytest.raises(ActuatorError, match=r"redirect: .*no answer to its runtime API.*start or mend HAProxy"):
         actuator.redirect(anna)
-    proxy.program.start()
+    proxy.start()
     actuator.redirect(anna)
     actuator.confirm(anna)
     assert who(proxy, X_AnchorMailbox="anna@source.test") == "standby"
-    proxy.program.kill()
-    proxy.program.start()
+    proxy.kill()
+    proxy.start()
     assert who(proxy, X_AnchorMailbox="anna@source.test") == "standby"
 
 

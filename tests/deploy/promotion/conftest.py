@@ -9,7 +9,7 @@ import pytest
 
 from deploy.front_door.actuator import ActuatorError, ActuatorStep, Place, Redirection
 from deploy.promotion.course import Coordinator, Course
-from deploy.promotion.office import Addressed
+from deploy.promotion.office import Addressed, DrivenError
 from deploy.promotion.picture import Picture, Seen
 from schemas.change import Version
 from schemas.state import Order, Promoted, Promotion, SourceRole, TargetRole
@@ -35,10 +35,11 @@ class Boundaries:
 class Door:
     """An actuator that knows where each client is, and may fail at a step."""
 
-    name = "front_door.memory"
-
-    def __init__(self, pipeline: "Pipeline") -> None:
+    def __init__(self, pipeline: "Pipeline", name: str) -> None:
         self._pipeline = pipeline
+        self.name = name
+        self.leads_all = False
+        self.calls: list[tuple[ActuatorStep, int]] = []
         self.fails_at: ActuatorStep | None = None
         self.led: dict[str, str] = {}
         self.closed: set[str] = set()
@@ -77,7 +78,10 @@ class Door:
         self, step: ActuatorStep, redirections: Sequence[Redirection], act: Callable[[Redirection], object]
     ) -> None:
         self._pipeline.boundaries.meet(f"{step} before")
+        assert self._pipeline.boundaries.met[-2] == "commit after", "who drives was not asked right before"
         self.steps.append(step)
+        self.calls.append((step, len(redirections)))
+        self._pipeline.acts.append((self.name, step))
         if self.fails_at is step:
             raise ActuatorError(self.name, step, "it was told to")
         for one in redirections:
@@ -89,15 +93,18 @@ class Door:
 class Pipeline:
     """Feed and replay as roles: every look at the log lets each do one thing more."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, doors: int = 1) -> None:
         self.names = [f"{n:020x}" for n in range(count)]
         self.picture = Picture()
         self.boundaries = Boundaries()
-        self.door = Door(self)
+        self.acts: list[tuple[str, ActuatorStep]] = []
+        self.doors = [Door(self, f"front_door.memory{n or ''}") for n in range(doors)]
+        self.door = self.doors[0]
         self.has_actuator = True
         self.has_feed = True
         self.is_feed_obeying = True
         self.stands_in = 0
+        self.is_taken_over = False
         self.stuck: set[str] = set()
         self.tail: dict[str, int] = {}
         self.committed: Promotion | None = None
@@ -114,6 +121,8 @@ class Pipeline:
 
     def commit(self, promotion: Promotion, orders: Sequence[Addressed] = ()) -> None:
         self.boundaries.meet("commit before")
+        if self.is_taken_over:
+            raise DrivenError("somebody else took it over: ben")
         self.committed = promotion
         self.stages.append(promotion.stage)
         self.orders += orders
@@ -189,7 +198,7 @@ class Pipeline:
         return Course(
             office=self,
             sight=self,
-            actuators=(self.door,) if self.has_actuator else (),
+            actuators=tuple(self.doors) if self.has_actuator else (),
             redirections=self.redirections,
             source="source",
             close_seconds=5.0,
