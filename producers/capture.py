@@ -275,6 +275,11 @@ class Capture:
         for item in self.index.pending:
             self._pending_since.setdefault(item, tick)
 
+    @property
+    def unread(self) -> frozenset[str]:
+        """Folders the last round could not read: what they hold is not known."""
+        return frozenset(self._unread)
+
     def draft(self, operation: Operation) -> None:
         """Have an operation that no round found published with the next part."""
         self._drafts.add(operation)

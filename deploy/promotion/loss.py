@@ -106,7 +106,9 @@ def _row(
     is_read = tail is not None
     # what came to the old source after a promotion by somebody else's word is no part of what this one lost
     is_open = State(one.state) in OPENED and progress.promotion == target.promotion
-    nothing_lost = is_open and is_read and not tail and not any(known.values())
+    # nothing behind the barrier is known of a target that did not come to it, or that is known to differ
+    is_whole = target.barrier is not None and target.barrier == source.barrier and not seen.divergent
+    nothing_lost = is_open and is_whole and is_read and not tail and not any(known.values())
     return {
         "mailbox": one.mailbox,
         "state": one.state,

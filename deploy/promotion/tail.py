@@ -85,6 +85,7 @@ def tail_of(source: Source, address: str, index: MailboxIndex, contents: Content
         found += [_left(o) for o in part.operations if not isinstance(o, Checksum)]
         for body in part.spooled.values():
             Spool.release(body)
+    found += [Left(kind="unread folder", item="", folder_id=f) for f in sorted(capture.unread)]
     unclear = index.pending | index.owed
     return found + [Left(kind="unclear", item=i, item_id=index.entries[i].item_id) for i in sorted(unclear)]
 

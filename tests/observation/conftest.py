@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
 import urllib.parse
@@ -72,6 +73,13 @@ class Watched:
                 return time.monotonic() - began
             time.sleep(0.25)
         pytest.fail(f"not so after {seconds_max:.0f} s: {what}")
+
+    def run(self, *arguments: str) -> str:
+        """Run a command of ours to its end, or fail; return what it said."""
+        command = [sys.executable, "-m", "deploy", *arguments, "--config", str(self.world.config)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - our own
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
 
     def is_told(self, alert: str, status: str) -> bool:
         """Tell whether the newest word about an alert is this status (firing, resolved)."""

@@ -82,6 +82,11 @@ def test_a_poison_item_is_parked_told_and_no_more_once_it_is_redriven(watched: W
     print(f"poison item: status {seen:.0f} s, alert {seen + told:.0f} s")
     assert total(watched, 'mailshadow_fleet_items{kind="parked"}') == 1
     assert total(watched, "mailshadow_replay_parked_total") == 1
+    ordered = watched.run("dead-letters", "redrive")
+    assert "1 items ordered" in ordered
+    watched.await_true(lambda: healthy(watched, "protected") == 2, 30, "protected again")
+    watched.await_true(lambda: watched.is_told("Parked", "resolved"), 30, "MailshadowParked resolved")
+    assert total(watched, 'mailshadow_fleet_items{kind="parked"}') == 0
 
 
 @LONG
