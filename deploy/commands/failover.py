@@ -30,7 +30,7 @@ from deploy.registry import Registry
 from deploy.sections import Settings, SettingsError
 from schemas.state import Promoted, Promotion, Registration
 
-MAILBOXES_MAX = 10_000
+MAILBOXES_MAX = 3_000
 
 
 @dataclass(slots=True)

@@ -30,6 +30,8 @@ FENCE_SECONDS_MAX = 90.0
 BLOCKED_SECONDS = 2.0
 DRAIN_STALL_SECONDS = 60.0
 OPEN_SECONDS_MAX = 60.0
+NOTE_CHARACTERS_MAX = 200
+"""The progress of all mailboxes is one record, and Kafka takes no more than 1 MB."""
 FENCED_OR_MORE = frozenset({State.FENCED, State.DRAINED, State.VERIFIED, State.OPEN, State.LED, State.CONFIRMED})
 OPEN_OR_MORE = frozenset({State.OPEN, State.LED, State.CONFIRMED})
 
@@ -112,7 +114,7 @@ class Coordinator:
             seen = picture.of(one.mailbox)
             never, doubts = readiness.never(seen, self.progress.target), "; ".join(readiness.doubts(seen))
             is_left_out = bool(never) or (bool(doubts) and not one.accepted)
-            checked.append(replace(one, left_out=is_left_out, note=never or doubts))
+            checked.append(replace(one, left_out=is_left_out, note=(never or doubts)[:NOTE_CHARACTERS_MAX]))
         self._commit(mailboxes=tuple(checked))
         if not self._part():
             self._commit(failure="no mailbox is ready; nothing was changed")
@@ -193,8 +195,10 @@ class Coordinator:
             is_equal, text = readiness.verified(picture.of(one.mailbox))
             if state is State.DRAINED and is_equal:
                 state = after(state, Command.VERIFY)
-            note = "; ".join(readiness.doubts(picture.of(one.mailbox)))
-            judged.append(replace(one, state=state, verified=text, note=note))
+            doubts = readiness.doubts(picture.of(one.mailbox))
+            if self.progress.planned:
+                doubts += readiness.unread(picture.of(one.mailbox))
+            judged.append(replace(one, state=state, verified=text, note="; ".join(doubts)[:NOTE_CHARACTERS_MAX]))
         self._commit(mailboxes=tuple(judged))
         return "OPEN"
 
@@ -223,11 +227,12 @@ class Coordinator:
     def _lead(self) -> str:
         chosen = [o.mailbox for o in self._part() if self._state(o) in {State.OPEN, State.LED}]
         self._course.say(f"{len(chosen)} mailboxes are open at {self.progress.target}")
-        if not self._door or not chosen:
-            return "TAIL"
         if self._door.leads_all and self._unopened():
             raise self._waiting(f", and {self._door.leads_all} leads all at once, so nobody is led")
+        # also where we have no front door: from here on people lead their clients themselves
         self._set(chosen, Command.LEAD)
+        if not self._door or not chosen:
+            return "TAIL"
         self._door.act(ActuatorStep.REDIRECT, chosen)
         return "CONFIRM"
 

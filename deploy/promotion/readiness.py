@@ -37,6 +37,12 @@ def doubts(seen: Seen) -> list[str]:
     return [text for text, is_so in found.items() if is_so]
 
 
+def unread(seen: Seen) -> list[str]:
+    """Return what a planned promotion did not read: the barrier came before the source was read to its end."""
+    is_read = seen.source.certain_up_to >= seen.source.closed_at
+    return [] if is_read else ["the source was not read to its end after the close (`--source-lost` or `--accept`)"]
+
+
 def blocked(seen: Seen) -> str:
     """Say why the replay does not go on with a mailbox by itself; nothing where it does."""
     target = seen.target

@@ -15,6 +15,8 @@ def write(directory: Path, statement: dict[str, Any]) -> Path:
     page = directory / "loss.txt"
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        for name in ("loss.json", "loss.txt"):
+            (directory / name).touch(mode=0o600)  # subjects may stand in it
         (directory / "loss.json").write_text(json.dumps(statement, indent=2, ensure_ascii=False) + "\n", "utf-8")
         page.write_text(text_of(statement), "utf-8")
     except OSError as error:
@@ -27,7 +29,7 @@ def text_of(statement: dict[str, Any]) -> str:
     kind = "planned" if statement["planned"] else "the source is lost"
     lines = [f"Promotion {statement['promotion']} to {statement['target']} ({kind}), {statement['stage']}"]
     lines += [f"stopped: {statement['failure']}"] if statement["failure"] else []
-    lines += ["", "NOTHING LOST" if statement["nothing_lost"] else "Not proved that nothing was lost:"]
+    lines += ["", _headline(statement)]
     for row in statement["mailboxes"]:
         lines += ["", f"{row['mailbox']}  {row['state']}  {sentence_of(row)}"]
         lines += [f"    note: {row['note']}"] if row["note"] else []
@@ -35,6 +37,14 @@ def text_of(statement: dict[str, Any]) -> str:
         for name in ("captured_not_applied", "owed", "wanted", "pending", "parked", "unsettled", "tail"):
             lines += [f"    {name.replace('_', ' ')}: {_told(found)}" for found in row[name]]
     return "\n".join(lines) + "\n"
+
+
+def _headline(statement: dict[str, Any]) -> str:
+    if not statement["nothing_lost"]:
+        return "Not proved that nothing was lost:"
+    is_led = all(row["left_out"] or row["state"] == "CONFIRMED" for row in statement["mailboxes"])
+    # who still works at the source writes behind the back of the tail that was read
+    return "NOTHING LOST" if is_led else "NOTHING LOST, if the source was fenced before: no front door of ours was"
 
 
 def sentence_of(row: dict[str, Any]) -> str:

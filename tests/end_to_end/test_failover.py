@@ -100,7 +100,7 @@ def test_a_planned_promotion_survives_its_command_and_loses_nothing(living: Livi
     living.world.replay.signal(signal.SIGCONT)
     found = statement(living, "--resume")
     (row,) = found["mailboxes"]
-    assert (found["stage"], found["nothing_lost"], row["state"], row["tail_read"]) == ("DONE", True, "OPEN", True)
+    assert (found["stage"], found["nothing_lost"], row["state"], row["tail_read"]) == ("DONE", True, "LED", True)
     assert "NOTHING LOST" in Path(found["report"]).read_text()
     assert sorted(subjects(living.source_session, mailbox).values()) == sorted(
         subjects(living.target_session, living.standbys[0].address).values()
@@ -137,7 +137,7 @@ def test_the_rest_is_promoted_from_a_source_and_a_feed_killed_amid_activity(livi
     found = statement(living, user.address, "--to", TARGET, "--source-lost")
     seconds = time.monotonic() - began
     (row,) = found["mailboxes"]
-    assert (found["stage"], found["nothing_lost"], row["state"], row["tail_read"]) == ("DONE", False, "OPEN", False)
+    assert (found["stage"], found["nothing_lost"], row["state"], row["tail_read"]) == ("DONE", False, "LED", False)
     assert seconds < 60.0, seconds
 
     living.world.source.kill()

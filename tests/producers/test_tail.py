@@ -71,6 +71,17 @@ def test_what_the_source_does_not_hand_out_is_in_the_tail(closed: Rig) -> None:
     assert [left.kind for left in tail(closed)] == ["unclear"]
 
 
+def test_a_folder_that_cannot_be_read_is_in_the_tail(closed: Rig) -> None:
+    closed.source.add(closed.source.inbox)
+
+    def refuse() -> None:
+        raise CallRefused("ErrorAccessDenied", "refused")
+
+    closed.source.before("items", refuse)
+    found = tail(closed)
+    assert ("unread folder", closed.source.inbox) in {(left.kind, left.folder_id) for left in found}
+
+
 def test_a_source_that_does_not_answer_has_no_tail(closed: Rig) -> None:
     def refuse() -> None:
         raise CallRefused("connection-refused", "dead")

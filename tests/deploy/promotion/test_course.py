@@ -57,7 +57,7 @@ def test_without_a_front_door_mailboxes_end_open(new_pipeline: Make) -> None:
     pipeline = new_pipeline(2)
     pipeline.has_actuator = False
     assert pipeline.begin().run().stage == "DONE"
-    assert set(pipeline.states().values()) == {"OPEN"}
+    assert set(pipeline.states().values()) == {"LED"}
 
 
 @pytest.mark.parametrize("has_feed", [True, False])

@@ -9,6 +9,7 @@ from deploy.promotion import report
 from deploy.promotion.loss import LossNow, Unapplied, loss_now, loss_of, statement
 from deploy.promotion.picture import Picture
 from deploy.promotion.tail import Left
+from schemas.change import Version
 from schemas.state import (
     IndexEntry,
     ItemRecord,
@@ -52,10 +53,10 @@ def promotion(**values: Any) -> Promotion:
 def picture() -> Picture:
     """One mailbox that is open and of which nothing is missing."""
     found = Picture()
-    found.take_source(M, MailboxRecord(mailbox=M, generation=1, next_sequence=5, certain_up_to=60_000))
-    found.take_target(
-        M, TargetMailbox(mailbox=M, generation=1, applied_sequence=4, role="OPEN", promotion="p1", opening="standby")
-    )
+    barrier = Version(generation=1, sequence=4)
+    found.take_source(M, MailboxRecord(mailbox=M, generation=1, next_sequence=5, certain_up_to=60_000, barrier=barrier))
+    opened = TargetMailbox(mailbox=M, generation=1, applied_sequence=4, role="OPEN", promotion="p1", opening="standby")
+    found.take_target(M, replace(opened, barrier=barrier))
     return found
 
 
@@ -109,6 +110,23 @@ def test_whatever_is_known_to_be_missing_is_listed_and_forbids_the_word(picture:
     assert sum(len(found[n]) for n in ("owed", "pending", "parked", "wanted", "unsettled", "captured_not_applied")) == 1
     assert "1 known to be missing" in report.sentence_of(found)
     assert "x" in report.text_of(told)
+
+
+@pytest.mark.parametrize("barrier", [None, Version(generation=1, sequence=3)])
+def test_a_target_that_did_not_come_to_the_barrier_is_never_said_to_be_whole(
+    picture: Picture, barrier: Version | None
+) -> None:
+    picture.take_target(M, replace(picture.of(M).target, barrier=barrier))
+    assert not row(picture)["nothing_lost"]
+
+
+def test_a_target_that_is_known_to_differ_is_never_said_to_be_whole(picture: Picture) -> None:
+    folder = TargetFolder(
+        folder_id="f", target_id="t", parent_id="", name="f", folder_class="IPF.Note", distinguished="", created=True,
+        generation=1, sequence=1, divergence={"missing": 1},
+    )  # fmt: skip
+    picture.take_target(f"{M}/folder/f", folder)
+    assert not row(picture)["nothing_lost"]
 
 
 @pytest.mark.parametrize("state", ["MIRRORING", "FENCED", "DRAINED", "VERIFIED"])
