@@ -14,9 +14,9 @@ PAUSE_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request of a client: when it began, which inbox answered ("" where it failed)."""
+    """One request of a client: when it ended, which inbox answered ("" where it failed)."""
 
-    began: float
+    ended: float
     inbox: str
 
 
@@ -53,8 +53,8 @@ class FixedAddressClient:
     def ask_until(self, stop: threading.Event) -> None:
         """Ask for the inbox again and again; what came of it stands in `asked`."""
         while not stop.wait(PAUSE_SECONDS):
-            began = time.monotonic()
             try:
-                self.asked.append(Asked(began, self.inbox()))
+                found = self.inbox()
             except (EWSError, RequestException):
-                self.asked.append(Asked(began, ""))
+                found = ""
+            self.asked.append(Asked(time.monotonic(), found))
