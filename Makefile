@@ -57,7 +57,7 @@ check: $(VENV)/installed ## format, lint, types, import rules and the fast tests
 	$(VENV)/bin/pytest -n $(WORKERS) --dist loadfile -m "not slow" $(TESTS)
 
 test: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## every test, against the installed wheel
-	$(call run_tests,$(WHEEL_VENV),test,-n $(WORKERS) --dist loadfile $(TESTS))
+	$(call run_tests,$(WHEEL_VENV),test,-n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS))
 
 kill: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## the long form of the kill tests: KILLS rounds of each
 	export MAILSHADOW_KILLS=$(KILLS); $(call run_tests,$(WHEEL_VENV),kill,tests/chaos/test_kills.py)
