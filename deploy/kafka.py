@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from confluent_kafka import (
     Consumer,
@@ -132,6 +133,15 @@ def admin(settings: KafkaSettings) -> AdminClient:
     return AdminClient(settings.options(), logger=_librdkafka_log)
 
 
+def answer_of(future: Any) -> Any:
+    """Return what Kafka answered to a question of an admin client; KafkaException also where it did not in time."""
+    try:
+        return future.result(CALL_TIMEOUT_SECONDS)
+    except TimeoutError as error:
+        silence = KafkaError(KafkaError._TIMED_OUT, f"no answer in {CALL_TIMEOUT_SECONDS:.0f} s")  # noqa: SLF001 - librdkafka names it so
+        raise KafkaException(silence) from error
+
+
 def partition_counts(settings: KafkaSettings) -> dict[str, int]:
     """Return every topic with its number of partitions; KafkaUnreachableError if no broker answers."""
     client = admin(settings)
@@ -149,7 +159,7 @@ def topic_ids(settings: KafkaSettings, names: Iterable[str]) -> dict[str, str]:
     """Return name to topic id: a topic made anew under an old name has another one."""
     client = admin(settings)
     futures = client.describe_topics(TopicCollection(list(names)))
-    return {name: str(future.result(CALL_TIMEOUT_SECONDS).topic_id) for name, future in futures.items()}
+    return {name: str(answer_of(future).topic_id) for name, future in futures.items()}
 
 
 def committed_offset(settings: KafkaSettings, group: str, topic: str, partition: int) -> int | None:
@@ -183,7 +193,7 @@ def open_transactions(settings: KafkaSettings, topics: Iterable[str], partition:
     ends: dict[str, list[int]] = {}
     for isolation in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED):
         for at, future in client.list_offsets(asked, isolation_level=isolation).items():
-            ends.setdefault(at.topic, []).append(future.result(CALL_TIMEOUT_SECONDS).offset)
+            ends.setdefault(at.topic, []).append(answer_of(future).offset)
     return {topic: (stable, end) for topic, (stable, end) in ends.items() if stable < end}
 
 
@@ -205,7 +215,7 @@ def ensure_topics(settings: KafkaSettings, catalogue: Iterable[TopicSettings]) -
     new = [NewTopic(t.name, t.partition_count, settings.replication_factor, config=t.config) for t in missing]
     for name, future in (client.create_topics(new) if new else {}).items():
         try:
-            future.result(CALL_TIMEOUT_SECONDS)
+            answer_of(future)
         except KafkaException as error:
             if error.args[0].code() in _NOT_ALLOWED:
                 raise _refusal(missing, f"Kafka does not allow it ({error.args[0].name()})") from error

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined] # not in their __all__
 
-from deploy.kafka import CALL_TIMEOUT_SECONDS, KafkaSettings, KafkaUnreachableError, admin
+from deploy.kafka import CALL_TIMEOUT_SECONDS, KafkaSettings, KafkaUnreachableError, admin, answer_of
 from deploy.kafka_findings import TopicFacts
 
 
@@ -46,7 +46,7 @@ def _topics(client: AdminClient, names: list[str], configs: dict[str, dict[str, 
     futures = client.describe_topics(TopicCollection(names), include_authorized_operations=True) if names else {}
     found = {}
     for name, future in futures.items():
-        told = future.result(CALL_TIMEOUT_SECONDS)
+        told = answer_of(future)
         found[name] = TopicFacts(
             config=configs.get(name, {}),
             partition_count=len(told.partitions),
@@ -61,7 +61,7 @@ def _configs(client: AdminClient, resources: list[ConfigResource]) -> dict[str, 
     found = {}
     for resource, future in (client.describe_configs(resources) if resources else {}).items():
         try:
-            told = future.result(CALL_TIMEOUT_SECONDS)
+            told = answer_of(future)
         except KafkaException:
             continue  # not allowed to ask
         found[resource.name] = {name: entry.value for name, entry in told.items() if entry.value is not None}

@@ -12,7 +12,7 @@ from pathlib import Path
 from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from deploy.kafka import CALL_TIMEOUT_SECONDS
+from deploy.kafka import answer_of
 from schemas import ews
 from schemas.faults import GONE
 from schemas.ports import EwsSession
@@ -54,7 +54,7 @@ def refuse_while_replaying(admin: AdminClient, group: str) -> None:
     """Raise StillReplayingError if the group has members."""
     described = admin.describe_consumer_groups([group])[group]
     try:
-        found = described.result(CALL_TIMEOUT_SECONDS)
+        found = answer_of(described)
     except KafkaException as error:
         if error.args[0].code() in _NO_SUCH:
             return
@@ -89,7 +89,7 @@ def remove(admin: AdminClient, remains: Remains, delete_file: Callable[[Path], N
 def _settle(futures: Mapping[str, object]) -> None:
     for future in futures.values():
         try:
-            future.result(CALL_TIMEOUT_SECONDS)  # type: ignore[attr-defined] # confluent-kafka's futures are untyped
+            answer_of(future)
         except KafkaException as error:
             if error.args[0].code() not in _NO_SUCH:
                 raise

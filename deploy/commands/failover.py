@@ -18,7 +18,7 @@ from deploy.commands.options import config_option, json_option, settings_of
 from deploy.commands.target_mailbox import id_of, require_target_name
 from deploy.front_door.actuator import Actuator, Place, Redirection
 from deploy.front_door.configured import actuators_of
-from deploy.kafka import CALL_TIMEOUT_SECONDS, KafkaUnreachableError, admin
+from deploy.kafka import KafkaUnreachableError, admin, answer_of
 from deploy.promotion import forecast, loss, report
 from deploy.promotion.course import Coordinator, Course, StoppedError
 from deploy.promotion.office import KafkaOffice, operator_name
@@ -53,7 +53,7 @@ class Session:
         """Return how many processes take part in a group."""
         client = admin(wiring.kafka_settings(self.settings))
         try:
-            found = client.describe_consumer_groups([group])[group].result(CALL_TIMEOUT_SECONDS)
+            found = answer_of(client.describe_consumer_groups([group])[group])
         except KafkaException:
             return 0
         return len(found.members)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future
 from dataclasses import replace
 from itertools import count
 from os import getpid
@@ -14,6 +15,7 @@ from deploy.kafka import (
     KafkaUnreachableError,
     TopicMismatchError,
     TopicsMissingError,
+    answer_of,
     committed_offset,
     end_offset,
     ensure_topics,
@@ -108,6 +110,12 @@ def _committed(settings: KafkaSettings, topics: Topics) -> int | None:
         except KafkaException:
             assert time.monotonic() < deadline
             time.sleep(0.2)
+
+
+def test_an_answer_that_does_not_come_in_time_is_told_as_every_other_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deploy.kafka.CALL_TIMEOUT_SECONDS", 0.01)
+    with pytest.raises(KafkaException, match="no answer in"):
+        answer_of(Future())
 
 
 def test_secrets_of_the_client_are_in_no_text() -> None:
