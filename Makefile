@@ -39,7 +39,7 @@ INSTALL := -m pip --disable-pip-version-check --quiet install
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test check bench kill crash-points chaos sabotage failover observe scale wheel lock image lab-image \
-	image-demo compose-lab audit acls clean distclean
+	image-demo compose-lab audit acls corpus front-door clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,12 @@ kill: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## the long form of the kill te
 
 crash-points: $(WHEEL_VENV)/installed wheel | $(REPORTS) ## feed and replay die at every boundary between two calls
 	export MAILSHADOW_CRASH_POINTS=1; $(call run_tests,$(WHEEL_VENV),crash-points,tests/chaos/crash_points)
+
+corpus: $(VENV)/installed ## every message of the corpus through every generation of the simulated server
+	MAILSHADOW_CORPUS=1 $(VENV)/bin/pytest tests/deploy/lab/exchange/test_corpus.py
+
+front-door: $(VENV)/installed ## the front door with every way of leading exchangelib's own discovery
+	MAILSHADOW_FRONT_DOOR=1 $(VENV)/bin/pytest tests/deploy/front_door tests/end_to_end/test_front_door.py
 
 acls: $(VENV)/installed ## every single right in Kafka taken away once: nothing may arrive without it
 	MAILSHADOW_ALL_ACLS=1 $(VENV)/bin/pytest tests/end_to_end/test_secured_kafka.py

@@ -1,7 +1,11 @@
-"""Every message of the corpus survives creation, export, upload and rendering on every server generation."""
+"""Messages of the corpus survive creation, export, upload and rendering on every server generation.
+
+The short form takes every fourth, `make corpus` all 6,046.
+"""
 
 import base64
 import email
+import os
 import re
 import tarfile
 from collections import Counter
@@ -53,7 +57,7 @@ def messages(corpus: Path) -> list[bytes]:
             data = stream.read() if stream is not None else b""
             found.append(data.partition(b"\n")[2] if data.startswith(b"From ") else data)
     assert len(found) == MESSAGES
-    return found
+    return found[:: 1 if "MAILSHADOW_CORPUS" in os.environ else 4]
 
 
 def _create(exchange: Any, batch: list[bytes]) -> list[str]:
