@@ -20,6 +20,12 @@ Living = Any
 TOLD_SECONDS_MAX = 60.0
 
 
+@pytest.fixture(scope="module")
+def environment() -> dict[str, str]:
+    """Folders are looked at often, so that rot is found in seconds."""
+    return {"MAILSHADOW_REPLAY__CHECKSUM_INTERVAL_SECONDS": "3"}
+
+
 def divergence(living: Living) -> dict[str, int]:
     """Return what `mailshadow status` tells of the first mailbox."""
     name = mailbox_id(living.users[0].address)
