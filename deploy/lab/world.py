@@ -31,7 +31,7 @@ CHECKSUM_INTERVAL_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldOptions:
-    """What kind of world: where its data lie, how many mailboxes, which versions, which way content takes."""
+    """What kind of world: where its data lie, mailboxes and partitions, which versions, which way content takes."""
 
     directory: Path
     mailbox_count: int
@@ -39,6 +39,7 @@ class WorldOptions:
     target_version: str = "2019"
     is_portable: bool = False
     access: Access | None = None
+    partition_count: int = 12
 
 
 class World:
@@ -140,7 +141,8 @@ class World:
         return (
             f"[pipeline]\nname = {text(PIPELINE)}\n"
             f"data_directory = {text(str(options.directory.absolute() / 'data'))}\n\n"
-            f"[kafka]\nbootstrap_servers = {text(self.broker.bootstrap_servers)}\n\n"
+            f"[kafka]\nbootstrap_servers = {text(self.broker.bootstrap_servers)}\n"
+            f"partition_count = {options.partition_count}\n\n"
             f"[source]\n{_server_settings(source, SOURCE)}\n"
             f"[targets.{TARGET}]\n{_server_settings(target, TARGET)}"
             f"portable_only = {text(options.is_portable)}\n\n"

@@ -22,6 +22,8 @@ from schemas.identity import mailbox_id
 
 LEVEL_SECONDS_MAX = 60.0
 MAILBOXES = 2
+PARTITIONS = 4
+"""Fewer than by default: each is a connection or four, on machines of two cores."""
 SECRET_WORD = "Zugspitze"
 """Stands in every subject and body the tests write, and must stand in no log."""
 
@@ -165,7 +167,12 @@ def living(
     directory: Path = tmp_path_factory.mktemp("living")
     source, target = versions
     options = WorldOptions(
-        directory=directory, mailbox_count=MAILBOXES, source_version=source, target_version=target, access=access
+        directory=directory,
+        mailbox_count=MAILBOXES,
+        source_version=source,
+        target_version=target,
+        access=access,
+        partition_count=PARTITIONS,
     )
     world = World(options)
     with pytest.MonkeyPatch.context() as patched:

@@ -185,7 +185,9 @@ def _forget_in_index(living: Living, item: str) -> None:
     mailbox = mailbox_id(living.users[0].address)
     producer = Producer({"bootstrap.servers": connection.bootstrap_servers})
     key = item_record_key(mailbox, item)
-    producer.produce(topics.source_state, key=key, value=None, partition=partition_of(mailbox, 12))
+    producer.produce(
+        topics.source_state, key=key, value=None, partition=partition_of(mailbox, living.world.options.partition_count)
+    )
     assert producer.flush(10) == 0
 
 
