@@ -219,6 +219,7 @@ def _begin(settings: Settings, office: KafkaOffice, mailboxes: Sequence[str], op
         if options["dry_run"]:
             _tell_plan(session, options, accepted)
             return
+        office.refuse_other()  # who drives already is the first thing to be told
         _require_replay(session)
         now = wiring.now_ms()
         promotion = Promotion(

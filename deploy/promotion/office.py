@@ -91,9 +91,9 @@ class KafkaOffice:
 
     def begin(self, promotion: Promotion) -> None:
         """Take the office for a new promotion; DrivenError while another one is not at its end."""
-        self._refuse_other()
+        self.refuse_other()
         self._take()
-        self._before = self._refuse_other()
+        self._before = self.refuse_other()
         self._hold(promotion)
 
     def resume(self, operator: str, now: int) -> Promotion:
@@ -126,7 +126,8 @@ class KafkaOffice:
 
     # -- inside --------------------------------------------------------------------------------------------
 
-    def _refuse_other(self) -> Promotion | None:
+    def refuse_other(self) -> Promotion | None:
+        """Return the newest promotion, which is at its end; DrivenError where it is not."""
         found = self.newest()
         if found and found.stage not in ENDS:
             raise DrivenError(

@@ -35,7 +35,7 @@ IS_FULL = bool(environ.get("MAILSHADOW_CRASH_POINTS"))
 """Whether every boundary of every case is struck (`make crash-points`), or a few of a few."""
 SEED = int(environ.get("MAILSHADOW_SEED", str(date.today().toordinal())))  # noqa: DTZ011 - any day will do
 """Which cases and boundaries the short form strikes: others every day."""
-STRIDE = 1 if IS_FULL else 4
+STRIDE = 1 if IS_FULL else 6
 _NUMBERS = count(1)
 
 
