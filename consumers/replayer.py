@@ -11,7 +11,7 @@ everything here.
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -44,7 +44,7 @@ from consumers.tidying import Tidying
 from schemas.faults import ReplicationFault
 from schemas.identity import target_id
 from schemas.metrics import ReplayMetrics
-from schemas.ports import CallFailed, Clock, LogReader, Outgoing, OwnedPartition
+from schemas.ports import CallFailed, Clock, Incoming, LogReader, Outgoing, OwnedPartition
 from schemas.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -100,65 +100,23 @@ class Replayer:
         self._clock = clock
         self._metrics = metrics
         self._commit = GroupCommit(self._transact)
-        name = target_id(topics.pipeline, settings.target)
         self._ledger = Ledger(owned, topics.target_state(settings.target))
         self._folders = FolderMap(target, self._ledger, self._commit, settings.scope, self._prove_owned)
-        staging = Staging(target, self._ledger, self._folders, name, portable_only=settings.portable_only)
-        recovery = Recovery(target, self._ledger, self._folders, name, self._commit)
         letters = topics.dead_letters(settings.target)
         self._dead_letters = DeadLetters(letters, settings.target, settings.dead_letter_limit, clock, metrics)
         self._orders = FeedOrders(topics, settings.target, self._ledger, clock)
         self._gate = Gate(self._ledger, settings.breaker_limit, clock, metrics)
-        tools = Tools(
-            target=target,
-            ledger=self._ledger,
-            folders=self._folders,
-            staging=staging,
-            recovery=recovery,
-            dead_letters=self._dead_letters,
-            gate=self._gate,
-            want=self._orders.want,
-            scope=settings.scope,
-        )
-        worker = MailboxWorker(tools, name, mint, clock, metrics)
-        self._tidying = Tidying(staging, self._ledger, clock, metrics)
-        patience = Patience(owned.still_owned, metrics)
         self._intake = Intake(self._ledger)
-        self._stragglers = Stragglers(self._ledger, self._intake, patience, self._tidying, worker.settle_open, clock)
+        self._lane_tools = self._make_lane_tools(target, mint)
+        self._tidying, self._stragglers = self._lane_tools.tidying, self._lane_tools.stragglers
+        self._proof = self._lane_tools.proof
         self._opening = Opening(
             self._ledger,
             settings.target,
             lambda mailbox, address, items: self._stragglers.settle(mailbox, address, items, self._complete),
             self._tidying,
-            patience,
+            self._lane_tools.patience,
             clock,
-        )
-        self._proof = Proof(target, self._ledger, name, clock, metrics, settings.checksum_interval_seconds)
-        self._lane_tools = LaneTools(
-            ledger=self._ledger,
-            folders=self._folders,
-            worker=worker,
-            patience=patience,
-            stragglers=self._stragglers,
-            tidying=self._tidying,
-            gate=self._gate,
-            proof=self._proof,
-            adoption=Adoption(
-                target,
-                self._ledger,
-                name,
-                lambda: owned.history(topics.changes),
-                self._commit,
-                owned.still_owned,
-                clock,
-            ),
-            await_seed=self._await_new_seed,
-            commit=self._commit,
-            clock=clock,
-            seed=self._orders.seed,
-            scope=settings.scope,
-            metrics=metrics,
-            target=settings.target,
         )
         self._addresses: Mapping[str, str] = {}
         self._book: OrderBook | None = None
@@ -171,6 +129,46 @@ class Replayer:
         self._marks: list[Outgoing] = []
         self._committed: int | None = None
         self._log_end: Callable[[], int] = lambda: 0
+
+    def _make_lane_tools(self, target: Target, mint: Callable[[], str]) -> LaneTools:
+        """Put together what every lane works with."""
+        settings, ledger, clock, metrics = self._settings, self._ledger, self._clock, self._metrics
+        name = target_id(self._topics.pipeline, settings.target)
+        staging = Staging(target, ledger, self._folders, name, portable_only=settings.portable_only)
+        tools = Tools(
+            target=target,
+            ledger=ledger,
+            folders=self._folders,
+            staging=staging,
+            recovery=Recovery(target, ledger, self._folders, name, self._commit),
+            dead_letters=self._dead_letters,
+            gate=self._gate,
+            want=self._orders.want,
+            scope=settings.scope,
+        )
+        worker = MailboxWorker(tools, name, mint, clock, metrics)
+        tidying, patience = Tidying(staging, ledger, clock, metrics), Patience(self._owned.still_owned, metrics)
+        return LaneTools(
+            ledger=ledger,
+            folders=self._folders,
+            worker=worker,
+            patience=patience,
+            stragglers=Stragglers(ledger, self._intake, patience, tidying, worker.settle_open, clock),
+            tidying=tidying,
+            gate=self._gate,
+            proof=Proof(target, ledger, name, clock, metrics, settings.checksum_interval_seconds),
+            adoption=Adoption(target, ledger, name, self._history, self._commit, self._owned.still_owned, clock),
+            await_seed=self._await_new_seed,
+            commit=self._commit,
+            clock=clock,
+            seed=self._orders.seed,
+            scope=settings.scope,
+            metrics=metrics,
+            target=settings.target,
+        )
+
+    def _history(self) -> Iterable[Incoming]:
+        return self._owned.history(self._topics.changes)
 
     def start_offset(self, committed: int | None) -> int | None:
         """Return where reading begins: the group's offset, or that of the mailbox furthest behind."""
