@@ -156,10 +156,19 @@ def partition_counts(settings: KafkaSettings) -> dict[str, int]:
 
 
 def topic_ids(settings: KafkaSettings, names: Iterable[str]) -> dict[str, str]:
-    """Return name to topic id: a topic made anew under an old name has another one."""
-    client = admin(settings)
-    futures = client.describe_topics(TopicCollection(list(names)))
-    return {name: str(answer_of(future).topic_id) for name, future in futures.items()}
+    """Return name to topic id: a topic made anew under an old name has another one.
+
+    Waits out a broker that has not heard of a new topic yet; KafkaException if it never does.
+    """
+    client, asked = admin(settings), TopicCollection(list(names))
+    deadline = time.monotonic() + CALL_TIMEOUT_SECONDS
+    while True:
+        try:
+            return {name: str(answer_of(f).topic_id) for name, f in client.describe_topics(asked).items()}
+        except KafkaException as error:
+            if error.args[0].code() not in _NOT_READY or time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_SECONDS)
 
 
 def committed_offset(settings: KafkaSettings, group: str, topic: str, partition: int) -> int | None:

@@ -16,29 +16,35 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from confluent_kafka import KafkaException
+
 from deploy.lab.broker.guard import die_with_parent
+from schemas.ports import PartitionLost
 
 from .boundaries import EXIT_DIED, Boundaries
 from .feed_life import FeedJob, live_feed
 from .replay_life import ReplayJob, live_replay
 
+EXIT_LOST = 75
 LIFE_SECONDS_MAX = 60
+LOSSES_MAX = 3
 _ROOT = Path(__file__).resolve().parents[3]
 Job = ReplayJob | FeedJob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """What became of a worker: where it died (nothing if it ended by itself), what it met, the stage it was in."""
+    """What became of a worker: where it died (nothing if it ended by itself), what it met, its stage, its error."""
 
     at: str = ""
     code: int = 0
     stage: int = 0
     boundaries: list[str] = field(default_factory=list)
+    error: str = ""
 
 
 class Forkers:
@@ -74,7 +80,17 @@ class Forkers:
             life = Life(**json.loads(stdout.readline()))
         finally:
             self._idle.put(process)
-        assert life.code in {0, EXIT_DIED, -signal.SIGKILL}, f"a worker failed: {life}; see {self._log.name}"
+        assert life.code in {0, EXIT_DIED, EXIT_LOST, -signal.SIGKILL}, f"a worker failed ({life.code}): {life.error}"
+        return life
+
+    def finish(self, job: Job) -> Life:
+        """Let workers do a job until one ends by itself; a partition lost on a slow machine is acquired again."""
+        for _ in range(LOSSES_MAX):
+            life = self.live(job)
+            if life.code != EXIT_LOST:
+                break
+            job = replace(job, first_stage=life.stage) if isinstance(job, FeedJob) else job
+        assert life.code == 0, f"a worker did not end by itself ({life.code}): {life.error}"
         return life
 
     def close(self) -> None:
@@ -143,18 +159,21 @@ def _reports(pipe: int, child: int) -> Iterator[dict[str, Any]]:
 def _be_worker(order: dict[str, Any], pipe: int) -> None:
     """Live one life in the forked process; never returns."""
     code = 70
+    values = order["job"]
+    boundaries = Boundaries(values["die_at"], values["death"], pipe)
     try:
-        values = order["job"]
-        boundaries = Boundaries(values["die_at"], values["death"], pipe)
         if order["kind"] == ReplayJob.__name__:
             live_replay(ReplayJob(**values), boundaries)
         else:
             live_feed(FeedJob(**values), boundaries)
         boundaries.report(boundaries=boundaries.met)
         code = 0
+    except (PartitionLost, KafkaException):
+        # the product's own loop, or its supervisor, begins again: one more death, at a moment nobody chose
+        boundaries.report(at="partition lost", error=traceback.format_exc(), is_exiting=True)
+        code = EXIT_LOST
     except BaseException:  # noqa: BLE001 - the parent must be told whatever it was
-        traceback.print_exc()
-        sys.stderr.flush()
+        boundaries.report(error=traceback.format_exc())
     finally:
         os._exit(code)
 

@@ -164,12 +164,12 @@ class SourceLog:
             partition_count=1, source_address=address, server=asdict(server_of(ground.source)),
             directory=ground.new_directory(), story=story, stages_max=1, forms=("STREAM", "PORTABLE"),
         )  # fmt: skip
-        ground.forkers.live(job)
+        ground.forkers.finish(job)
         ground.fence(f"{topics.feed_group}.0")
         half = ground.records(topics.changes)[-1].offset + 1
         if forgets_index:
             _forget(ground.settings, topics)
-        ground.forkers.live(replace(job, first_stage=1, stages_max=9))
+        ground.forkers.finish(replace(job, first_stage=1, stages_max=9))
         ground.fence(f"{topics.feed_group}.0")
         newest = ground.records(topics.changes)[-1]
         return cls(ground, topics, address, half, newest.offset + 1, decode(newest.value or b"").version)

@@ -116,7 +116,7 @@ def test_a_feed_that_dies_at_any_boundary_is_finished_exactly_by_the_next(
     ground: Ground, case: str, death: str
 ) -> None:
     first = Trials(ground, case, 1).next()
-    met = ground.forkers.live(first.job).boundaries
+    met = ground.forkers.finish(first.job).boundaries
     expected = first.fold()
     first.assert_exact(UserSession(address_of(ground.source)), expected)
     numbers = chosen(len(met), sparser=3 if death != "exit" else 1 if IS_FULL else 2)
@@ -127,7 +127,7 @@ def test_a_feed_that_dies_at_any_boundary_is_finished_exactly_by_the_next(
         life = ground.forkers.live(replace(trial.job, die_at=number, death=death))
         with closing(session), failing_at(number, life):
             trial.assert_nothing_skipped(session)
-            ground.forkers.live(replace(trial.job, first_stage=life.stage))
+            ground.forkers.finish(replace(trial.job, first_stage=life.stage))
             trial.assert_exact(session, expected)
         return life.at
 
@@ -136,13 +136,13 @@ def test_a_feed_that_dies_at_any_boundary_is_finished_exactly_by_the_next(
 
 def test_a_second_death_right_after_the_first_leaves_the_log_exact(ground: Ground) -> None:
     lone = Trials(ground, "items changed", 1).next()
-    met = ground.forkers.live(lone.job).boundaries
+    met = ground.forkers.finish(lone.job).boundaries
     expected = lone.fold()
     firsts = [n for n, name in enumerate(met) if name in HALF_SAID]
     for first in firsts[:: len(firsts) // 3] if IS_FULL else [firsts[SEED % len(firsts)]]:
         lone = Trials(ground, "items changed", 1).next()
         life = ground.forkers.live(replace(lone.job, die_at=first))
-        taking_over = len(ground.forkers.live(replace(lone.job, first_stage=life.stage)).boundaries)
+        taking_over = len(ground.forkers.finish(replace(lone.job, first_stage=life.stage)).boundaries)
         numbers = chosen(taking_over, sparser=1 if IS_FULL else 4)
         trials = Trials(ground, "items changed", len(numbers) + BEYOND_MAX)
 
@@ -152,7 +152,7 @@ def test_a_second_death_right_after_the_first_leaves_the_log_exact(ground: Groun
             life = ground.forkers.live(replace(trial.job, first_stage=stage, die_at=number))
             with closing(session), failing_at(number, life):
                 trial.assert_nothing_skipped(session)
-                ground.forkers.live(replace(trial.job, first_stage=stage))
+                ground.forkers.finish(replace(trial.job, first_stage=life.stage))
                 trial.assert_exact(session, expected)
             return life.at
 

@@ -36,14 +36,14 @@ def test_a_replay_that_dies_at_any_boundary_is_finished_exactly_by_the_next(grou
     options = dict(CASES[case])
     log = SourceLog.tell(ground, options.pop("story"), forgets_index=options.pop("forgets_index", False))
     job = log.new_job(**options)
-    undisturbed = ground.forkers.live(job)
+    undisturbed = ground.forkers.finish(job)
     log.assert_exact(job)
     met = undisturbed.boundaries
 
     def strike(number: int) -> str:
         job = log.new_job(**options)
         life = ground.forkers.live(replace(job, die_at=number))
-        ground.forkers.live(job)
+        ground.forkers.finish(job)
         with failing_at(number, life):
             log.assert_exact(job)
         return life.at
@@ -53,7 +53,7 @@ def test_a_replay_that_dies_at_any_boundary_is_finished_exactly_by_the_next(grou
 
 def test_a_second_death_while_settling_the_first_leaves_the_target_exact(ground: Ground) -> None:
     log = SourceLog.tell(ground, "items changed")
-    met = ground.forkers.live(log.new_job()).boundaries
+    met = ground.forkers.finish(log.new_job()).boundaries
     firsts = [n for n, name in enumerate(met) if name in SENT_AND_UNKNOWN]
 
     for first in firsts if IS_FULL else [firsts[SEED % len(firsts)]]:
@@ -62,14 +62,14 @@ def test_a_second_death_while_settling_the_first_leaves_the_target_exact(ground:
             job = log.new_job()
             ground.forkers.live(replace(job, die_at=first))
             life = ground.forkers.live(replace(job, counted_from=0, die_at=number))
-            ground.forkers.live(job)
+            ground.forkers.finish(job)
             with failing_at(number, life):
                 log.assert_exact(job)
             return life.at
 
         job = log.new_job()
         ground.forkers.live(replace(job, die_at=first))
-        settling = len(ground.forkers.live(replace(job, counted_from=0)).boundaries)
+        settling = len(ground.forkers.finish(replace(job, counted_from=0)).boundaries)
         done = ground.strike_all(strike, chosen(settling, sparser=1 if IS_FULL else 3), settling)
         print(f"after a death at {met[first]}: {done}")
 
@@ -77,12 +77,12 @@ def test_a_second_death_while_settling_the_first_leaves_the_target_exact(ground:
 @pytest.mark.parametrize("death", chosen_cases(["kill", "kill running"]))
 def test_a_replay_that_is_killed_from_outside_is_finished_exactly_by_the_next(ground: Ground, death: str) -> None:
     log = SourceLog.tell(ground, "items changed")
-    met = ground.forkers.live(log.new_job()).boundaries
+    met = ground.forkers.finish(log.new_job()).boundaries
 
     def strike(number: int) -> str:
         job = log.new_job()
         life = ground.forkers.live(replace(job, die_at=number, death=death))
-        ground.forkers.live(job)
+        ground.forkers.finish(job)
         with failing_at(number, life):
             log.assert_exact(job)
         return "killed" if life.code == -signal.SIGKILL else ""
