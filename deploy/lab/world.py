@@ -26,7 +26,6 @@ USER = "mailshadow@lab.test"
 PASSWORD = "lab"  # noqa: S105 - guards loopback ports of simulated servers
 POLL_INTERVAL_SECONDS = 1.0
 HEARTBEAT_SECONDS = 1.0
-CHECKSUM_INTERVAL_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,8 +146,7 @@ class World:
             f"[targets.{TARGET}]\n{_server_settings(target, TARGET)}"
             f"portable_only = {text(options.is_portable)}\n\n"
             f"[feed]\nforms = [{text(form)}]\npoll_interval_seconds = {POLL_INTERVAL_SECONDS}\n"
-            f"heartbeat_seconds = {HEARTBEAT_SECONDS}\n\n"
-            f"[replay]\nchecksum_interval_seconds = {CHECKSUM_INTERVAL_SECONDS}\n\n{mailboxes}"
+            f"heartbeat_seconds = {HEARTBEAT_SECONDS}\n\n{mailboxes}"
         )
 
 
