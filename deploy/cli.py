@@ -5,46 +5,37 @@ import sys
 import click
 
 from deploy import exit_codes
-from deploy.commands.check import check
-from deploy.commands.configuration import config
-from deploy.commands.dead_letters import dead_letters
-from deploy.commands.failover import failover
-from deploy.commands.failures import exit_code_of
-from deploy.commands.front_door import front_door
-from deploy.commands.mailboxes import mailboxes
-from deploy.commands.monitor import monitor
-from deploy.commands.restore import restore
-from deploy.commands.service import feed, replay, run
-from deploy.commands.status import status
-from deploy.commands.targets import targets
-from deploy.commands.topics import topics
-from deploy.commands.verify import verify
-from deploy.lab.bench import bench
-from deploy.lab.chaos.command import chaos
-from deploy.lab.command import lab
-from deploy.lab.promotion_bench import promotion
-from deploy.lab.scale import scale
+from deploy.lazy_group import LazyGroup
+
+PLACES = {
+    "lab": "deploy.lab.command:lab",
+    "run": "deploy.commands.service:run",
+    "feed": "deploy.commands.service:feed",
+    "replay": "deploy.commands.service:replay",
+    "monitor": "deploy.commands.monitor:monitor",
+    "status": "deploy.commands.status:status",
+    "verify": "deploy.commands.verify:verify",
+    "failover": "deploy.commands.failover:failover",
+    "restore": "deploy.commands.restore:restore",
+    "mailboxes": "deploy.commands.mailboxes:mailboxes",
+    "targets": "deploy.commands.targets:targets",
+    "dead-letters": "deploy.commands.dead_letters:dead_letters",
+    "front-door": "deploy.commands.front_door:front_door",
+    "check": "deploy.commands.check:check",
+    "topics": "deploy.commands.topics:topics",
+    "config": "deploy.commands.configuration:config",
+}
 
 
 @click.group(
+    cls=LazyGroup,
+    places=PLACES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Begin with `mailshadow lab`: a real Kafka and two simulated Exchange servers on this machine.",
 )
 @click.version_option(package_name="mailshadow")
 def mailshadow() -> None:
     """Replicate Exchange mailboxes, object by object, to live standby servers."""
-
-
-COMMANDS = (
-    lab, run, feed, replay, monitor, status, verify, failover, restore, mailboxes, targets, dead_letters, front_door,
-    check, topics, config
-)  # fmt: skip
-for command in COMMANDS:
-    mailshadow.add_command(command)
-lab.add_command(bench)
-lab.add_command(chaos)
-lab.add_command(promotion)
-lab.add_command(scale)
 
 
 def main() -> None:
@@ -59,6 +50,8 @@ def main() -> None:
     except click.exceptions.Exit as leaving:
         sys.exit(leaving.exit_code)
     except Exception as error:
+        from deploy.commands.failures import exit_code_of  # noqa: PLC0415 - it knows the errors of every command
+
         code = exit_code_of(error)
         if code is None:
             raise

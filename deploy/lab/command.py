@@ -16,22 +16,30 @@ from rich.console import Console
 from deploy import exit_codes
 from deploy.lab import report
 from deploy.lab.broker.command import EXIT_CODES as BROKER_EXIT_CODES
-from deploy.lab.broker.command import FetchDisplay, kafka
+from deploy.lab.broker.command import FetchDisplay
 from deploy.lab.child import ChildError
 from deploy.lab.display import Display
-from deploy.lab.exchange.command import exchange
 from deploy.lab.exchange.process import ExchangeProcessError
 from deploy.lab.mail_files import MailPathError, read
 from deploy.lab.session import SessionError
 from deploy.lab.standing import StalledError
 from deploy.lab.workload.mail import NewMail, from_files
 from deploy.lab.world import World, WorldOptions
+from deploy.lazy_group import LazyGroup
 
 EXIT_NO_MAIL = 80  # the mail path is missing, unreadable or holds no mail
 MAILBOXES_DEFAULT = 8
 MAILBOXES_MAX = 500
 SECONDS_DEFAULT = 20.0
 REFUSED_SHOWN_MAX = 10
+PLACES = {
+    "kafka": "deploy.lab.broker.command:kafka",
+    "exchange": "deploy.lab.exchange.command:exchange",
+    "bench": "deploy.lab.bench:bench",
+    "chaos": "deploy.lab.chaos.command:chaos",
+    "promotion": "deploy.lab.promotion_bench:promotion",
+    "scale": "deploy.lab.scale:scale",
+}
 
 
 class DirectoryUnusableError(Exception):
@@ -69,7 +77,7 @@ class LabOptions:
     is_quiet: bool
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=LazyGroup, places=PLACES, invoke_without_command=True)
 @click.option(
     "--mail",
     type=click.Path(path_type=Path),
@@ -236,7 +244,3 @@ class _Hold:
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt(signal.Signals(number).name)
-
-
-lab.add_command(kafka)
-lab.add_command(exchange)

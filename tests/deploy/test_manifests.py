@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+import click
 import kubernetes_validate
 import pytest
 import yaml
@@ -59,7 +60,7 @@ def of_kind(manifests: list[Manifest], kind: str) -> list[Manifest]:
 
 def require_command(arguments: list[str]) -> None:
     """Fail unless the program takes these arguments."""
-    command: Any = mailshadow.commands.get(arguments[0])
+    command: Any = mailshadow.get_command(click.Context(mailshadow), arguments[0])
     assert command is not None, f"there is no command {arguments[0]}"
     known = {option for p in command.params for option in p.opts}
     given = {a.split("=")[0] for a in arguments[1:] if a.startswith("--")}
