@@ -176,7 +176,7 @@ class ItemLook:
         """Look again at what is owed and due."""
         now = self._clock()
         entries = [self._index.entries[i] for i in sorted(self._index.owed)]
-        due = [e.item_id for e in entries if e.owed and e.owed.retry_at <= now and not e.pending]
+        due = [e.item_id for e in entries if e.owed and decisions.retry_due_at(e.owed, now) <= now and not e.pending]
         for start in range(0, len(due), DESCRIBE_ITEMS_MAX):
             yield from self.look("", due[start : start + DESCRIBE_ITEMS_MAX])
 
@@ -197,8 +197,9 @@ class ItemLook:
 
     def next_due_at(self) -> int | None:
         """Return when the next owed or restless item is to be looked at (milliseconds), or None."""
+        now = self._clock()
         owed = (self._index.entries[i].owed for i in self._index.owed)
-        times = [o.retry_at for o in owed if o]
+        times = [decisions.retry_due_at(o, now) for o in owed if o]
         times += [seen_at + LEARN_AFTER_MS for seen_at in self._restless.values()]
         return min(times, default=None)
 

@@ -183,6 +183,11 @@ def newcomer(mailbox: str, item_id: str, folder_id: str, search_key: str = "") -
     )
 
 
+def retry_due_at(owed: Owed, now: int) -> int:
+    """Return when an owed item is to be fetched again; at once where a clock that jumped had said it."""
+    return owed.retry_at if owed.retry_at <= now + RETRY_SECONDS_MAX * 1000 else now
+
+
 def owe(
     index: MailboxIndex, entry: IndexEntry, reason: str, now: int, *, is_news: bool = True
 ) -> ItemUnreadable | None:

@@ -20,15 +20,20 @@ class ChildError(Exception):
 class Child:
     """One `mailshadow` command in a session of its own, so that Ctrl-C reaches only the lab, which stops it.
 
-    Its `environment` is added to ours at every start.
+    Its `environment` is added to ours at every start. `program` is the module that is run and what it takes first.
     """
 
     def __init__(
-        self, name: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        arguments: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        program: Sequence[str] = ("deploy",),
     ) -> None:
         self.name = name
         self.environment = dict(environment or {})
-        self._command = [sys.executable, "-m", "deploy", *arguments]
+        self._command = [sys.executable, "-m", *program, *arguments]
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 

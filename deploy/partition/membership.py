@@ -14,6 +14,7 @@ from collections.abc import Callable
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from deploy.kafka import KafkaSettings, group_member
+from deploy.partition.clock_watch import ClockWatch
 from deploy.partition.owned import Owned, Role
 from schemas.metrics import PartitionMetrics
 from schemas.ports import Clock, PartitionLost
@@ -35,15 +36,19 @@ class _Worker(threading.Thread):
         self.stopping = threading.Event()
         self.stirred_at = time.monotonic()
         self._membership = membership
+        self._watch = ClockWatch(membership.clock)
 
     def is_wanted(self) -> bool:
         """Tell whether to go on; whoever works or waits asks this often, so it shows that the worker lives."""
         self.stirred_at = time.monotonic()
-        return not self.stopping.is_set()
+        return not (self.stopping.is_set() or self._watch.has_jumped())
 
     def run(self) -> None:
         """Acquire, work, and again after a loss, until the partition is to be given up."""
         while not self.stopping.is_set():
+            if jumped_ms := self._watch.jumped_ms:
+                log.warning("the clock jumped: beginning anew", extra={"partition": self.number, "ms": jumped_ms})
+            self._watch = ClockWatch(self._membership.clock)
             try:
                 self._membership.own(self)
             except PartitionLost as lost:
@@ -68,11 +73,11 @@ class Membership:
         metrics: PartitionMetrics,
     ) -> None:
         self.metrics = metrics
+        self.clock = clock
         self._settings = settings
         self._role = role
         self._topic = topic
         self._work = work
-        self._clock = clock
         self._workers: dict[int, _Worker] = {}
         self._failure: Exception | None = None
         self._stamp = settings.stamp()
@@ -128,7 +133,7 @@ class Membership:
             worker.number,
             lambda: self._metadata,
             worker.is_wanted,
-            self._clock,
+            self.clock,
             self.metrics,
         )
         try:

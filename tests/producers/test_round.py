@@ -11,7 +11,7 @@ from producers.source import Described, FolderSeen, HierarchyPage
 from schemas.change import FolderDeleted, ItemUnreadable, Marks, Summary
 from schemas.faults import ReplicationFault
 from schemas.ports import CallRefused
-from schemas.state import IndexEntry, MailboxRecord, SourceFolder
+from schemas.state import IndexEntry, MailboxRecord, Owed, SourceFolder
 
 SUMMARY = Summary(
     item_class="IPM.Note", subject="", sender="", message_id="", sent_at="", received_at="", size_bytes=1,
@@ -161,6 +161,12 @@ def test_owing_waits_longer_each_time_and_is_said_at_the_last_quick_retry_only()
     assert isinstance(said[decisions.UNREADABLE_ATTEMPTS - 1], ItemUnreadable)
     assert waits == sorted(waits)
     assert waits[-1] == decisions.RETRY_SECONDS_MAX * 1000
+
+
+def test_a_retry_that_a_wrong_clock_put_off_too_far_is_due_at_once() -> None:
+    owed = Owed(since=0, attempts=1, retry_at=3_600_000 + decisions.RETRY_SECONDS_MAX * 1000 + 1, reason="")
+    assert decisions.retry_due_at(owed, 3_600_000) == 3_600_000
+    assert decisions.retry_due_at(replace(owed, retry_at=3_600_500), 3_600_000) == 3_600_500
 
 
 def test_unreadable_content_that_may_be_newer_is_current_nowhere_whoever_asked() -> None:

@@ -103,6 +103,11 @@ class Broker:
         return self._guard is not None and self._guard.poll() is None
 
     @property
+    def log_directory(self) -> Path:
+        """Where Kafka's own data lie."""
+        return self._directory.log_directory
+
+    @property
     def server_log(self) -> Path:
         """The file Kafka logs to."""
         return self._directory.server_log

@@ -28,6 +28,8 @@ AFTERMATH_SECONDS: Final = 3.0
 """How long users go on after everything healed: what heals must also work."""
 QUIET_SECONDS: Final = 3.0
 LOOK_SECONDS: Final = 0.5
+LAST_WORDS_SECONDS_MAX: Final = 30.0
+"""How long the replays may take for what the feeds wrote last."""
 
 FIRST_COPY_SECONDS_MAX: Final = 90.0
 FIRST_COPY_STORMED_EVERY: Final = 4
@@ -123,7 +125,7 @@ class ChaosRun:
         world.start_services()
         if self.plan.seed % FIRST_COPY_STORMED_EVERY:
             self.say("First copy")
-            self._await_level(world, FIRST_COPY_SECONDS_MAX, quiet_seconds=0.0)
+            self._await_level(world, FIRST_COPY_SECONDS_MAX, 0.0, now_ms())
         self.moments.faults_began_ms = now_ms()
         acting = world.workers.submit(crowd.act, seconds + self.plan.drain_seconds_max)
         try:
@@ -142,16 +144,22 @@ class ChaosRun:
     # -- the end ---------------------------------------------------------------------------------------------
 
     def _drain(self, world: ChaosWorld) -> Rows:
-        """Wait until the product itself says it is level, for a while without a break; return the last status."""
+        """Wait until the product itself says it is level, for a while without a break; return the last status.
+
+        Feeds go on to say checksums at rest: they are stopped first, and the replays read to the end of the log.
+        """
         for server in world.servers.values():
             server.clear_faults()
         self.say("Draining")
-        rows, self.moments.level_ms = self._await_level(world, self.plan.drain_seconds_max, QUIET_SECONDS)
-        return rows
-
-    def _await_level(self, world: ChaosWorld, seconds_max: float, quiet_seconds: float) -> tuple[Rows, int | None]:
-        """Return the last status, and since when it has been level; None where it wasn't for so long in time."""
         rested_ms = now_ms()
+        rows, self.moments.level_ms = self._await_level(world, self.plan.drain_seconds_max, QUIET_SECONDS, rested_ms)
+        world.stop_feeds()
+        return self._await_level(world, LAST_WORDS_SECONDS_MAX, QUIET_SECONDS, rested_ms)[0] or rows
+
+    def _await_level(
+        self, world: ChaosWorld, seconds_max: float, quiet_seconds: float, rested_ms: int
+    ) -> tuple[Rows, int | None]:
+        """Return the last status, and since when it has been level; None where it wasn't for so long in time."""
         deadline = time.monotonic() + seconds_max
         level_ms: int | None = None
         rows: Rows = ()

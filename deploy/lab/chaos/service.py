@@ -11,6 +11,7 @@ from signal import SIGKILL, Signals
 
 from deploy.lab.chaos.journal import JournalFile
 from deploy.lab.chaos.proxy import HOST, Link
+from deploy.lab.chaos.wrong_clock import WrongClock
 from deploy.lab.child import Child, ChildError
 from deploy.lab.session import ServerAddress
 
@@ -75,7 +76,9 @@ class Service:
         self._is_wanted = False
         role = ["replay", "--target", target] if target else ["feed"]
         arguments = [*role, "--config", str(self.config), "--no-preflight"]
-        self._child = Child(name, arguments, directory / f"{name}.log")
+        self.clock = WrongClock(directory / f"{name}.clock")
+        program = ["deploy.lab.chaos.wrong_clock", str(self.clock.file)]
+        self._child = Child(name, arguments, directory / f"{name}.log", program=program)
 
     @property
     def is_running(self) -> bool:

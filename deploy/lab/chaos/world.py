@@ -172,10 +172,17 @@ class ChaosWorld:
             one.result()
         self.workers.submit(self._supervisor.run)
 
+    def stop_feeds(self) -> None:
+        """Stop every feed in order: nothing more is written to the log of changes."""
+        self._stop([service for service in self.services if not service.target])
+
     def stop_services(self) -> None:
         """Stop all services in order, at once."""
         self._supervisor.stop()
-        stopping = [self.workers.submit(service.stop) for service in self.services]
+        self._stop(self.services)
+
+    def _stop(self, services: list[Service]) -> None:
+        stopping = [self.workers.submit(service.stop) for service in services]
         for one in stopping:
             one.result()
 

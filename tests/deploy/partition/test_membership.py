@@ -36,12 +36,13 @@ class Member:
         self.taken: list[int] = []
         self.raised: list[Exception] = []
         self._trouble = trouble
+        self.ahead_ms = 0
         self.registry = CollectorRegistry()
         names = (topics.mailboxes, topics.source_state)
         role = Role(group=topics.feed_group, state_topics=topic_ids(settings, names), cache_directory=None)
         metrics = PartitionMetrics(self.registry)
         self.membership = Membership(
-            settings, role, topics.mailboxes, self._work, lambda: int(time.time() * 1000), metrics
+            settings, role, topics.mailboxes, self._work, lambda: int(time.time() * 1000) + self.ahead_ms, metrics
         )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -108,6 +109,17 @@ def test_a_lost_partition_is_acquired_again_and_counted(wide: tuple[KafkaSetting
     member = Member(*wide, lose_once)
     until(lambda: len(member.taken) > PARTITIONS and member.working == set(range(PARTITIONS)))
     assert (member.registry.get_sample_value("mailshadow_partitions_lost_total") or 0) >= 1
+    member.stop()
+    assert not member.raised
+
+
+def test_a_clock_that_jumps_makes_every_partition_begin_anew(wide: tuple[KafkaSettings, Topics]) -> None:
+    member = Member(*wide)
+    everything = set(range(PARTITIONS))
+    until(lambda: member.working == everything)
+    member.taken.clear()
+    member.ahead_ms = -3_600_000
+    until(lambda: sorted(member.taken) == sorted(everything) and member.working == everything)
     member.stop()
     assert not member.raised
 

@@ -1,12 +1,12 @@
 """What the log says (invariants 2 and 4): dense sequences, no deletion of what lives, the index beside its changes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from deploy.lab.chaos.checker.case import Case
 from deploy.lab.chaos.checker.log import Logged
 from deploy.lab.chaos.checker.sightings import is_alive
 from deploy.lab.chaos.evidence import Anomaly
-from schemas.change import SeedBegin
+from schemas.change import SeedBegin, SeedEnd, Version
 
 
 def records_are_whole(case: Case) -> Iterator[Anomaly]:
@@ -65,11 +65,14 @@ def deletions_are_true(case: Case) -> Iterator[Anomaly]:
 def index_equals_log(case: Case) -> Iterator[Anomaly]:
     """Yield every change without its index entry, and every entry without its change."""
     last: dict[tuple[str, str], Logged] = {}
+    gone: set[tuple[str, str]] = set()
     for mailbox, changes in case.log.changes.items():
-        last.update({(mailbox, logged.item): logged for logged in changes if logged.item})
+        newest, unnamed = _told(changes)
+        last.update({(mailbox, item): logged for item, logged in newest.items()})
+        gone |= {(mailbox, item) for item in unnamed}
     for (mailbox, item), logged in last.items():
         entry, ref = case.log.index.get((mailbox, item)), logged.change.operation.ref  # type: ignore[union-attr] # items only
-        is_gone = logged.kind == "ItemDeleted"
+        is_gone = logged.kind == "ItemDeleted" or (mailbox, item) in gone
         if is_gone and entry is not None:
             yield Anomaly(rule="index-behind", mailbox=mailbox, item=item, detail="indexed although deleted in the log")
         if not is_gone and (entry is None or (entry.item_id, entry.folder_id) != (ref.item_id, ref.folder_id)):
@@ -78,3 +81,17 @@ def index_equals_log(case: Case) -> Iterator[Anomaly]:
     for (mailbox, item), entry in case.log.index.items():
         if entry is not None and entry.owed is None and (mailbox, item) not in last:
             yield Anomaly(rule="change-missing", mailbox=mailbox, item=item, detail="indexed without any change")
+
+
+def _told(changes: Sequence[Logged]) -> tuple[dict[str, Logged], set[str]]:
+    """Return the last change of every item of a mailbox, and the items that a whole seed did not name."""
+    last: dict[str, Logged] = {}
+    gone: set[str] = set()
+    for logged in changes:
+        if isinstance(operation := logged.change.operation, SeedEnd):
+            begun = Version(generation=logged.change.generation, sequence=operation.begun)
+            gone |= {item for item, told in last.items() if told.change.version < begun}
+        elif logged.item:
+            last[logged.item] = logged
+            gone.discard(logged.item)
+    return last, gone

@@ -91,9 +91,20 @@ def _presence(case: Case, pairing: Pairing, item: str, lives: list[Life]) -> Ite
         elif visible.pop(id(life), None) and not visible and write.agent == PRODUCT_AGENT:
             was_gone = True
             source = case.twins(pairing, item)
-            if len(source) == 1 and is_alive(source[0], write.time_ms):
+            is_taken = len(source) == 1 and is_alive(source[0], write.time_ms)
+            if is_taken and not _stands_under_another_key(case, pairing, item, write.time_ms):
                 detail = f"{write.operation} takes {write.subject!r} away while the source has it"
                 yield anomaly("vanished", pairing, item, detail)
+
+
+def _stands_under_another_key(case: Case, pairing: Pairing, item: str, time_ms: int) -> bool:
+    """Whether users see the same item of the source under a key it got later: its index was lost after a move."""
+    lives = case.source_lives(pairing, item)
+    return any(
+        other != item and any(life in lives for life in case.source_lives(pairing, other))
+        for other, seen in traces(pairing)
+        if any(is_alive(life, time_ms) for life in seen)
+    )
 
 
 def _replaces(pairing: Pairing, item: str, moment: Moment, others: list[str]) -> bool:

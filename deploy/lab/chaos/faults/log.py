@@ -56,6 +56,19 @@ def target_state_lost(scene: Scene) -> Iterator[Detail]:
 
 
 @contextlib.contextmanager
+def source_state_lost(scene: Scene) -> Iterator[Detail]:
+    """Kill every feed, delete their state topic, and start them: the source is all that tells."""
+    world = scene.world
+    feeds = [service for service in world.members if not service.target]
+    for service in feeds:
+        service.kill()
+    count = erase_topic(world.running_broker().bootstrap_servers, world.topics.source_state, world.config.parent)
+    for service in feeds:
+        service.start()
+    yield {"records": count}
+
+
+@contextlib.contextmanager
 def lost_commit_answer(scene: Scene) -> Iterator[Detail]:
     """Let Kafka commit a feed's transaction and the feed not hear of it, for longer than it waits."""
     with _shut_at_commit(scene, Direction.TO_CLIENT):

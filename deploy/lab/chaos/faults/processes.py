@@ -3,15 +3,23 @@
 import contextlib
 import os
 import resource
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from signal import SIGCONT, SIGSTOP
 from typing import Final
 
+from deploy.lab.broker.guard import die_with_parent
 from deploy.lab.chaos.faults.scene import Detail, Scene
+from deploy.lab.chaos.torn import tear
+from deploy.lab.chaos.world import PIPELINE
 
 CRAWL_SECONDS: Final = (0.25, 0.35)
 """How long a crawling process runs, and how long it stands, in turn."""
+
+CLOCK_JUMPS_SECONDS: Final = (-86_400, -3_600, -30, 30, 3_600, 86_400)
 
 
 @contextlib.contextmanager
@@ -102,6 +110,36 @@ def broker_kill(scene: Scene) -> Iterator[Detail]:
     broker.kill()
     yield {}
     broker.start()
+
+
+@contextlib.contextmanager
+def broker_torn(scene: Scene) -> Iterator[Detail]:
+    """Kill Kafka and leave torn writes at the end of its logs, none of which was acknowledged."""
+    broker = scene.world.running_broker()
+    broker.kill()
+    yield {"torn": tear(broker.log_directory, PIPELINE, scene.chance)}
+    broker.start()
+
+
+@contextlib.contextmanager
+def disk_busy(scene: Scene) -> Iterator[Detail]:
+    """Keep the disk busy, so that whatever waits for a write to be safe waits long."""
+    directory = scene.world.config.parent / "disk-load"
+    directory.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "deploy.lab.chaos.disk_load", str(directory)]
+    with subprocess.Popen(command, preexec_fn=die_with_parent()) as load:  # noqa: PLW1509, S603 - one prctl call; our own
+        yield {}
+        load.kill()
+    shutil.rmtree(directory)
+
+
+@contextlib.contextmanager
+def clock_jump(scene: Scene) -> Iterator[Detail]:
+    """Let the clock of a service jump, to and fro."""
+    seconds = scene.chance.choice(CLOCK_JUMPS_SECONDS)
+    scene.service.clock.set(seconds)
+    yield {"seconds": seconds}
+    scene.service.clock.set(0)
 
 
 @contextlib.contextmanager

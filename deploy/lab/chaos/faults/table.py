@@ -3,9 +3,9 @@
 A fault is a context manager: entered it begins, left it heals. It yields what the journal says of it. To add one,
 write the function and its row in FAULTS.
 
-Not here yet, because the product or the machine has no honest way: a clock that jumps (no offset belongs in product
-code), a slow disk (it needs a device of its own), `source-state` deleted, a source restored from an older backup, an
-upgrade with the previous schema version.
+Not here: a source restored from an older backup, which halts its mailboxes until an operator looks
+(`tests/end_to_end/test_restored_source.py`), and an upgrade with the previous schema version
+(`tests/end_to_end/test_upgrade.py`).
 """
 
 from collections.abc import Callable, Mapping
@@ -51,6 +51,14 @@ def _servers(world: ChaosWorld) -> list[str]:
     return list(world.servers)
 
 
+def _state(_world: ChaosWorld) -> list[str]:
+    return ["source-state"]
+
+
+def _disk(_world: ChaosWorld) -> list[str]:
+    return ["disk"]
+
+
 def _source(_world: ChaosWorld) -> list[str]:
     return [SOURCE]
 
@@ -73,6 +81,10 @@ def _with_service(_world: ChaosWorld, subject: str) -> set[str]:
 
 def _all_feeds(world: ChaosWorld, subject: str) -> set[str]:
     return {KAFKA, subject, *_feeds(world), *(link for feed in _feeds(world) for link in _with_links(world, feed))}
+
+
+def _with_feeds(world: ChaosWorld, subject: str) -> set[str]:
+    return {subject, *_feeds(world)}
 
 
 def _with_replays(world: ChaosWorld, subject: str) -> set[str]:
@@ -122,8 +134,11 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "stop_long": Fault(_draw(8, 8.0, 22.0), _services, processes.stop, _itself, (8.0, 45.0)),
     "crawl": Fault(_draw(3, 4.0, 12.0), _services, processes.crawl),
     "disk_refuses": Fault(_draw(3, 3.0, 8.0), _services, processes.disk_refuses),
+    "disk_busy": Fault(_draw(2, 4.0, 12.0), _disk, processes.disk_busy),
+    "clock_jump": Fault(_draw(6, 4.0, 20.0), _services, processes.clock_jump),
     "rebalance": Fault(_draw(4, 8.0, 20.0), _spares, processes.rebalance),
     "broker_kill": Fault(_draw(3, 0.5, 4.0), _kafka, processes.broker_kill),
+    "broker_torn": Fault(_draw(3, 0.5, 4.0), _kafka, processes.broker_torn),
     "broker_stop": Fault(_draw(3, 0.5, 2.5), _kafka, processes.broker_stop),
     "broker_stop_long": Fault(_draw(ONLY_BY_NAME, 4.0, 12.0), _kafka, processes.broker_stop),
     "server_kill": Fault(_draw(4, 0.2, 4.0), _servers, processes.server_kill),
@@ -151,6 +166,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "lost_commit": Fault(_draw(AIMED, 14.0, 18.0), _services, log.lost_commit, _with_links),
     "stop_in_transaction": Fault(_draw(AIMED, 15.0, 17.0), _feeds, log.stop_in_transaction, _all_feeds),
     "wake_before_fence": Fault(_draw(AIMED, 15.0, 17.0), _feeds, log.wake_before_fence, _all_feeds),
+    "source_state_lost": Fault(_draw(1, 8.0, 14.0), _state, log.source_state_lost, _with_feeds),
     "retention": Fault(_draw(AIMED, 8.0, 14.0), _targets, log.retention, _with_replays),
     "target_state_lost": Fault(_draw(AIMED, 14.0, 18.0), _targets, log.target_state_lost, _with_replays),
 }

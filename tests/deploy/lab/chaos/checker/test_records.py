@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from schemas.change import FolderDeleted, SeedBegin, Version
+from schemas.change import FolderDeleted, SeedBegin, SeedEnd, Version
 
 FOLDER = FolderDeleted(folder_id="f")
 
@@ -61,6 +61,16 @@ def test_every_change_has_its_index_entry(story: Any) -> None:
     story.copied()
     story.unindex()
     assert "index-behind" in story.rules()
+
+
+def test_what_a_whole_seed_does_not_name_is_indexed_no_more(story: Any) -> None:
+    story.copied()
+    begun = story.sequence + 1
+    story.say(SeedBegin(previous=Version(generation=1, sequence=story.sequence), reason="r"))
+    story.say(SeedEnd(begun=begun, items=0))
+    assert "index-behind" in story.rules()
+    story.unindex()
+    assert "index-behind" not in story.rules()
 
 
 def test_an_index_entry_of_another_id_is_behind(story: Any) -> None:

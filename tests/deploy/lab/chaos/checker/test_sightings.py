@@ -3,7 +3,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy.lab.chaos.checker.names import item_key
 from deploy.lab.chaos.checker.sightings import subsequence_break
+
+from .conftest import MAILBOX, US
 
 
 @given(st.lists(st.integers(0, 3), max_size=12), st.data())
@@ -62,6 +65,18 @@ def test_what_the_source_has_is_not_taken_away(story: Any) -> None:
     story.holds(story.held("t2", "n1", story.intent("DELETE", "t2", "n1")))
     story.soft_deletes()
     assert "vanished" in story.rules()
+
+
+def test_what_stands_under_a_key_it_got_later_is_not_taken_away(story: Any) -> None:
+    story.copied()
+    story.moved_at_source()
+    another = item_key(MAILBOX, "s2")
+    stamp = f"{US}:{another}:n2"
+    story.replay(operation="UploadItems", kind="create", id="u1", folder_id="t-staging", stamp=stamp)
+    story.replay(operation="MoveItem", kind="move", id="u2", previous_id="u1", folder_id="t-archive", stamp=stamp)
+    story.holds(story.held("t2", "n1", story.intent("DELETE", "t2", "n1")))
+    story.soft_deletes()
+    assert "vanished" not in story.rules()
 
 
 def test_what_a_user_takes_away_is_the_users_affair(story: Any) -> None:
