@@ -1,6 +1,7 @@
 """Records to bytes and back: Avro single-object encoding (`C3 01`, CRC-64-AVRO fingerprint, body).
 
 Where a schema registry is used (`schemas.framing`), its id stands before the body instead; both are always read.
+What an earlier release wrote (`avro/earlier/`, or the registry's text) is read by Avro's rules of schema resolution.
 A dataclass maps to the Avro record of its name; converters are compiled once a type from its annotations.
 """
 
@@ -16,7 +17,8 @@ from importlib import resources
 from typing import Any, Union, get_args, get_origin
 
 import fastavro
-from fastavro.schema import fingerprint, load_schema, to_parsing_canonical_form
+from fastavro.read import SchemaResolutionError
+from fastavro.schema import fingerprint, load_schema, parse_schema, to_parsing_canonical_form
 
 from schemas import change, framing, state
 
@@ -103,9 +105,12 @@ def _reader(annotation: Any) -> Convert:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Schema:
+    """A schema that records are written with, and the present one where that is another."""
+
     record: type
     parsed: Any
     header: bytes
+    present: Any = None
 
 
 @cache
@@ -114,10 +119,22 @@ def _schemas() -> tuple[dict[type, _Schema], dict[bytes, _Schema]]:
     with resources.as_file(resources.files("schemas") / "avro") as folder:
         for record in TOP_LEVEL:
             parsed = load_schema(str(folder / f"{NAMESPACE}{record.__name__}.avsc"))
-            canonical = to_parsing_canonical_form(parsed)
-            # fastavro gives the bytes in little-endian order, as the header wants them
-            by_type[record] = _Schema(record, parsed, MARKER + bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO")))
-    return by_type, {s.header: s for s in by_type.values()}
+            by_type[record] = _Schema(record, parsed, _header(parsed))
+        kept = [_earlier(path.read_text(encoding="utf-8"), by_type) for path in (folder / "earlier").glob("*.avsc")]
+    return by_type, {s.header: s for s in (*filter(None, kept), *by_type.values())}
+
+
+def _header(parsed: Any) -> bytes:
+    # fastavro gives the bytes in little-endian order, as the header wants them
+    return MARKER + bytes.fromhex(fingerprint(to_parsing_canonical_form(parsed), "CRC-64-AVRO"))
+
+
+def _earlier(written: str, by_type: dict[type, _Schema]) -> _Schema | None:
+    """Return the schema that a JSON text is, to be read as the present one of its name; None if there is none."""
+    read: Any = json.loads(written)
+    parsed: Any = parse_schema(read)
+    present = next((s for s in by_type.values() if NAMESPACE + s.record.__name__ == parsed["name"]), None)
+    return _Schema(present.record, parsed, _header(parsed), present.parsed) if present else None
 
 
 def encode(record: Any) -> bytes:
@@ -146,10 +163,10 @@ def decode(data: bytes) -> Any:
     stream.seek(start)
     try:
         raw = fastavro.schemaless_reader(
-            stream, schema.parsed, None, return_record_name=True, return_record_name_override=True
+            stream, schema.parsed, schema.present, return_record_name=True, return_record_name_override=True
         )
         return _reader(schema.record)(raw)
-    except (EOFError, ValueError, TypeError, KeyError, IndexError) as error:
+    except (EOFError, ValueError, TypeError, KeyError, IndexError, SchemaResolutionError) as error:
         raise CodecError(f"a damaged {schema.record.__name__} record ({type(error).__name__})") from None
 
 
@@ -160,17 +177,18 @@ def _framed(data: bytes) -> tuple[_Schema | None, int]:
     if number is None:
         return by_header.get(data[:HEADER_SIZE_BYTES]), HEADER_SIZE_BYTES
     try:
-        header = _header_of(framing.schema_of(number))
+        written = framing.schema_of(number)
     except framing.UnknownIdError as error:
         raise CodecError(str(error)) from error
-    return by_header.get(header), framing.CONFLUENT_HEADER_SIZE_BYTES
+    return _registered(written), framing.CONFLUENT_HEADER_SIZE_BYTES
 
 
 @cache
-def _header_of(written: str) -> bytes:
-    """Return the single-object header of a schema given as JSON."""
-    canonical = to_parsing_canonical_form(json.loads(written))
-    return MARKER + bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO"))
+def _registered(written: str) -> _Schema | None:
+    """Return the schema a registry's text is: ours, or what another release wrote."""
+    by_type, by_header = _schemas()
+    found = _earlier(written, by_type)
+    return by_header.get(found.header, found) if found else None
 
 
 def schema_texts() -> dict[str, str]:

@@ -24,6 +24,7 @@ from deploy.verification.report import ReportError
 from deploy.verification.signature import SignatureError
 from producers.feed import HaltError
 from producers.spool import SpoolError
+from schemas.codec import CodecError
 from schemas.ports import CallFailed, PartitionLost
 
 _CODES: dict[type[Exception], int] = {
@@ -34,6 +35,7 @@ _CODES: dict[type[Exception], int] = {
     SchemaRegistryError: exit_codes.KAFKA_UNREACHABLE,
     SpoolError: exit_codes.DISK,
     PortInUseError: exit_codes.IN_USE,
+    CodecError: exit_codes.HALTED,
     PartitionLost: exit_codes.KAFKA_UNREACHABLE,
     KafkaException: exit_codes.KAFKA_UNREACHABLE,
     CacheError: exit_codes.DISK,

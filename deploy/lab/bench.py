@@ -31,6 +31,8 @@ class Measurements:
     idle_seconds: float = IDLE_SECONDS
     cpu: dict[str, dict[str, float]] = field(default_factory=dict)
     calls: dict[str, dict[str, Any]] = field(default_factory=dict)
+    operations: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    """What the target was asked, by stage and operation."""
 
     def take(self, stage: str, world: World) -> None:
         """Read CPU times and call counts after a stage; after the last one, measure an idle time too."""
@@ -43,6 +45,7 @@ class Measurements:
             pids |= {"feed": world.feed.pid, "replay": world.replay.pid}
         self.cpu[stage] = {name: _cpu_seconds(pid) for name, pid in pids.items()}
         self.calls[stage] = _calls(world)
+        self.operations[stage] = world.target.calls()["operations"]
         if stage == "quiet" and self.idle_seconds:
             time.sleep(self.idle_seconds)
             self.calls["idle"] = _calls(world)
@@ -78,6 +81,7 @@ def summarise(result: report.RunResult, taken: Measurements) -> dict[str, Any]:
         "target_wire_bytes_per_mail_byte": round(to_target / result.mail_bytes, 3),
         "calls_per_item": round((calls["source"]["calls"] + calls["target"]["calls"]) / copied.items, 3),
     }
+    values["target_operations"] = _operations(taken.operations["filled"], taken.operations["copied"])
     if "idle" in taken.calls:
         per_minute = 60.0 / taken.idle_seconds
         values["idle_minute"] = {
@@ -88,6 +92,24 @@ def summarise(result: report.RunResult, taken: Measurements) -> dict[str, Any]:
             for side in ("source", "target")
         }
     return values
+
+
+def _operations(before: dict[str, dict[str, int]], after: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    """Return calls, items and bytes of each operation between two stages; only what was called."""
+    nothing = dict.fromkeys(("calls", "items", "bytes_in", "bytes_out"), 0)
+    found = {
+        name: _difference({k: asked[k] for k in nothing}, before.get(name, nothing)) for name, asked in after.items()
+    }
+    return {name: asked for name, asked in sorted(found.items()) if asked["calls"]}
+
+
+def _staging(operations: dict[str, dict[str, int]]) -> str:
+    """Return what staging adds to the copy: the stamp and the move, beside the upload itself."""
+    calls = {name: operations.get(name, {"calls": 0})["calls"] for name in ("UploadItems", "UpdateItem", "MoveItem")}
+    sizes = [sum(operations.get(name, {}).get(k, 0) for k in ("bytes_in", "bytes_out")) for name in calls]
+    share = sum(sizes[1:]) / max(sum(sizes), 1)
+    said = ", ".join(f"{count} {name}" for name, count in calls.items())
+    return f"{said}; stamp and move are {share:.0%} of these bytes"
 
 
 def _difference(after: dict[str, int], before: dict[str, int]) -> dict[str, int]:
@@ -105,6 +127,7 @@ def show(console: Console, values: dict[str, Any]) -> None:
         "bytes in the log / byte of mail": str(values["log_bytes_per_mail_byte"]),
         "bytes on the target's wire / byte of mail": str(values["target_wire_bytes_per_mail_byte"]),
         "server calls / item": str(values["calls_per_item"]),
+        "staging at the target": _staging(values["target_operations"]),
         "lag of live changes": f"p50 {lag['p50']:.2f} s, p90 {lag['p90']:.2f} s, max {lag['max']:.2f} s",
     }
     for side, idle in values.get("idle_minute", {}).items():

@@ -1,7 +1,11 @@
-"""The local disk, the topic of the ledger, or both with the offsets are gone: exact again, nothing written twice."""
+"""The local disk, the topic of the ledger, or both with the offsets are gone: exact again, nothing written twice.
+
+And a source that comes back older than it was.
+"""
 
 import shutil
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +14,7 @@ from deploy import wiring
 from deploy.kafka import admin, partition_counts
 from deploy.lab.world import TARGET
 from deploy.settings import load
+from schemas.faults import ReplicationFault
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 Living = Any
@@ -47,6 +52,33 @@ def test_what_a_replay_knew_is_rebuilt_and_nothing_that_is_there_is_written(livi
     living.await_level()
     assert not CONTENT_WRITES & living.target_calls().keys(), living.target_calls()
     assert living.compare().is_clean
+    living.put(living.mail())
+    living.await_level()
+    assert living.compare().is_clean
+
+
+def test_a_source_restored_from_an_older_backup_deletes_nothing_until_an_operator_looked(
+    living: Living, tmp_path: Path
+) -> None:
+    source, owner = living.world.source, living.users[0].address
+    living.put(living.mail())
+    living.settle()
+    source.stop()
+    shutil.copytree(source.directory, tmp_path / "backup")
+    source.start()
+    living.put(living.mail())
+    living.await_level()
+    held = len(living.inbox())
+    source.stop()
+    shutil.rmtree(source.directory)
+    shutil.copytree(tmp_path / "backup", source.directory)
+    source.start()
+    living.await_true(
+        lambda: ReplicationFault.SOURCE_WENT_BACK in [r["source"]["paused"] for r in living.world.status()]
+    )
+    assert len(living.inbox()) == held
+    living.run("mailboxes", "resume", owner)
+    living.await_true(lambda: len(living.inbox()) == held - 1)
     living.put(living.mail())
     living.await_level()
     assert living.compare().is_clean

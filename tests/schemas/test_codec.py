@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import os
+import subprocess
+import sys
 import types
 import typing
-from typing import Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 import pytest
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deploy.lab.next_release import make_next_release
 from schemas.change import Change, Chunk, FolderDeleted
 from schemas.codec import HEADER_SIZE_BYTES, MARKER, TOP_LEVEL, CodecError, decode, encode, fingerprints
 from schemas.state import MailboxRecord, Order
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 INT_FINGERPRINT = 0x7275D51A3F395C8F
 """CRC-64-AVRO of the schema `"int"`, known from the specification's own algorithm."""
@@ -105,6 +112,23 @@ def test_whatever_follows_a_known_header_is_a_record_or_damaged(record_type: typ
 def test_a_record_its_schema_does_not_allow_is_refused_by_name(record: Any) -> None:
     with pytest.raises(CodecError, match=type(record).__name__):
         encode(record)
+
+
+def test_the_next_release_reads_what_this_one_writes_and_this_one_refuses_what_that_one_writes(tmp_path: Path) -> None:
+    program = (
+        "from schemas.codec import decode, encode;"
+        "record = decode(bytes.fromhex(input())); print(repr(record)); print(encode(record).hex())"
+    )
+    environment = {**os.environ, **make_next_release(tmp_path)}
+    for record in (CHUNK, MailboxRecord(mailbox="m", next_sequence=7)):
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(  # noqa: S603 - our own program
+            command, input=encode(record).hex(), env=environment, capture_output=True, text=True, check=True, timeout=60
+        )
+        read, written = done.stdout.splitlines()
+        assert read == repr(decode(encode(record)))
+        with pytest.raises(CodecError, match="Upgrade the readers first"):
+            decode(bytes.fromhex(written))
 
 
 def test_an_operation_is_not_a_record_of_its_own() -> None:

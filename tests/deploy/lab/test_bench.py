@@ -38,7 +38,12 @@ def test_figures_are_differences_between_the_stages() -> None:
         "quiet": {"source": _counts(20, 10, 10), "target": _counts(10, 1500, 500)},
         "idle": {"source": _counts(25, 20, 30), "target": _counts(10, 1500, 500)},
     }
+    taken.operations = {
+        "filled": {"MoveItem": _counts(1, 5, 5) | {"items": 1}},
+        "copied": {"MoveItem": _counts(3, 25, 15) | {"items": 3}, "FindItem": _counts(0, 0, 0) | {"items": 0}},
+    }
     values = summarise(result, taken)
+    assert values["target_operations"] == {"MoveItem": _counts(2, 20, 10) | {"items": 2}}
     assert values["items_per_second"] == 25.0
     assert values["cpu_seconds"] == {"broker": 3.0, "feed": 1.5, "all": 4.5}
     assert values["target_wire_bytes_per_mail_byte"] == 2.0

@@ -1,0 +1,31 @@
+"""What the next release may be: today's program with one field more in every record, and today's schemas kept."""
+
+import json
+import os
+import shutil
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from schemas.codec import NAMESPACE, schema_texts
+
+PACKAGES = ("schemas", "producers", "consumers", "deploy")
+NEW_FIELD = {"name": "of_the_next_release", "type": "string", "default": ""}
+
+
+def make_next_release(directory: Path) -> dict[str, str]:
+    """Make it in a directory; return the environment in which `python -m deploy` is that release."""
+    for package in PACKAGES:
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(Path(str(files(package))), directory / package, ignore=ignored)
+    folder = directory / "schemas" / "avro"
+    (folder / "earlier").mkdir(exist_ok=True)
+    for record, text in schema_texts().items():
+        (folder / "earlier" / f"{NAMESPACE}{record}.1.avsc").write_text(text, encoding="utf-8")
+    for path in folder.glob("*.avsc"):
+        schema: Any = json.loads(path.read_text(encoding="utf-8"))
+        if schema["type"] == "record":
+            schema["fields"].append(NEW_FIELD)
+            path.write_text(json.dumps(schema), encoding="utf-8")
+    searched = [str(directory), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(searched), "PYTHONSAFEPATH": "1"}
