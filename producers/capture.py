@@ -51,6 +51,7 @@ class Capture:
         self._tick = 0
         self._hierarchy_tick = -1
         self._read_ticks: dict[str, int] = {}
+        self._completed_tick = 0
         self._pending_since: dict[str, int] = {}
         self._listed: dict[str, set[str]] = {}
         self._unread: set[str] = set()
@@ -82,7 +83,7 @@ class Capture:
             for folder in self._dirty(probes, forced):
                 yield from self._read_folder(folder, probes.get(folder.folder_id, ""))
             forced = set()
-            if not self.index.pending or self._releasable():
+            if (not self.index.pending or self._releasable()) and not self._is_seed_unproved():
                 break
             self._read_hierarchy()
         yield from self._items.retry_owed()
@@ -167,6 +168,8 @@ class Capture:
         self._check_ahead(folder.folder_id, ahead)
         self._compare_listing(folder.folder_id, tick)
         self._read_ticks[folder.folder_id] = tick
+        if not folder.complete:
+            self._completed_tick = self._next_tick()
 
     def _note_ahead(self, folder_id: str, item_ids: tuple[str, ...]) -> None:
         """Say in the folder's record what a part may hold before the cursor that covers it."""
@@ -253,10 +256,23 @@ class Capture:
         live = [f for f in self.index.folders.values() if not f.gone]
         owed = (self.index.entries[i].owed for i in self.index.owed)
         is_unnamed = any(o and o.attempts < decisions.UNREADABLE_ATTEMPTS for o in owed) or self.index.pending
-        if record.seed_begun and live and all(f.complete for f in live) and not is_unnamed:
+        if record.seed_begun and live and self._is_all_named(live) and not is_unnamed:
             items = len(self.index.entries)
             self._drafts.add(SeedEnd(begun=record.seed_begun, items=items))
             self.index.record = replace(record, seed_begun=0)
+
+    def _is_all_named(self, live: list[SourceFolder]) -> bool:
+        """Tell whether nothing can have moved from a folder not read yet to one read already, and be named by neither.
+
+        Every folder was read to its end, and after the last of them looked at once more.
+        """
+        after = self._completed_tick
+        return all(f.complete and self._read_ticks.get(f.folder_id, 0) > after for f in live)
+
+    def _is_seed_unproved(self) -> bool:
+        live = [f for f in self.index.folders.values() if not f.gone]
+        is_read = bool(live) and all(f.complete for f in live)
+        return bool(self.index.record.seed_begun) and is_read and not self._is_all_named(live)
 
     def next_due_at(self) -> int | None:
         """Return when the next item or folder is to be looked at (milliseconds), or None."""

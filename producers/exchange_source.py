@@ -115,6 +115,13 @@ class ExchangeSource:
         answers = self._get_items(address, item_ids, shape)
         return [_described(m, time) if m.is_done else Failed(m.code) for m, time in answers]
 
+    def change_keys(self, address: str, item_ids: list[str]) -> list[str | Failed]:
+        """Fetch ids with ChangeKeys and nothing else."""
+        if not item_ids:
+            return []
+        answers = self._get_items(address, item_ids, "<t:BaseShape>IdOnly</t:BaseShape>")
+        return [_change_key(m) if m.is_done else Failed(m.code) for m, _ in answers]
+
     def export(self, address: str, item_ids: list[str]) -> list[bytes | Failed]:
         """Fetch export streams; one that is not whole is Failed."""
         if not item_ids:
@@ -245,6 +252,11 @@ def _described(message: ServerAnswer, server_time_seconds: int) -> Described | F
         marks=ews.marks_of(item),
         summary=summary,
     )
+
+
+def _change_key(message: ServerAnswer) -> str:
+    reference = message.element.find(f"{M}Items/*/{T}ItemId")
+    return "" if reference is None else str(reference.get("ChangeKey", ""))
 
 
 def _stream(message: ServerAnswer) -> bytes | Failed:

@@ -91,6 +91,10 @@ class Source(Protocol):
         """Return small properties, one answer an id."""
         ...
 
+    def change_keys(self, address: str, item_ids: list[str]) -> list[str | Failed]:
+        """Return the present ChangeKeys, one answer an id: only if it is the described one, what was read is, too."""
+        ...
+
     def export(self, address: str, item_ids: list[str]) -> list[bytes | Failed]:
         """Return export streams, one answer an id; a truncated one is Failed."""
         ...

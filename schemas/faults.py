@@ -46,6 +46,7 @@ class ReplicationFault(StrEnum):
     INTENT_DAMAGED = "intent-damaged"  # a recorded intent says too little to be carried out
     NOT_REGISTERED = "not-registered"  # the log has changes of a mailbox that has no address here
     TRUNCATED_STREAM = "truncated-stream"  # an export stream that is not whole; may heal after hours
+    CHANGED_MEANWHILE = "changed-meanwhile"  # an item was written between its description and its content
     NO_MIME = "no-mime"  # the source gave no MIME for a message
     NO_PORTABLE_FORM = "no-portable-form"  # only MIME is wanted and does not hold all of this class
     NO_USABLE_FORM = "no-usable-form"  # the log holds no whole body in a form the target takes
@@ -63,6 +64,7 @@ _REPLICATION: dict[str, Disposition] = {
     ReplicationFault.INTENT_DAMAGED: Disposition.PAUSE,
     ReplicationFault.NOT_REGISTERED: Disposition.PAUSE,
     ReplicationFault.TRUNCATED_STREAM: Disposition.RETRY,
+    ReplicationFault.CHANGED_MEANWHILE: Disposition.RETRY,
     ReplicationFault.NO_MIME: Disposition.PARK,
     ReplicationFault.NO_PORTABLE_FORM: Disposition.PARK,
     ReplicationFault.NO_USABLE_FORM: Disposition.PARK,

@@ -48,6 +48,10 @@ class NoSource:
         """Refuse."""
         raise _refusal()
 
+    def change_keys(self, address: str, item_ids: list[str]) -> list[str | Failed]:  # noqa: ARG002 - the port's
+        """Refuse."""
+        raise _refusal()
+
     def export(self, address: str, item_ids: list[str]) -> list[bytes | Failed]:  # noqa: ARG002 - the port's
         """Refuse."""
         raise _refusal()

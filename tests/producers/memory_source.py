@@ -212,6 +212,10 @@ class MemorySource:
         self._called("describe", (address, tuple(item_ids)))
         return [self._answer("describe", i, self._described) for i in item_ids]
 
+    def change_keys(self, address: str, item_ids: list[str]) -> list[str | Failed]:
+        self._called("change_keys", (address, tuple(item_ids)))
+        return [self._answer("change_keys", i, lambda item: item.change_key) for i in item_ids]
+
     def export(self, address: str, item_ids: list[str]) -> list[bytes | Failed]:
         self._called("export", (address, tuple(item_ids)))
         return [self._answer("export", i, lambda item: item.content) for i in item_ids]

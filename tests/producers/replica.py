@@ -40,6 +40,7 @@ class Held:
     content: bytes
     marks: Marks
     told_at: Version
+    change_key: str = ""
 
 
 @dataclass(slots=True)
@@ -73,13 +74,20 @@ class Replica:
                 del self.folders[folder_id]
             case ItemSaved(ref=ref) as saved:
                 assert ref.folder_id in self.folders, "an item before its folder"
-                body = self._body(saved)
-                self.items[ref.item] = Held(ref.item_id, ref.folder_id, body, saved.marks, change.version)
+                held = self.items.get(ref.item)
+                is_known = held and ref.change_key and held.change_key == ref.change_key
+                # content under a known ChangeKey is not written again (design §5)
+                body = held.content if held and is_known else self._body(saved)
+                self.items[ref.item] = Held(
+                    ref.item_id, ref.folder_id, body, saved.marks, change.version, ref.change_key
+                )
             case ItemMoved(ref=ref) if held := self.items.get(ref.item):
                 assert ref.folder_id in self.folders, "an item before its folder"
-                self.items[ref.item] = replace(held, item_id=ref.item_id, folder_id=ref.folder_id)
+                self.items[ref.item] = replace(
+                    held, item_id=ref.item_id, folder_id=ref.folder_id, change_key=ref.change_key or held.change_key
+                )
             case ItemMarked(ref=ref, marks=marks) if held := self.items.get(ref.item):
-                self.items[ref.item] = replace(held, marks=marks)
+                self.items[ref.item] = replace(held, marks=marks, change_key=ref.change_key or held.change_key)
             case ItemDeleted(ref=ref):
                 self.items.pop(ref.item, None)
             case Checksum() as checksum:

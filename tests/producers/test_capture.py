@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from producers import item_look
+from producers import round as decisions
 from producers.capture import Dirt
 from schemas.change import (
     FolderDeleted,
@@ -16,6 +17,7 @@ from schemas.change import (
     ItemUnreadable,
     Marks,
     Operation,
+    SeedEnd,
 )
 from schemas.faults import ReplicationFault
 from schemas.ports import AnswerUnknown, CallRefused
@@ -42,6 +44,33 @@ def copied(rig: Rig) -> Capture:
     rig.round(capture)
     rig.source.calls.clear()
     return capture
+
+
+def test_what_is_edited_while_it_is_read_is_said_under_its_own_change_key(rig: Rig) -> None:
+    item_id = rig.source.add(rig.source.inbox)
+    capture = copied(rig)
+    rig.source.mark(item_id, READ)
+    rig.round(capture)
+    entry = capture.index.by_item_id(item_id)
+    assert entry
+    decisions.want(capture.index, entry, rig.now, "", "seed")
+    rig.source.before("export", lambda: rig.source.edit(item_id))
+    assert rig.round(capture) == []
+    rig.rest()
+    (saved,) = rig.round(capture)
+    assert isinstance(saved, ItemSaved)
+    assert saved.ref.change_key == rig.source.items_by_id[item_id].change_key
+
+
+def test_a_seed_names_what_moves_from_a_folder_not_read_yet_to_one_read_already(rig: Rig) -> None:
+    second = rig.source.add_folder("Second")
+    item_id = rig.source.add(second)
+    capture = rig.capture()
+    capture.begin_seed(None, "first copy")
+    rig.source.before("items", lambda: None)
+    rig.source.before("items", lambda: rig.source.move(item_id, rig.source.inbox))
+    said = rig.round(capture)
+    assert [type(o) for o in said[-2:]] == [ItemSaved, SeedEnd]
 
 
 def content_calls(rig: Rig) -> list[str]:

@@ -59,9 +59,18 @@ def test_an_item_has_one_content_for_each_form_the_targets_take(rig: Rig) -> Non
     assert all(c.body == MAIL for c in fetched.contents)
 
 
-def test_a_stream_alone_costs_no_other_call_for_a_new_item(rig: Rig) -> None:
+def test_a_stream_alone_costs_one_other_call_for_a_new_item_its_change_key(rig: Rig) -> None:
     fetch(rig, rig.source.add(rig.source.inbox, MAIL))
-    assert [method for method, _ in rig.source.calls] == ["export"]
+    assert [method for method, _ in rig.source.calls] == ["export", "change_keys"]
+
+
+@pytest.mark.parametrize("method", ["portable", "export", "change_keys"])
+def test_content_that_is_not_what_was_described_is_fetched_later(rig: Rig, method: str) -> None:
+    rig.forms = (Form.STREAM, Form.PORTABLE)
+    item_id = rig.source.add(rig.source.inbox, MAIL)
+    rig.source.before(method, lambda: rig.source.edit(item_id))
+    (fetched,) = fetch(rig, item_id)
+    assert (fetched.failure, fetched.contents) == (ReplicationFault.CHANGED_MEANWHILE, ())
 
 
 def test_a_body_that_does_not_fit_its_record_is_spooled_and_whole(rig: Rig) -> None:
