@@ -34,6 +34,7 @@ class Preparation:
         self._dead_letters = tools.dead_letters
         self._gate = tools.gate
         self._want = tools.want
+        self._merging = tools.merging
         self._scope = tools.scope
         self._mint = mint
         self._clock = clock
@@ -44,10 +45,22 @@ class Preparation:
         for step in run.steps:
             step.record = self._known(run.mailbox, step.operation.ref.item)
             step.action = self._action(run, step, target)
+        self._merge(run, target)
         self._stage(run)
         self._weigh_parked(run)
         for step in run.steps:
             self._put_prepared(run, step)
+
+    def _merge(self, run: Run, target: str) -> None:
+        """Where users work at the target, let what became of an item say what its change comes to."""
+        found = self._merging.look(run.address, run.mailbox, [s.record for s in run.steps if s.record])
+        for step in run.steps:
+            if finding := found.get(step.operation.ref.item):
+                settled = self._merging.settle(step.received.change, step.operation, step.action, finding)
+                step.operation, step.action = settled.operation, settled.action
+                if settled.is_copy:
+                    step.record = self._known(run.mailbox, step.operation.ref.item)
+                    step.action = self._action(run, step, target)
 
     def _known(self, mailbox: str, item: str) -> ItemRecord | None:
         """Return an item's record; one that was adopted names its folder by the target's id until it is mapped."""

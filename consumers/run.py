@@ -7,6 +7,7 @@ from consumers.dead_letters import DeadLetters
 from consumers.folder_map import FolderMap
 from consumers.gate import Gate
 from consumers.ledger import Ledger
+from consumers.merging import Merging
 from consumers.plan import Action
 from consumers.recovery import Recovery
 from consumers.scope import Scope
@@ -61,5 +62,6 @@ class Tools:
     recovery: Recovery
     dead_letters: DeadLetters
     gate: Gate
+    merging: Merging
     want: Callable[[str, str], None]
     scope: Scope = field(default_factory=Scope)

@@ -33,6 +33,7 @@ TOP_LEVEL: tuple[type, ...] = (
     state.TargetFolder,
     state.ItemRecord,
     state.Orphan,
+    state.Conflict,
     state.Order,
     state.DeadLetter,
     state.Registration,

@@ -10,6 +10,7 @@ from consumers.folder_map import FolderMap
 from consumers.gate import Gate
 from consumers.ledger import Ledger
 from consumers.mailbox_run import STAGED_AGAIN_MAX, MailboxWorker
+from consumers.merging import Merging
 from consumers.plan import Action, Do
 from consumers.preparation import ALONE_SECONDS_MIN, ITEM_RETRY_SECONDS_MAX
 from consumers.recovery import Recovery
@@ -41,6 +42,7 @@ class Desk:
             recovery=Recovery(target, ledger, folders, "abc", self._commit),
             dead_letters=self.letters,
             gate=Gate(ledger, BreakerLimit(), lambda: self.now_ms, metrics),
+            merging=Merging(target, ledger, "abc", lambda: self.now_ms),
             want=lambda _, item: self.wanted.append(item),
         )
         self.worker = MailboxWorker(tools, "abc", self._mint, lambda: self.now_ms, metrics)
