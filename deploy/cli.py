@@ -8,6 +8,7 @@ from deploy import exit_codes
 from deploy.commands.check import check
 from deploy.commands.configuration import config
 from deploy.commands.dead_letters import dead_letters
+from deploy.commands.failback import failback
 from deploy.commands.failover import failover
 from deploy.commands.failures import exit_code_of
 from deploy.commands.front_door import front_door
@@ -36,8 +37,8 @@ def mailshadow() -> None:
 
 
 COMMANDS = (
-    lab, run, feed, replay, monitor, status, verify, failover, restore, mailboxes, targets, dead_letters, front_door,
-    check, topics, config
+    lab, run, feed, replay, monitor, status, verify, failover, failback, restore, mailboxes, targets, dead_letters,
+    front_door, check, topics, config
 )  # fmt: skip
 for command in COMMANDS:
     mailshadow.add_command(command)
