@@ -1,4 +1,4 @@
-"""`failback`: the old source returns, its tail is merged, and its users go back to it; or it is mirrored to, no more."""
+"""`failback`: the old source returns, its tail is merged, its users go back to it; or it is only mirrored to."""
 
 import json
 import secrets
@@ -32,9 +32,8 @@ from deploy.sections import Settings, SettingsError
 from schemas.state import Promoted, Promotion, Registration
 
 LOSSES = (
-    "items that are no messages (appointments, contacts, tasks) and were changed or made at {target}: parked, because "
-    "{source} is older and takes no stream of it",
-    "of messages that were made or changed at {target}: properties that MIME does not hold",
+    "items that are no messages and were made or changed at {target}: parked, {source} is older and takes no stream",
+    "of messages that were made or changed at {target}: the properties that MIME does not hold",
 )
 
 
@@ -89,17 +88,12 @@ class BackSession(Session):
 @json_option
 @click.argument("mailboxes", nargs=-1, metavar="[MAILBOX]...")
 @click.option("--all", "is_all", is_flag=True, help="Every mailbox that was promoted.")
-@click.option(
-    "--from", "promoted", default="", metavar="TARGET", help="Where they were promoted to, if there are more."
-)
+@click.option("--to", "source", default="", metavar="SOURCE", help="The old source, by its name in the settings.")
+@click.option("--from", "promoted", default="", metavar="TARGET", help="Where they were promoted to, of several.")
 @click.option("--merge", "is_merging", is_flag=True, help="Bring over what the old source has and nobody captured.")
-@click.option(
-    "--mirror", "is_mirror", is_flag=True, help="Mirror to the old source, and leave the users where they are."
-)
+@click.option("--mirror", "is_mirror", is_flag=True, help="Mirror to the old source, no more: users stay.")
 @click.option("--accept", multiple=True, metavar="MAILBOX|all", help="Lead it back although it is not as it should be.")
-@click.option(
-    "--accept-losses", "is_accepting", is_flag=True, help="Go on although the old source is an older version."
-)
+@click.option("--accept-losses", "is_accepting", is_flag=True, help="Go on to an older version of Exchange.")
 @click.option("--resume", "is_resumed", is_flag=True, help="Go on with what a dead or stopped command left.")
 @click.option("--undo", "is_undone", is_flag=True, help="Leave the users at the target, as they are.")
 @click.option("--with-subjects", is_flag=True, help="Name subject and sender of what is listed.")
@@ -122,6 +116,8 @@ def failback(config: Path, mailboxes: tuple[str, ...], **options: Any) -> None:
         raise SettingsError("--resume and --undo go on with the way back there is: name no mailboxes")
     if not is_going_on and bool(mailboxes) == options["is_all"]:
         raise SettingsError("name mailboxes, or give --all")
+    if options["source"] not in {"", there.source.name}:
+        raise SettingsError(f"--to {options['source']}: the old source is {there.source.name}")
     wiring.prepare_topics(there)
     target = options["promoted"] or _promoted_target(there)
     require_target_name(there, target)
@@ -214,6 +210,10 @@ def _require_services(session: BackSession) -> None:
         raise SettingsError(f"the way back needs both directions; start {', '.join(f'`{m}`' for m in missing)} first")
 
 
+def _accepted(names: Sequence[str], chosen: Sequence[str]) -> set[str]:
+    return set(chosen) if "all" in names else {id_of(name) for name in names}
+
+
 def _begin(
     there: Settings,
     back: TurnedSettings,
@@ -221,7 +221,7 @@ def _begin(
     known: Sequence[Registration],
     options: Mapping[str, Any],
 ) -> None:
-    accepted = {r.mailbox for r in known} if "all" in options["accept"] else {id_of(n) for n in options["accept"]}
+    accepted = _accepted(options["accept"], [r.mailbox for r in known])
     with ExitStack() as stack:
         session = _session(stack, there, back, known, options)
         office.refuse_other()
@@ -242,9 +242,7 @@ def _go_on(there: Settings, back: TurnedSettings, office: KafkaOffice, options: 
     if (newest := office.newest()) and newest.target != there.source.name:
         raise SettingsError("the promotion there is does not lead back: go on with `mailshadow failover`")
     found = office.resume(operator_name(), wiring.now_ms())
-    accepted = (
-        {o.mailbox for o in found.mailboxes} if "all" in options["accept"] else set(map(id_of, options["accept"]))
-    )
+    accepted = _accepted(options["accept"], [o.mailbox for o in found.mailboxes])
     found = replace(
         found, mailboxes=tuple(replace(o, accepted=o.accepted or o.mailbox in accepted) for o in found.mailboxes)
     )
@@ -282,18 +280,12 @@ def _tell(session: BackSession, progress: Promotion, seconds: Mapping[str, float
     found = loss.statement(progress, picture, unapplied, session.tails, with_subjects=with_subjects)
     there = session.there_watch.look(0.0)
     for row in found["mailboxes"]:
-        left = session.old_tails.get(row["mailbox"], [])
-        row["old_source"] = [asdict(one) for one in left]
-        if not with_subjects:
-            row["old_source"] = [
-                {k: v for k, v in one.items() if k not in {"subject", "sender"}} for one in row["old_source"]
-            ]
-        conflicts = there.of(row["mailbox"]).conflicts.values()
-        row["conflicts"] = [
-            asdict(c)
-            for c in sorted(conflicts, key=lambda c: c.item)
-            if c.promotion.split("/")[0] == progress.promotion
+        conflicts = sorted(there.of(row["mailbox"]).conflicts.values(), key=lambda c: c.item)
+        row["old_source"] = [
+            {k: v for k, v in asdict(one).items() if with_subjects or k not in {"subject", "sender"}}
+            for one in session.old_tails.get(row["mailbox"], [])
         ]
+        row["conflicts"] = [asdict(c) for c in conflicts if c.promotion.split("/")[0] == progress.promotion]
     found["seconds"] = dict(seconds)
     directory = options["report_path"] or (session.settings.pipeline.data_directory / "promotions" / progress.promotion)
     page = report.write(directory, found)
