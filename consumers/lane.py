@@ -19,6 +19,7 @@ from consumers.opening import drained, is_resting, mirroring
 from consumers.patience import FellBehind, Patience
 from consumers.plan import Action, Do
 from consumers.proof import Proof
+from consumers.resolving import is_merging
 from consumers.run import Run, Step
 from consumers.scope import Scope
 from consumers.seeds import stale_folders, stale_items, stale_records
@@ -196,6 +197,8 @@ class Lane:
             case Handover():
                 self._hand_over()
             case Barrier() as barrier:
+                if is_merging(self._ledger.mailbox(self._mailbox)):
+                    self._tidying.clean(self._mailbox, self._address)  # from here on nobody writes there, nor tidies
                 self._ledger.put_mailbox(drained(self._ledger.mailbox(self._mailbox), change, barrier))
             case Checksum() as checksum if self._scope.holds_whole_folders:
                 self._proof.take(change, checksum)

@@ -45,20 +45,20 @@ class Known:
 
 
 def index_folders(known: Known) -> list[SourceFolder]:
-    """Return the folders of the new source, unread, with the names and parents that the old one has."""
-    found = []
-    for folder in _mapped(known):
-        seen = known.folders.get(folder.folder_id)
-        found.append(
-            SourceFolder(
-                folder_id=folder.target_id,
-                parent_id=known.folder_at_target(seen.parent_id if seen else folder.parent_id),
-                name=seen.name if seen else folder.name,
-                folder_class=folder.folder_class,
-                distinguished=folder.distinguished,
-            )
+    """Return the folders that both have, of the new source, unread, with the names and parents of the old one.
+
+    One that is not at the old source is new to the first listing, so it is made there before its items come.
+    """
+    return [
+        SourceFolder(
+            folder_id=folder.target_id,
+            parent_id=known.folder_at_target(known.folders[folder.folder_id].parent_id),
+            name=known.folders[folder.folder_id].name,
+            folder_class=folder.folder_class,
+            distinguished=folder.distinguished,
         )
-    return found
+        for folder in _mapped(known)
+    ]
 
 
 def index_entries(known: Known, target: str, now: int) -> list[IndexEntry]:
@@ -102,7 +102,6 @@ def ledger_folders(known: Known) -> list[TargetFolder]:
             sequence=0,
         )
         for old, folder in zip(_mapped(known), index_folders(known), strict=True)
-        if old.folder_id in known.folders
     ]
 
 
@@ -136,7 +135,9 @@ def ledger_records(known: Known, before: Mapping[str, ItemRecord]) -> list[ItemR
 
 
 def _mapped(known: Known) -> list[TargetFolder]:
-    folders = [f for f in known.target_folders.values() if f.target_id and not f.left_out]
+    """Return the folders that both servers have, for all that is known."""
+    at_source = {f.folder_id for f in known.folders.values() if not f.gone}
+    folders = [f for f in known.target_folders.values() if f.target_id and not f.left_out and f.folder_id in at_source]
     return sorted(folders, key=lambda f: f.folder_id)
 
 
