@@ -20,9 +20,10 @@ from consumers.patience import FellBehind, Patience
 from consumers.plan import Action, Do
 from consumers.proof import Proof
 from consumers.resolving import is_merging
-from consumers.run import Run, Step
+from consumers.run import Run
 from consumers.scope import Scope
 from consumers.seeds import stale_folders, stale_items, stale_records
+from consumers.step import Step
 from consumers.stragglers import Stragglers
 from consumers.subscription import Received
 from consumers.tidying import Tidying

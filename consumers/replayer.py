@@ -27,10 +27,12 @@ from consumers.holding import HeldReader, OpenLog, RunAhead
 from consumers.intake import Intake, Verdict
 from consumers.lane import Lane, LaneTools
 from consumers.ledger import Ledger
+from consumers.likeness import Likeness
 from consumers.mailbox_run import MailboxWorker
 from consumers.merging import Merging
 from consumers.opening import Opening, is_open, is_resting, mirroring
 from consumers.orders import Desk, OrderBook, obey
+from consumers.originals import Originals
 from consumers.patience import Patience
 from consumers.proof import Proof
 from consumers.recovery import Recovery
@@ -64,11 +66,13 @@ CAUGHT_UP_RECORDS = 500
 class ReplaySettings:
     """The target's name and scope, whether streams are to be ignored, mailboxes at once, the hold, and the limits.
 
-    The log is held back by `hold_seconds`; checksums are not compared at an interval of 0.
+    The log is held back by `hold_seconds`; checksums are not compared at an interval of 0. `edits_in_place`: messages
+    are changed where they are, at a target to which only a lossy copy could be brought.
     """
 
     target: str
     portable_only: bool = False
+    edits_in_place: bool = False
     mailboxes_at_once: int = 4
     scope: Scope = field(default_factory=Scope)
     hold_seconds: float = 0.0
@@ -123,7 +127,15 @@ class Replayer:
             self._lane_tools.patience,
             clock,
         )
-        self._taking_over = TakingOver(self._ledger, opposite, self._commit, settings.scope.digest, clock)
+        self._taking_over = TakingOver(
+            self._ledger,
+            Originals(target, target_id(topics.pipeline, settings.target), mint),
+            self._lane_tools.patience,
+            opposite,
+            self._commit,
+            settings.scope.digest,
+            clock,
+        )
         self._addresses: Mapping[str, str] = {}
         self._book: OrderBook | None = None
         self._ahead: RunAhead | None = None
@@ -150,6 +162,7 @@ class Replayer:
             dead_letters=self._dead_letters,
             gate=self._gate,
             merging=Merging(target, ledger, name, clock),
+            likeness=Likeness(target, is_in_place=settings.edits_in_place),
             want=self._orders.want,
             scope=settings.scope,
         )
@@ -260,7 +273,7 @@ class Replayer:
 
         def take_over(order: Order) -> None:
             self._intake.forget(order.mailbox)
-            self._taking_over.obey(order)
+            self._taking_over.obey(order, self._addresses.get(order.mailbox, ""))
 
         return {
             "OPEN": open_or_reopen, "REOPEN": open_or_reopen, "MERGE": self._opening.merge, "TAKE_OVER": take_over

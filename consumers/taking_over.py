@@ -2,7 +2,8 @@
 
 State: the mailbox's record, written last: `handed` names the promotion that was taken over.
 Order: items and folders of an earlier life that are not of this one are forgotten, the others written in bounded
-transactions, then the record. The stamps of items made here in an earlier life are kept: they stand on them still.
+transactions; the stamps of items made here in an earlier life are kept, they stand on them still, and originals get
+one; then the record.
 Failure: dead before the record, it is all done again. Nothing is applied meanwhile: the feed takes over afterwards.
 """
 
@@ -11,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from consumers.ledger import Ledger
+from consumers.originals import Originals
+from consumers.patience import FellBehind, Patience
 from schemas.ports import Clock
 from schemas.state import Order, TargetMailbox
 from schemas.turning import Known, ledger_folders, ledger_records
@@ -26,15 +29,24 @@ class TakingOver:
     """Obeys TAKE_OVER for the mailboxes of one partition at one target; `scope` is the digest of the settings'."""
 
     def __init__(
-        self, ledger: Ledger, opposite: Opposite, commit: Callable[[], None], scope: str, clock: Clock
+        self,
+        ledger: Ledger,
+        originals: Originals,
+        patience: Patience,
+        opposite: Opposite,
+        commit: Callable[[], None],
+        scope: str,
+        clock: Clock,
     ) -> None:
         self._ledger = ledger
+        self._originals = originals
+        self._patience = patience
         self._opposite = opposite
         self._commit = commit
         self._scope = scope
         self._clock = clock
 
-    def obey(self, order: Order) -> None:
+    def obey(self, order: Order, address: str) -> None:
         """Do what the order says; once more changes nothing. The caller commits with the order's position."""
         record = self._ledger.mailbox(order.mailbox)
         if record.handed == order.promotion:
@@ -44,6 +56,9 @@ class TakingOver:
             log.error("not taken over", extra={"mailbox": order.mailbox, "role": record.role})
             return
         items = self._write(order.mailbox, known)
+        if not address or not self._stamp(order.mailbox, address):
+            log.error("not taken over: originals can't be stamped", extra={"mailbox": order.mailbox})
+            return
         self._ledger.put_mailbox(
             TargetMailbox(
                 mailbox=order.mailbox,
@@ -57,6 +72,23 @@ class TakingOver:
             )
         )
         log.info("mailbox taken over", extra={"mailbox": order.mailbox, "items": items})
+
+    def _stamp(self, mailbox: str, address: str) -> bool:
+        """Stamp what no replay made; False while the target does not let us."""
+        originals = [r for r in self._ledger.items(mailbox) if r.target_id and not r.nonce]
+
+        def stamp() -> None:
+            for records in self._originals.stamped(address, originals):
+                for record in records:
+                    self._ledger.put_item(mailbox, record)
+                self._commit()
+
+        try:
+            self._patience.endure(stamp)
+        except FellBehind as behind:
+            log.warning("originals not stamped", extra={"mailbox": mailbox, "code": behind.code})
+            return False
+        return True
 
     def _write(self, mailbox: str, known: Known) -> int:
         before = {record.item: record for record in self._ledger.items(mailbox)}

@@ -24,7 +24,7 @@ from deploy.partition.membership import Membership
 from deploy.partition.owned import Owned, Role
 from deploy.partition.reader import PartitionReader
 from deploy.promotion.opposite import Opposite
-from deploy.promotion.turned import TurnedRegistry, TurnedSettings
+from deploy.promotion.turned import TurnedRegistry, TurnedSettings, is_lossy
 from deploy.registry import Registry
 from deploy.sections import KafkaSection, ReplaySection, ServerSection, Settings
 from deploy.security_rules import TLS_VERSIONS
@@ -252,7 +252,8 @@ def replay_service(settings: Settings, mailboxes: Registry | TurnedRegistry, tar
     report_throttle(registry, session_metrics, server.name, throttle)
     replay_settings = ReplaySettings(
         target=target,
-        portable_only=section.portable_only,
+        portable_only=section.portable_only or (isinstance(settings, TurnedSettings) and is_lossy(settings)),
+        edits_in_place=isinstance(settings, TurnedSettings) and is_lossy(settings),
         mailboxes_at_once=settings.replay.mailboxes_at_once,
         scope=Scope(
             folders_left_out=section.folders_left_out,

@@ -181,6 +181,7 @@ class IntentKind(StrEnum):
     MARK = "MARK"
     MOVE = "MOVE"
     DELETE = "DELETE"
+    EDIT = "EDIT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

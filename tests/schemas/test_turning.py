@@ -124,7 +124,8 @@ def test_a_folder_that_is_gone_at_the_old_source_is_new_to_the_listing_and_no_pa
     here = known()
     del here.folders["work-s"]
     here.folders["in-s"] = replace(here.folders["in-s"], gone=True)
-    assert index_folders(here) == ledger_folders(here) == []
+    assert not index_folders(here)
+    assert not ledger_folders(here)
 
 
 def test_turned_twice_everything_is_where_it_was() -> None:

@@ -33,7 +33,7 @@ from schemas.state import Conflict, ItemRecord, Order, Orphan, TargetFolder, Tar
 from schemas.topics import Topics
 
 LATE = "still under way"
-ITEM_WRITES = frozenset({"upload", "create", "update", "move", "delete"})
+ITEM_WRITES = frozenset({"upload", "create", "update", "edit", "move", "delete"})
 State = tuple[str, bytes, Marks]
 
 

@@ -23,7 +23,7 @@ class Users:
 
     def held(self, name: str) -> str:
         key = self.world.making.key(name)
-        return next(i for i, item in self.items.items() if f":{key}:" in item.stamp)
+        return str(next(i for i, item in self.items.items() if f":{key}:" in item.stamp))
 
     def edit(self, name: str, content: bytes = b"", marks: Marks | None = None) -> None:
         item = self.items[self.held(name)]
