@@ -1,12 +1,14 @@
 """A target server over EWS: MS-OXWSBTRF (UploadItems), MS-OXWSCORE, MS-OXWSFOLD, MS-OXWSSRCH (FindItem)."""
 
 import base64
+import binascii
 from collections.abc import Callable
 
-from consumers.target import Done, Held, HeldFolder, Outcome, PortableItem, Refused, Update
+from consumers.target import Done, Edit, Held, HeldFolder, Outcome, PortableItem, Refused, Update
 from schemas import ews, listing
 from schemas.change import Marks
 from schemas.ews import M, T, child_text, text
+from schemas.faults import ReplicationFault
 from schemas.ports import CallRefused, Element, EwsSession, ServerAnswer
 
 LISTED_ITEMS_MAX = 1_000
@@ -140,17 +142,30 @@ class ExchangeTarget:
 
     def update(self, address: str, updates: list[Update]) -> list[Outcome]:
         """Set stamps and marks with NeverOverwrite; receipts are suppressed where the server can."""
+        changes = [(u.item_id, u.change_key, self._fields(u)) for u in updates]
+        return self._update_items(address, changes)
+
+    def edit(self, address: str, edits: list[Edit]) -> list[Outcome]:
+        """Set MIME, stamp and marks where the message is; every other property stays (MS-OXWSCORE, MimeContent)."""
+        changes = []
+        for one in edits:
+            mime = f"<t:MimeContent>{base64.b64encode(one.mime).decode()}</t:MimeContent>"
+            update = Update(item_id=one.item_id, change_key=one.change_key, stamp=one.stamp, marks=one.marks)
+            changes.append((one.item_id, one.change_key, _set("item:MimeContent", mime) + self._fields(update)))
+        return self._update_items(address, changes)
+
+    def _update_items(self, address: str, given: list[tuple[str, str, str]]) -> list[Outcome]:
+        """Send id, ChangeKey and fields of items, never overwriting."""
         changes = "".join(
-            f"<t:ItemChange>{ews.item_ref(u.item_id, u.change_key)}"
-            f"<t:Updates>{self._fields(u)}</t:Updates></t:ItemChange>"
-            for u in updates
+            f"<t:ItemChange>{ews.item_ref(item_id, key)}<t:Updates>{fields}</t:Updates></t:ItemChange>"
+            for item_id, key, fields in given
         )
         body = (
             '<m:UpdateItem MessageDisposition="SaveOnly" ConflictResolution="NeverOverwrite" '
             f'SendMeetingInvitationsOrCancellations="SendToNone"{self._quiet()}>'
             f"<m:ItemChanges>{changes}</m:ItemChanges></m:UpdateItem>"
         )
-        return self._outcomes("UpdateItem", address, body, len(updates), f"{M}Items/*/{T}ItemId")
+        return self._outcomes("UpdateItem", address, body, len(given), f"{M}Items/*/{T}ItemId")
 
     def move(self, address: str, item_ids: list[str], folder_id: str) -> list[Outcome]:
         """Move items into one folder."""
@@ -204,6 +219,17 @@ class ExchangeTarget:
         messages = self._session.call("GetItem", address, body, len(item_ids)).messages
         return [_held(m.element.find(f"{M}Items/*")) if m.is_done else Refused(m.code, m.text) for m in messages]
 
+    def mimes(self, address: str, item_ids: list[str]) -> list[bytes | Refused]:
+        """Return the MIME of messages by id; one that does not come whole is refused."""
+        refs = "".join(map(ews.item_ref, item_ids))
+        shape = (
+            "<t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>"
+            '<t:FieldURI FieldURI="item:MimeContent"/></t:AdditionalProperties>'
+        )
+        body = f"<m:GetItem><m:ItemShape>{shape}</m:ItemShape><m:ItemIds>{refs}</m:ItemIds></m:GetItem>"
+        messages = self._session.call("GetItem", address, body, len(item_ids)).messages
+        return [_mime(m) if m.is_done else Refused(m.code, m.text) for m in messages]
+
     def _find_items(self, address: str, folder_ids: list[str], restriction: str) -> list[Held]:
         body = (
             f'<m:FindItem Traversal="Shallow"><m:ItemShape>{self._held_shape()}</m:ItemShape>'
@@ -250,16 +276,19 @@ class ExchangeTarget:
         )
 
     def _fields(self, update: Update) -> str:
-        marks = update.marks
+        stamp = ews.STAMP.with_value(update.stamp)
+        fields = [f"<t:SetItemField>{ews.STAMP.uri}<t:Message>{stamp}</t:Message></t:SetItemField>"]
+        return "".join(fields + (self._marks(update.marks) if update.marks else []))
+
+    def _marks(self, marks: Marks) -> list[str]:
         fields = [
-            f"<t:SetItemField>{ews.STAMP.uri}<t:Message>{ews.STAMP.with_value(update.stamp)}</t:Message></t:SetItemField>",
             _set("item:Importance", f"<t:Importance>{marks.importance}</t:Importance>"),
             _set("item:Categories", ews.categories_element(marks)),
             _set("message:IsRead", f"<t:IsRead>{str(marks.is_read).lower()}</t:IsRead>"),
         ]
         if self._is_2013_or_later():
             fields.append(_set("item:Flag", ews.flag_element(marks)))
-        return "".join(fields)
+        return fields
 
     def _get_folder(self, address: str, reference: str) -> ServerAnswer:
         body = (
@@ -288,6 +317,13 @@ _FOLDER_SHAPE = (
     '<t:FieldURI FieldURI="folder:TotalCount"/><t:FieldURI FieldURI="folder:ChildFolderCount"/>'
     "</t:AdditionalProperties>"
 )
+
+
+def _mime(message: ServerAnswer) -> bytes | Refused:
+    try:
+        return base64.b64decode(child_text(message.element, f"{M}Items/*/{T}MimeContent"))
+    except binascii.Error:
+        return Refused(ReplicationFault.NO_MIME)
 
 
 def _quoted(value: str) -> str:

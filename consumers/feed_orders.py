@@ -7,6 +7,7 @@ from collections.abc import Container
 
 from consumers.ledger import Ledger
 from consumers.opening import is_resting
+from consumers.resolving import is_merging
 from schemas.codec import encode
 from schemas.ports import Clock, Outgoing
 from schemas.state import Order
@@ -34,8 +35,9 @@ class FeedOrders:
             self._add(mailbox, "WANT", (item,), "content needed")
 
     def seed(self, mailbox: str, reason: str) -> None:
-        """Ask for the whole mailbox; not after the barrier."""
-        if not is_resting(self._ledger.mailbox(mailbox)):
+        """Ask for the whole mailbox; not after the barrier, and never over what users do at the target."""
+        record = self._ledger.mailbox(mailbox)
+        if not is_resting(record) and not is_merging(record):
             self._add(mailbox, "SEED", (), reason)
 
     def remind(self, addresses: Container[str], hold_seconds: float = 0.0) -> None:

@@ -9,7 +9,8 @@ from enum import Enum
 
 from consumers.ledger import Ledger
 from consumers.subscription import Received
-from schemas.change import Barrier, SeedBegin, Version
+from schemas.change import Barrier, Handover, Operation, SeedBegin, Version
+from schemas.state import TargetMailbox
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ class Intake:
         if isinstance(change.operation, SeedBegin) and received.offset >= record.waiting_from:
             self._lost.discard(mailbox)
             self._seeded.add(mailbox)
+        elif _goes_on(record, last, change.operation):
+            self._lost.discard(mailbox)
         elif mailbox in self._lost or (record.waiting and mailbox not in self._seeded):
             return Verdict.SKIP
         elif change.generation != last.generation or change.sequence != last.sequence + 1:
@@ -73,3 +76,10 @@ class Intake:
         self._ended.pop(mailbox, None)
         self._seeded.discard(mailbox)
         self._lost.discard(mailbox)
+
+
+def _goes_on(record: TargetMailbox, last: Version, operation: Operation) -> bool:
+    """Tell whether a generation that begins without a seed begins where this target stands."""
+    if not isinstance(operation, Handover):
+        return False
+    return operation.previous == last if operation.previous else operation.promotion == record.handed

@@ -10,6 +10,7 @@ from schemas.state import Intent, IntentKind, ItemRecord, ItemState
 _KINDS = {
     Do.PLACE: IntentKind.PLACE,
     Do.MARK: IntentKind.MARK,
+    Do.EDIT: IntentKind.EDIT,
     Do.MOVE: IntentKind.MOVE,
     Do.DELETE: IntentKind.DELETE,
     Do.WITHDRAW: IntentKind.DELETE,
@@ -62,7 +63,7 @@ def intended(
         kind=_KINDS[action.do],
         generation=change.generation,
         sequence=change.sequence,
-        nonce=nonce if action.do in {Do.PLACE, Do.MARK} else known.nonce,
+        nonce=nonce if action.do in {Do.PLACE, Do.MARK, Do.EDIT} else known.nonce,
         target_id=staged.item_id if staged else known.target_id,
         change_key=staged.change_key if staged else known.target_change_key,
         folder_id=known.folder_id if is_deletion else operation.ref.folder_id,
@@ -81,21 +82,22 @@ def after(record: ItemRecord, done: Done) -> ItemRecord | None:
         return record
     if intent.kind is IntentKind.DELETE:
         return _withdrawn(record, intent) if intent.left_out else None
+    is_content = intent.kind in {IntentKind.PLACE, IntentKind.EDIT}
     return ItemRecord(
         item=record.item,
-        state=ItemState.PRESENT if intent.kind is IntentKind.PLACE else record.state,
+        state=ItemState.PRESENT if is_content else record.state,
         generation=intent.generation,
         sequence=intent.sequence,
         source_change_key=intent.source_change_key
-        if intent.kind is IntentKind.PLACE or record.state is ItemState.PRESENT
+        if is_content or record.state is ItemState.PRESENT
         else record.source_change_key,
         folder_id=record.folder_id if intent.kind is IntentKind.MARK else intent.folder_id,
         marks=record.marks if intent.kind is IntentKind.MOVE else intent.marks,
         target_id=done.item_id,
         target_change_key=done.change_key,
         nonce=intent.nonce,
-        reason="" if intent.kind is IntentKind.PLACE else record.reason,
-        dropped_at=0 if intent.kind is IntentKind.PLACE else record.dropped_at,
+        reason="" if is_content else record.reason,
+        dropped_at=0 if is_content else record.dropped_at,
     )
 
 

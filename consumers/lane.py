@@ -15,13 +15,15 @@ from consumers.folder_map import FolderMap
 from consumers.gate import Gate
 from consumers.ledger import Ledger
 from consumers.mailbox_run import MailboxWorker
-from consumers.opening import drained, mirroring
+from consumers.opening import drained, is_resting, mirroring
 from consumers.patience import FellBehind, Patience
 from consumers.plan import Action, Do
 from consumers.proof import Proof
-from consumers.run import Run, Step
+from consumers.resolving import is_merging
+from consumers.run import Run
 from consumers.scope import Scope
 from consumers.seeds import stale_folders, stale_items, stale_records
+from consumers.step import Step
 from consumers.stragglers import Stragglers
 from consumers.subscription import Received
 from consumers.tidying import Tidying
@@ -31,6 +33,7 @@ from schemas.change import (
     Checksum,
     FolderDeleted,
     FolderSaved,
+    Handover,
     ItemOperation,
     SeedBegin,
     SeedEnd,
@@ -39,6 +42,7 @@ from schemas.change import (
 from schemas.faults import ReplicationFault
 from schemas.metrics import ReplayMetrics
 from schemas.ports import Clock
+from schemas.state import ItemState
 
 LEDGER_LOST = "ledger lost"
 RUN_STEPS_MAX = 200
@@ -49,8 +53,8 @@ RUN_SIZE_BYTES_MAX = 16_000_000
 class LaneTools:
     """What every lane of a partition works with.
 
-    `commit` returns once the ledger as it stands is committed, `seed` orders a mailbox's whole content of the feed,
-    and `await_seed` has the mailbox wait for it.
+    `commit` returns once the ledger as it stands is committed, `want` orders an item's content of the feed and `seed`
+    that of a whole mailbox, and `await_seed` has the mailbox wait for it.
     """
 
     ledger: Ledger
@@ -65,6 +69,7 @@ class LaneTools:
     await_seed: Callable[[str, str], None]
     commit: Callable[[], None]
     clock: Clock
+    want: Callable[[str, str], None]
     seed: Callable[[str, str], None]
     scope: Scope
     metrics: ReplayMetrics
@@ -87,6 +92,7 @@ class Lane:
         self._await_seed = tools.await_seed
         self._commit = tools.commit
         self._clock = tools.clock
+        self._want = tools.want
         self._seed = tools.seed
         self._scope = tools.scope
         self._metrics = tools.metrics
@@ -189,7 +195,11 @@ class Lane:
         match change.operation:
             case SeedBegin():
                 self._begin_seed(received)
+            case Handover():
+                self._hand_over()
             case Barrier() as barrier:
+                if is_merging(self._ledger.mailbox(self._mailbox)):
+                    self._tidying.clean(self._mailbox, self._address)  # from here on nobody writes there, nor tidies
                 self._ledger.put_mailbox(drained(self._ledger.mailbox(self._mailbox), change, barrier))
             case Checksum() as checksum if self._scope.holds_whole_folders:
                 self._proof.take(change, checksum)
@@ -203,6 +213,15 @@ class Lane:
                 self._folders.delete(self._address, self._mailbox, deleted)
             case SeedEnd() as end:
                 self._end_seed(run, received, end)
+
+    def _hand_over(self) -> None:
+        """Go on in a generation without a seed; what was wanted before is asked for again, now that somebody reads."""
+        record = self._ledger.mailbox(self._mailbox)
+        if is_resting(record):
+            self._ledger.put_mailbox(mirroring(record))
+        for item in self._ledger.items(self._mailbox):
+            if item.state is ItemState.WANTED:
+                self._want(self._mailbox, item.item)
 
     def _end_seed(self, run: Run, received: Received, end: SeedEnd) -> None:
         change = received.change

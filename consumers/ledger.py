@@ -12,8 +12,8 @@ from typing import Any
 
 from schemas.codec import decode, encode
 from schemas.ports import Outgoing, OwnedPartition
-from schemas.state import ItemRecord, Orphan, TargetFolder, TargetMailbox
-from schemas.topics import folder_key, item_record_key, mailbox_key, orphan_key
+from schemas.state import Conflict, ItemRecord, Orphan, TargetFolder, TargetMailbox
+from schemas.topics import conflict_key, folder_key, item_record_key, mailbox_key, orphan_key
 
 _NOT_THERE = object()
 
@@ -77,6 +77,15 @@ class Ledger:
     def put_orphan(self, mailbox: str, orphan: Orphan) -> None:
         """Remember what stays at the target and is ours no more."""
         self._overlay[orphan_key(mailbox, orphan.item)] = orphan
+
+    def conflict(self, mailbox: str, item: str) -> Conflict | None:
+        """Return what is noted of an item that both servers changed."""
+        found: Conflict | None = self._get(conflict_key(mailbox, item))
+        return found
+
+    def put_conflict(self, mailbox: str, conflict: Conflict) -> None:
+        """Remember that both servers changed an item, and what was kept."""
+        self._overlay[conflict_key(mailbox, conflict.item)] = conflict
 
     def put_folder(self, mailbox: str, folder: TargetFolder) -> None:
         """Remember what stands for a source folder."""

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from consumers import intents
+from consumers.likeness import mime_of
 from consumers.plan import WRITES
 from consumers.preparation import Preparation
 from consumers.recovery import ABSENT, Finding, Settled
-from consumers.run import Run, Step, Tools
-from consumers.target import Done, Outcome, Refused, Update
-from schemas.change import ItemDeleted
+from consumers.run import Run, Tools
+from consumers.step import Step
+from consumers.target import Done, Edit, Outcome, Refused, Update
+from schemas.change import ItemDeleted, Marks
 from schemas.faults import ReplicationFault
 from schemas.identity import Stamp
 from schemas.metrics import ReplayMetrics
@@ -96,6 +98,8 @@ class MailboxWorker:
                     found = self._target.move(run.address, ids, destination)
                 case IntentKind.MARK:
                     found = self._target.update(run.address, [self._update(r, i) for r, i in group])
+                case IntentKind.EDIT:
+                    found = self._target.edit(run.address, [self._edit(run, r, i) for r, i in group])
                 case IntentKind.DELETE:
                     found = self._target.delete(run.address, ids, hard=False)
             self._drop_replaced(run, group, found)
@@ -116,14 +120,20 @@ class MailboxWorker:
                 self._recovery.drop_moved(run.address, run.mailbox, record)
 
     def _update(self, record: ItemRecord, intent: Intent) -> Update:
-        marks = intent.marks
-        if marks is None:
-            raise CallRefused(ReplicationFault.INTENT_DAMAGED, f"item {record.item}: an intent to mark names no marks")
         return Update(
             item_id=intent.target_id,
             change_key=intent.change_key,
             stamp=str(Stamp(self._target_name, record.item, intent.nonce)),
-            marks=marks,
+            marks=_marks_of(record, intent),
+        )
+
+    def _edit(self, run: Run, record: ItemRecord, intent: Intent) -> Edit:
+        return Edit(
+            item_id=intent.target_id,
+            change_key=intent.change_key,
+            stamp=str(Stamp(self._target_name, record.item, intent.nonce)),
+            marks=_marks_of(record, intent),
+            mime=next(mime_of(s) for s in run.steps if s.operation.ref.item == record.item),
         )
 
     def settle(self, run: Run, record: ItemRecord) -> Settled:
@@ -182,3 +192,9 @@ class MailboxWorker:
             self._ledger.drop_item(mailbox, record.item)
         else:
             self._ledger.put_item(mailbox, finished)
+
+
+def _marks_of(record: ItemRecord, intent: Intent) -> Marks:
+    if intent.marks is None:
+        raise CallRefused(ReplicationFault.INTENT_DAMAGED, f"item {record.item}: an intent to mark names no marks")
+    return intent.marks

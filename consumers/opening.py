@@ -14,6 +14,7 @@ from dataclasses import replace
 from consumers import failover
 from consumers.ledger import Ledger
 from consumers.patience import FellBehind, Patience
+from consumers.resolving import begun, is_merging
 from consumers.tidying import Tidying
 from schemas.change import Barrier, Change
 from schemas.ports import Clock
@@ -21,7 +22,7 @@ from schemas.state import Order, SourceRole, TargetMailbox, TargetRole
 
 log = logging.getLogger(__name__)
 
-KINDS = frozenset({"OPEN", "REOPEN"})
+KINDS = frozenset({"OPEN", "REOPEN", "MERGE", "TAKE_OVER"})
 REPAIRS = frozenset({"REDRIVE", "REDRIVE_FROM_EVIDENCE"})
 Settle = Callable[[str, str, tuple[str, ...]], bool]
 
@@ -33,7 +34,7 @@ def is_open(record: TargetMailbox) -> bool:
 
 def is_resting(record: TargetMailbox) -> bool:
     """Tell whether the barrier is applied, or more: nothing is asked of the feed, nothing is repaired."""
-    return record.role != TargetRole.MIRRORING
+    return record.role in {TargetRole.DRAINED, TargetRole.OPEN}
 
 
 def refuses(record: TargetMailbox, kind: str) -> bool:
@@ -42,10 +43,10 @@ def refuses(record: TargetMailbox, kind: str) -> bool:
 
 
 def drained(record: TargetMailbox, change: Change, barrier: Barrier) -> TargetMailbox:
-    """Return the record of a mailbox whose barrier is applied."""
+    """Return the record of a mailbox whose barrier is applied; one that took the tail is its users' alone again."""
     return replace(
         record,
-        role=TargetRole.DRAINED,
+        role=TargetRole.OPEN if is_merging(record) else TargetRole.DRAINED,
         barrier=change.version,
         promotion=barrier.promotion,
         opening=barrier.target,
@@ -71,6 +72,15 @@ class Opening:
         self._patience = patience
         self._clock = clock
 
+    def merge(self, order: Order) -> None:
+        """Take part again beside the target's users, until the barrier of the tail; once more changes nothing."""
+        record = self._ledger.mailbox(order.mailbox)
+        if (merging := begun(record, order)) is not None:
+            self._ledger.put_mailbox(merging)
+            log.info("tail is awaited", extra={"mailbox": order.mailbox})
+        elif record.returned != order.promotion:
+            log.error("can't merge", extra={"mailbox": order.mailbox, "role": record.role, "applied": record.applied})
+
     def obey(self, order: Order, addresses: Mapping[str, str]) -> None:
         """Do what an order says; once more changes nothing. The caller commits with the order's position."""
         record = self._ledger.mailbox(order.mailbox)
@@ -80,7 +90,7 @@ class Opening:
             elif is_resting(record):
                 self._ledger.put_mailbox(mirroring(record))
                 log.info("mailbox reopened", extra={"mailbox": order.mailbox, "role": record.role})
-        elif not is_open(record):
+        elif not is_open(record) and not is_merging(record):
             refusal = self._refusal(order, record) or self._clear(order, addresses.get(order.mailbox, ""))
             if refusal:
                 log.error("target not opened", extra={"mailbox": order.mailbox, "reason": refusal})

@@ -81,8 +81,8 @@ class OrderBook:
 class Desk:
     """What orders act on; `fall_behind` and `retry` are the stragglers', `redrive` sends parked items again.
 
-    `open` ends the replay's role or takes it up again. `is_lagged`: the log is held back from this target, so that a
-    release or skip means what is held.
+    `roles` by the kind of order end the replay's role, take it up again, or another one. `is_lagged`: the log is held
+    back from this target, so that a release or skip means what is held.
     """
 
     ledger: Ledger
@@ -90,7 +90,7 @@ class Desk:
     fall_behind: Callable[[str, str], None]
     retry: Callable[[str], None]
     redrive: Callable[[Order], None]
-    open: Callable[[Order], None]
+    roles: Mapping[str, Callable[[Order], None]]
     is_lagged: bool
     clock: Clock
 
@@ -103,8 +103,8 @@ def obey(desk: Desk, given: Given) -> None:
         log.warning("order after the barrier refused", extra={"mailbox": order.mailbox, "kind": order.kind})
         return
     match order.kind:
-        case "OPEN" | "REOPEN":
-            desk.open(order)
+        case "OPEN" | "REOPEN" | "MERGE" | "TAKE_OVER":
+            desk.roles[order.kind](order)
         case "PAUSE":
             _pause(desk, order)
         case "RESUME":

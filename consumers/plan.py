@@ -28,6 +28,7 @@ class Do(Enum):
     RECORD = "nothing at the target, but remember the version, folder and marks"
     PLACE = "stage new content, then move it to its place"
     MARK = "set marks in place"
+    EDIT = "set content and marks in place"
     MOVE = "move it to another folder"
     DELETE = "delete it"
     ORPHAN = "leave it at the target and own it no more"
@@ -38,7 +39,7 @@ class Do(Enum):
     WITHDRAW = "delete it at the target, where it is no longer in scope"
 
 
-WRITES = frozenset({Do.PLACE, Do.MARK, Do.MOVE, Do.DELETE, Do.WITHDRAW})
+WRITES = frozenset({Do.PLACE, Do.MARK, Do.EDIT, Do.MOVE, Do.DELETE, Do.WITHDRAW})
 """What needs an intent."""
 
 

@@ -10,9 +10,10 @@ from dataclasses import replace
 from consumers import intents
 from consumers.patience import FellBehind
 from consumers.plan import ADOPTED, WRITES, Action, Do, plan
-from consumers.run import Run, Step, Tools
+from consumers.run import Run, Tools
 from consumers.scope import LEFT_OUT_AGE, LEFT_OUT_FOLDER
 from consumers.staging import ToStage
+from consumers.step import Step
 from consumers.target import Done, Refused
 from schemas.change import ItemMarked, ItemMoved, ItemSaved, SeedEnd
 from schemas.faults import Disposition, ReplicationFault, disposition_of
@@ -34,6 +35,8 @@ class Preparation:
         self._dead_letters = tools.dead_letters
         self._gate = tools.gate
         self._want = tools.want
+        self._merging = tools.merging
+        self._likeness = tools.likeness
         self._scope = tools.scope
         self._mint = mint
         self._clock = clock
@@ -44,10 +47,34 @@ class Preparation:
         for step in run.steps:
             step.record = self._known(run.mailbox, step.operation.ref.item)
             step.action = self._action(run, step, target)
+        self._merge(run, target)
+        self._spare(run, target)
         self._stage(run)
         self._weigh_parked(run)
         for step in run.steps:
             self._put_prepared(run, step)
+
+    def _merge(self, run: Run, target: str) -> None:
+        """Where users work at the target, let what became of an item say what its change comes to."""
+        found = self._merging.look(run.address, run.mailbox, [s.record for s in run.steps if s.record])
+        for step in run.steps:
+            if finding := found.get(step.operation.ref.item):
+                settled = self._merging.settle(step.received.change, step.operation, step.action, finding)
+                step.operation, step.action = settled.operation, settled.action
+                if settled.is_copy:
+                    step.record = self._known(run.mailbox, step.operation.ref.item)
+                    step.action = self._action(run, step, target)
+
+    def _spare(self, run: Run, target: str) -> None:
+        """Leave alone what says already what its save says, and change in place what no copy can stand for."""
+        alike = set() if run.is_redrive else self._likeness.alike(run.address, run.steps)
+        for step in run.steps:
+            key = step.operation.ref.change_key
+            if step.operation.ref.item in alike and step.record and isinstance(step.operation, ItemSaved):
+                said = replace(step.operation, targets=())
+                step.action = plan(step.received.change, said, replace(step.record, source_change_key=key), target)
+            if step.action.do is Do.PLACE:
+                step.action = self._likeness.in_place(step)
 
     def _known(self, mailbox: str, item: str) -> ItemRecord | None:
         """Return an item's record; one that was adopted names its folder by the target's id until it is mapped."""
@@ -151,7 +178,7 @@ class Preparation:
             case Do.LEAVE_OUT:
                 left_out = intents.left_out(record, change, operation, step.action.left_out)
                 self._ledger.put_item(run.mailbox, left_out)
-            case Do.PLACE | Do.MARK | Do.MOVE | Do.DELETE | Do.WITHDRAW:
+            case Do.PLACE | Do.MARK | Do.EDIT | Do.MOVE | Do.DELETE | Do.WITHDRAW:
                 step.nonce = step.nonce or self._nonce(step)
                 staged = step.staged if isinstance(step.staged, Done) else None
                 intended = intents.intended(record, change, operation, step.action, step.nonce, staged)

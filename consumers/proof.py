@@ -149,7 +149,7 @@ class Proof:
 
     def _may_be_compared(self, mailbox: str, addresses: Mapping[str, str]) -> bool:
         record = self._ledger.mailbox(mailbox)
-        is_open = record.role == TargetRole.OPEN
+        is_open = record.role in {TargetRole.OPEN, TargetRole.MERGING}
         return mailbox in addresses and not (is_open or record.behind or record.waiting or record.unsettled)
 
     def _read(self, look: _Look, addresses: Mapping[str, str]) -> None:

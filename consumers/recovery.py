@@ -12,7 +12,7 @@ from consumers.folder_map import FolderMap
 from consumers.ledger import Ledger
 from consumers.target import Done, Held, Refused, Target, Update
 from schemas.faults import GONE, STALE, Disposition, ReplicationFault, disposition_of
-from schemas.identity import Stamp
+from schemas.identity import Stamp, mark_in
 from schemas.ports import CallRefused
 from schemas.state import Intent, IntentKind, ItemRecord, Orphan
 
@@ -66,6 +66,8 @@ class Recovery:
                 return self._settle_place(address, mailbox, record, intent)
             case IntentKind.MARK:
                 return self._settle_mark(address, mailbox, record)
+            case IntentKind.EDIT:
+                return self._settle_edit(address, mailbox, record, intent)
             case IntentKind.MOVE:
                 return self._settle_move(address, mailbox, record, intent)
             case IntentKind.DELETE:
@@ -140,6 +142,22 @@ class Recovery:
             if outcome.code not in STALE and outcome.code not in GONE:
                 return self._refused(outcome)
         return Settled(Finding.PARKED, reason="ErrorIrresolvableConflict")
+
+    def _settle_edit(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> Settled:
+        """Read back; a stamp of this content: done, by whichever request. Else it is planned again, by what is there.
+
+        A request of the attempt before this one may arrive in between: it says the same, under its own nonce.
+        """
+        held = self._target.look(address, [intent.target_id])[0]
+        if isinstance(held, Refused):
+            return Settled(Finding.LOST) if held.code in GONE else self._refused(held)
+        stamp = Stamp.parse(held.stamp)
+        is_ours = stamp is not None and (stamp.target, stamp.item) == (self._target_name, record.item)
+        if stamp and is_ours and stamp.nonce != record.nonce and mark_in(stamp.nonce) == mark_in(intent.nonce):
+            self._put_intent(mailbox, record, replace(intent, nonce=stamp.nonce))
+            return Settled(Finding.DONE, Done(held.item_id, held.change_key))
+        self._ledger.put_item(mailbox, replace(record, target_change_key=held.change_key))
+        return Settled(Finding.AGAIN)
 
     def _settle_delete(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> Settled:
         stamp = self._stamp(record, record.nonce)

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from consumers.holding import OpenLog
 from consumers.ledger import Ledger
 from consumers.plan import Action, Do
-from consumers.run import Run, Step
+from consumers.run import Run
+from consumers.step import Step
 from consumers.subscription import Received, Subscription
 from schemas.change import Change, Form, ItemSaved
 from schemas.codec import decode

@@ -27,24 +27,30 @@ from consumers.holding import HeldReader, OpenLog, RunAhead
 from consumers.intake import Intake, Verdict
 from consumers.lane import Lane, LaneTools
 from consumers.ledger import Ledger
+from consumers.likeness import Likeness
 from consumers.mailbox_run import MailboxWorker
-from consumers.opening import Opening, is_open, is_resting
+from consumers.merging import Merging
+from consumers.opening import Opening, is_open, is_resting, mirroring
 from consumers.orders import Desk, OrderBook, obey
+from consumers.originals import Originals
 from consumers.patience import Patience
 from consumers.proof import Proof
 from consumers.recovery import Recovery
 from consumers.redrive import Archive, Redriver
+from consumers.resolving import is_merging
 from consumers.run import Run, Tools
 from consumers.scope import Scope
 from consumers.staging import Staging
 from consumers.stragglers import Stragglers
 from consumers.subscription import Batch, Received, Subscription
+from consumers.taking_over import Opposite, TakingOver
 from consumers.target import Target
 from consumers.tidying import Tidying
 from schemas.faults import ReplicationFault
 from schemas.identity import target_id
 from schemas.metrics import ReplayMetrics
 from schemas.ports import CallFailed, Clock, Incoming, LogReader, Outgoing, OwnedPartition
+from schemas.state import Order, TargetRole
 from schemas.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -60,11 +66,13 @@ CAUGHT_UP_RECORDS = 500
 class ReplaySettings:
     """The target's name and scope, whether streams are to be ignored, mailboxes at once, the hold, and the limits.
 
-    The log is held back by `hold_seconds`; checksums are not compared at an interval of 0.
+    The log is held back by `hold_seconds`; checksums are not compared at an interval of 0. `edits_in_place`: messages
+    are changed where they are, at a target to which only a lossy copy could be brought.
     """
 
     target: str
     portable_only: bool = False
+    edits_in_place: bool = False
     mailboxes_at_once: int = 4
     scope: Scope = field(default_factory=Scope)
     hold_seconds: float = 0.0
@@ -93,6 +101,7 @@ class Replayer:
         clock: Clock,
         mint: Callable[[], str],
         metrics: ReplayMetrics,
+        opposite: Opposite = lambda _order: None,
     ) -> None:
         self._owned = owned
         self._topics = topics
@@ -116,6 +125,15 @@ class Replayer:
             lambda mailbox, address, items: self._stragglers.settle(mailbox, address, items, self._complete),
             self._tidying,
             self._lane_tools.patience,
+            clock,
+        )
+        self._taking_over = TakingOver(
+            self._ledger,
+            Originals(target, target_id(topics.pipeline, settings.target), mint),
+            self._lane_tools.patience,
+            opposite,
+            self._commit,
+            settings.scope.digest,
             clock,
         )
         self._addresses: Mapping[str, str] = {}
@@ -143,6 +161,8 @@ class Replayer:
             recovery=Recovery(target, ledger, self._folders, name, self._commit),
             dead_letters=self._dead_letters,
             gate=self._gate,
+            merging=Merging(target, ledger, name, clock),
+            likeness=Likeness(target, is_in_place=settings.edits_in_place),
             want=self._orders.want,
             scope=settings.scope,
         )
@@ -161,6 +181,7 @@ class Replayer:
             await_seed=self._await_new_seed,
             commit=self._commit,
             clock=clock,
+            want=self._orders.want,
             seed=self._orders.seed,
             scope=settings.scope,
             metrics=metrics,
@@ -228,7 +249,7 @@ class Replayer:
             gate=self._gate,
             fall_behind=lambda mailbox, code: self._stragglers.fall_behind(mailbox, self._complete, code),
             retry=self._stragglers.retry_now,
-            open=lambda o: self._opening.obey(o, self._addresses),
+            roles=self._roles(),
             redrive=lambda o: redriver.redrive(o, self._addresses.get(o.mailbox, ""), self._complete),
             is_lagged=self._settings.hold_seconds > 0,
             clock=self._clock,
@@ -243,6 +264,20 @@ class Replayer:
             self._book.done()
             self._commit()
             self._ahead.restart()
+
+    def _roles(self) -> dict[str, Callable[[Order], None]]:
+        """Return how the orders are obeyed that end the role in a mailbox, or begin another one."""
+
+        def open_or_reopen(order: Order) -> None:
+            self._opening.obey(order, self._addresses)
+
+        def take_over(order: Order) -> None:
+            self._intake.forget(order.mailbox)
+            self._taking_over.obey(order, self._addresses.get(order.mailbox, ""))
+
+        return {
+            "OPEN": open_or_reopen, "REOPEN": open_or_reopen, "MERGE": self._opening.merge, "TAKE_OVER": take_over
+        }  # fmt: skip
 
     def _carry_out(self, run: Run) -> None:
         Lane(self._lane_tools, run.mailbox, run.address, deque()).carry_out(run)
@@ -261,7 +296,7 @@ class Replayer:
         """Order anew the mailboxes that were filled by another scope than the settings have now."""
         digest = self._settings.scope.digest
         for record in list(self._ledger.mailboxes()):
-            if record.generation and record.scope != digest and not is_resting(record):
+            if record.generation and record.scope != digest and not (is_resting(record) or is_merging(record)):
                 self._orders.seed(record.mailbox, "the target's scope changed")
                 self._ledger.put_mailbox(replace(record, scope=digest))
 
@@ -303,8 +338,11 @@ class Replayer:
         """
         log.error("a seed is needed and ordered", extra={"mailbox": mailbox, "reason": reason})
         self._intake.forget(mailbox)
-        self._orders.seed(mailbox, reason)
         known = self._ledger.mailbox(mailbox)
+        if known.role == TargetRole.DRAINED:
+            # what comes after the barrier is of a generation that is not ours: the source mirrors again
+            self._ledger.put_mailbox(known := mirroring(known))
+        self._orders.seed(mailbox, reason)
         self._ledger.put_mailbox(
             replace(known, waiting=reason, waiting_from=begins_at, looked_at=known.looked_at or looked_at)
         )

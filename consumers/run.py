@@ -7,27 +7,14 @@ from consumers.dead_letters import DeadLetters
 from consumers.folder_map import FolderMap
 from consumers.gate import Gate
 from consumers.ledger import Ledger
-from consumers.plan import Action
+from consumers.likeness import Likeness
+from consumers.merging import Merging
 from consumers.recovery import Recovery
 from consumers.scope import Scope
 from consumers.staging import Staging
+from consumers.step import Step
 from consumers.subscription import Received
-from consumers.target import Outcome, Target
-from schemas.change import ItemOperation
-from schemas.state import ItemRecord
-
-
-@dataclass(slots=True)
-class Step:
-    """One item change of a run and what becomes of it."""
-
-    received: Received
-    operation: ItemOperation
-    action: Action
-    record: ItemRecord | None
-    staged: Outcome | None = None
-    nonce: str = ""
-    reason: str = ""
+from consumers.target import Target
 
 
 @dataclass(slots=True)
@@ -61,5 +48,7 @@ class Tools:
     recovery: Recovery
     dead_letters: DeadLetters
     gate: Gate
+    merging: Merging
+    likeness: Likeness
     want: Callable[[str, str], None]
     scope: Scope = field(default_factory=Scope)

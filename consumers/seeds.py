@@ -2,7 +2,7 @@
 
 from consumers.ledger import Ledger
 from consumers.plan import Action, Do
-from consumers.run import Step
+from consumers.step import Step
 from consumers.subscription import Received
 from schemas.change import Change, FolderDeleted, ItemDeleted, ItemRef, SeedEnd, Version
 from schemas.state import ItemRecord

@@ -60,12 +60,23 @@ class PortableItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """New stamp and marks for one item; refused if its ChangeKey is not the given one."""
+    """New stamp and marks (None: as they are) for one item; refused if its ChangeKey is not the given one."""
+
+    item_id: str
+    change_key: str
+    stamp: str
+    marks: Marks | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """New MIME, stamp and marks for one message where it is; refused if its ChangeKey is not the given one."""
 
     item_id: str
     change_key: str
     stamp: str
     marks: Marks
+    mime: bytes
 
 
 class Target(Protocol):
@@ -116,6 +127,14 @@ class Target(Protocol):
 
     def update(self, address: str, updates: list[Update]) -> list[Outcome]:
         """Set stamp and marks, never overwriting somebody else's write, never sending a receipt."""
+        ...
+
+    def edit(self, address: str, edits: list[Edit]) -> list[Outcome]:
+        """Set MIME, stamp and marks of messages, as `update` does; what MIME does not hold stays as it is."""
+        ...
+
+    def mimes(self, address: str, item_ids: list[str]) -> list[bytes | Refused]:
+        """Return the MIME of messages by id."""
         ...
 
     def move(self, address: str, item_ids: list[str], folder_id: str) -> list[Outcome]:

@@ -16,6 +16,7 @@ PLACES = {
     "status": "deploy.commands.status:status",
     "verify": "deploy.commands.verify:verify",
     "failover": "deploy.commands.failover:failover",
+    "failback": "deploy.commands.failback:failback",
     "restore": "deploy.commands.restore:restore",
     "mailboxes": "deploy.commands.mailboxes:mailboxes",
     "targets": "deploy.commands.targets:targets",

@@ -23,6 +23,8 @@ from deploy.live_registry import LiveRegistry
 from deploy.partition.membership import Membership
 from deploy.partition.owned import Owned, Role
 from deploy.partition.reader import PartitionReader
+from deploy.promotion.opposite import Opposite
+from deploy.promotion.turned import TurnedRegistry, TurnedSettings, is_lossy
 from deploy.registry import Registry
 from deploy.sections import KafkaSection, ReplaySection, ServerSection, Settings
 from deploy.security_rules import TLS_VERSIONS
@@ -36,7 +38,10 @@ from producers.feed import Feed, FeedSettings
 from producers.spool import Spool
 from schemas.change import Form
 from schemas.metrics import FeedMetrics, PartitionMetrics, ReplayMetrics, SessionMetrics
+from schemas.ports import OwnedPartition
+from schemas.state import Order
 from schemas.topics import Topics, TopicSettings
+from schemas.turning import Known
 
 POLL_STALL_SECONDS = 30.0
 WORKER_STALL_SECONDS = 300.0
@@ -123,7 +128,7 @@ def guard_of(settings: Settings) -> Guard:
 
 def topics_of(settings: Settings) -> Topics:
     """Return the names of the pipeline's topics."""
-    return Topics(settings.pipeline.name, settings.source.name)
+    return Topics(settings.pipeline.name, settings.source.name, is_back=isinstance(settings, TurnedSettings))
 
 
 def catalogue_of(settings: Settings) -> list[TopicSettings]:
@@ -132,6 +137,19 @@ def catalogue_of(settings: Settings) -> list[TopicSettings]:
     replicas = settings.kafka.min_insync_replicas
     further = {"min.insync.replicas": str(replicas)} if replicas else {}
     return [replace(topic, config=topic.config | further) for topic in found]
+
+
+def opposite_of(settings: Settings, owned: OwnedPartition) -> Callable[[Order], Known | None]:
+    """Return what reads, for one partition, what the other direction left; an order names the server at its end."""
+    topics, readers = topics_of(settings), dict[str, Opposite]()
+
+    def known(order: Order) -> Known | None:
+        if order.target not in readers:
+            other = Topics(topics.pipeline, order.target, is_back=not topics.is_back)
+            readers[order.target] = Opposite(owned.history, other, topics.source)
+        return readers[order.target].known(order)
+
+    return known
 
 
 def prepare_topics(settings: Settings) -> list[str]:
@@ -164,7 +182,7 @@ class Service:
         return self.is_healthy() and bool(self.membership.assigned)
 
 
-def feed_service(settings: Settings, mailboxes: Registry) -> Service:
+def feed_service(settings: Settings, mailboxes: Registry | TurnedRegistry) -> Service:
     """Return the feed of a source, ready to run."""
     topics, connection = topics_of(settings), kafka_settings(settings)
     registry = LiveRegistry()
@@ -183,16 +201,17 @@ def feed_service(settings: Settings, mailboxes: Registry) -> Service:
         checksum_interval_seconds=settings.feed.checksum_interval_seconds,
         forms=tuple(Form(f) for f in settings.feed.forms),
         targets=tuple(settings.targets),
+        is_back=topics.is_back,
     )
 
     def work(owned: Owned) -> None:
-        spool = Spool(spool_root)
+        spool, mine = Spool(spool_root), replace(feed_settings, opposite=opposite_of(settings, owned))
         orders_topic = topics.orders(topics.source)
         with (
             closing(Session(server, throttle, session_metrics)) as session,
             closing(PartitionReader(connection, orders_topic, owned.number, owned.committed(orders_topic))) as orders,
         ):
-            feed = Feed(owned, ExchangeSource(session), topics, feed_settings, spool, doorbell, now_ms, feed_metrics)
+            feed = Feed(owned, ExchangeSource(session), topics, mine, spool, doorbell, now_ms, feed_metrics)
             try:
                 feed.run(lambda: mailboxes.of_source(owned.number), orders)
             finally:
@@ -223,7 +242,7 @@ def dead_letter_limit(section: ReplaySection) -> DeadLetterLimit:
     )
 
 
-def replay_service(settings: Settings, mailboxes: Registry, target: str) -> Service:
+def replay_service(settings: Settings, mailboxes: Registry | TurnedRegistry, target: str) -> Service:
     """Return the replay into one target, ready to run."""
     topics, connection = topics_of(settings), kafka_settings(settings)
     registry = LiveRegistry()
@@ -233,7 +252,8 @@ def replay_service(settings: Settings, mailboxes: Registry, target: str) -> Serv
     report_throttle(registry, session_metrics, server.name, throttle)
     replay_settings = ReplaySettings(
         target=target,
-        portable_only=section.portable_only,
+        portable_only=section.portable_only or (isinstance(settings, TurnedSettings) and is_lossy(settings)),
+        edits_in_place=isinstance(settings, TurnedSettings) and is_lossy(settings),
         mailboxes_at_once=settings.replay.mailboxes_at_once,
         scope=Scope(
             folders_left_out=section.folders_left_out,
@@ -259,7 +279,14 @@ def replay_service(settings: Settings, mailboxes: Registry, target: str) -> Serv
             pool = SessionPool(lambda: Session(server, throttle, session_metrics))
             session = stack.enter_context(closing(pool))
             replayer = Replayer(
-                owned, ExchangeTarget(session), topics, replay_settings, now_ms, mint_nonce, replay_metrics
+                owned,
+                ExchangeTarget(session),
+                topics,
+                replay_settings,
+                now_ms,
+                mint_nonce,
+                replay_metrics,
+                opposite_of(settings, owned),
             )
             committed = owned.committed(topics.changes)
             reader = opened(topics.changes, replayer.start_offset(committed))

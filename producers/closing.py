@@ -10,12 +10,12 @@ from dataclasses import replace
 
 from producers import round as decisions
 from producers.capture import Capture
-from schemas.change import Barrier, Change, Version
+from schemas.change import Barrier, Change, Handover, Version
 from schemas.state import MailboxRecord, Order, SourceRole
 
 log = logging.getLogger(__name__)
 
-KINDS = frozenset({"CLOSE", "REOPEN"})
+KINDS = frozenset({"CLOSE", "REOPEN", "MERGE"})
 REOPENED = "reopened"
 
 
@@ -25,10 +25,12 @@ def is_fenced(record: MailboxRecord) -> bool:
 
 
 def obey(capture: Capture, order: Order, now: int, *, is_capturing: bool) -> None:
-    """Obey CLOSE or REOPEN; once more changes nothing. `is_capturing`: whether the source can be read at all."""
+    """Obey CLOSE, REOPEN or MERGE; once more changes nothing. `is_capturing`: whether the source can be read at all."""
     record = capture.index.record
     if order.kind == "REOPEN":
         _reopen(capture, order)
+    elif order.kind == "MERGE":
+        _merge(capture, order, now, is_capturing=is_capturing)
     elif record.generation == 0:
         log.warning("never captured, nothing to close", extra={"mailbox": order.mailbox})
     elif not is_fenced(record):
@@ -107,6 +109,29 @@ def _fence(capture: Capture, reason: str, now: int, *, is_planned: bool, is_read
     barrier = Version(generation=record.generation, sequence=sequence)
     index.record = replace(record, role=SourceRole.FENCED, barrier=barrier)
     log.info("barrier", extra={"mailbox": record.mailbox, "reason": reason})
+
+
+def _merge(capture: Capture, order: Order, now: int, *, is_capturing: bool) -> None:
+    """Read what the source holds beyond the barrier, to its end: a generation of its own, then a barrier again."""
+    record = capture.index.record
+    if record.returned == order.promotion or not is_fenced(record) or record.barrier is None:
+        log.warning("merge passed over", extra={"mailbox": order.mailbox, "role": record.role})
+        return
+    if not is_capturing:
+        log.warning("a feed without a source can't merge", extra={"mailbox": order.mailbox})
+        return
+    capture.index.record = replace(
+        record,
+        role=SourceRole.CLOSED,
+        generation=record.generation + 1,
+        next_sequence=1,
+        seed_begun=0,
+        closed_at=now,
+        close_until=now + order.until - order.issued_at,
+        returned=order.promotion,
+    )
+    capture.draft(Handover(previous=record.barrier, promotion=order.promotion, reason=order.reason))
+    log.info("tail is read", extra={"mailbox": order.mailbox})
 
 
 def _reopen(capture: Capture, order: Order) -> None:

@@ -110,7 +110,7 @@ class ExchangeSource:
         ]  # fmt: skip
         if self._has_flag_element():
             fields.append("item:Flag")
-        uris = "".join(f'<t:FieldURI FieldURI="{f}"/>' for f in fields) + ews.SEARCH_KEY.uri
+        uris = "".join(f'<t:FieldURI FieldURI="{f}"/>' for f in fields) + ews.SEARCH_KEY.uri + ews.STAMP.uri
         shape = f"<t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>{uris}</t:AdditionalProperties>"
         answers = self._get_items(address, item_ids, shape)
         return [_described(m, time) if m.is_done else Failed(m.code) for m, time in answers]
@@ -242,7 +242,8 @@ def _described(message: ServerAnswer, server_time_seconds: int) -> Described | F
         has_attachments=child_text(item, f"{T}HasAttachments") == "true",
         is_draft=child_text(item, f"{T}IsDraft") == "true",
     )
-    search_key = ews.value_of(ews.extended_values(item), ews.SEARCH_KEY)
+    values = ews.extended_values(item)
+    search_key = ews.value_of(values, ews.SEARCH_KEY)
     return Described(
         item_id=_id(reference),
         change_key=str(reference.get("ChangeKey", "")),
@@ -251,6 +252,7 @@ def _described(message: ServerAnswer, server_time_seconds: int) -> Described | F
         fingerprint=fingerprint.cheap(summary, modified, is_at_rest=_is_at_rest(modified, server_time_seconds)),
         marks=ews.marks_of(item),
         summary=summary,
+        stamp=ews.value_of(values, ews.STAMP),
     )
 
 

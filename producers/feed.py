@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from producers import closing
+from producers import closing, taking_over
 from producers.capture import Capture, Dirt
 from producers.contents import ContentReader
 from producers.index import MailboxIndex
@@ -24,7 +24,7 @@ from producers.publisher import Publisher
 from producers.schedule import Turn
 from producers.source import CursorLostError, Source
 from producers.spool import Spool
-from schemas.change import Change, Checksum, Form, Version
+from schemas.change import Change, Checksum, Form, Handover, Version
 from schemas.codec import decode
 from schemas.faults import CURSOR_LOST, Disposition, ReplicationFault, disposition_of
 from schemas.metrics import FeedMetrics
@@ -67,7 +67,9 @@ class Doorbell(Protocol):
 class FeedSettings:
     """Intervals in seconds (no checksums at 0), the content forms the targets take, and the targets' names.
 
-    `is_capturing` False: the source is not asked for anything, orders alone are obeyed.
+    `is_capturing` False: the source is not asked for anything, orders alone are obeyed. `is_back` True: of the way
+    back, where a mailbox is captured once it was taken over, and never by a first copy. `opposite` reads what the other
+    direction left.
     """
 
     poll_interval_seconds: float = 30.0
@@ -76,6 +78,8 @@ class FeedSettings:
     forms: tuple[Form, ...] = (Form.STREAM,)
     targets: tuple[str, ...] = ()
     is_capturing: bool = True
+    is_back: bool = False
+    opposite: taking_over.Opposite = taking_over.no_opposite
 
 
 @dataclass(slots=True)
@@ -137,6 +141,8 @@ class Feed:
             return
         for mailbox, address in new.items():
             index = MailboxIndex.restore(mailbox, self._topics, self._owned)
+            if self._settings.is_back and index.record.generation == 0:
+                index.record = taking_over.untouched(index.record)
             capture = Capture(self._source, address, index, self._contents, self._clock)
             self._mailboxes[mailbox] = _Mailbox(capture, Turn())
             self._prove(capture)
@@ -152,16 +158,24 @@ class Feed:
             proof = ProofSettings(interval_seconds=interval_seconds, spacing_seconds=spacing_seconds)
             capture.prove(proof, self._metrics)
 
-    def _begin_generation(self, capture: Capture) -> None:
+    def _read_lineage(self) -> tuple[dict[str, Version], dict[str, int]]:
         if self._lineage is None:
             self._lineage = last_versions(self._owned, self._topics, self._settings.targets)
             self._barriers = last_barriers(self._owned, self._topics)
+        return self._lineage
+
+    def _highest(self, mailbox: str) -> int:
+        """Return the highest generation that log or ledgers know of a mailbox."""
+        in_log, in_ledgers = self._read_lineage()
+        return max(in_log[mailbox].generation if mailbox in in_log else 0, in_ledgers.get(mailbox, 0))
+
+    def _begin_generation(self, capture: Capture) -> None:
+        lineage = self._read_lineage()
         record = capture.index.record
         if barrier := self._barriers.get(record.mailbox):
             capture.index.record = closing.restored(record, barrier)
             return
-        in_log, in_ledgers = self._lineage[0].get(record.mailbox), self._lineage[1].get(record.mailbox)
-        highest = max(in_log.generation if in_log else 0, in_ledgers or 0, record.generation)
+        in_log, highest = lineage[0].get(record.mailbox), max(self._highest(record.mailbox), record.generation)
         previous = in_log if in_log and in_log.generation == highest else None
         reason = "first copy" if highest == 0 else "new generation"
         log.info("begin generation", extra={"mailbox": record.mailbox, "generation": highest + 1})
@@ -179,7 +193,9 @@ class Feed:
         return bool(incoming)
 
     def _obey_one(self, mailbox: _Mailbox, order: Order) -> None:
-        if order.kind in closing.KINDS:
+        if order.kind == taking_over.KIND:
+            self._take_over(mailbox, order)
+        elif order.kind in closing.KINDS:
             closing.obey(mailbox.capture, order, self._clock(), is_capturing=self._settings.is_capturing)
             mailbox.is_begun_closed = False
             if closing.is_fenced(mailbox.capture.index.record):
@@ -188,6 +204,25 @@ class Feed:
             log.warning("order after the barrier refused", extra={"mailbox": order.mailbox, "kind": order.kind})
         else:
             apply_order(mailbox.capture, order, self._clock())
+
+    def _take_over(self, mailbox: _Mailbox, order: Order) -> None:
+        """Begin a generation with what the other direction left; the caller publishes it with the order's position."""
+        index = mailbox.capture.index
+        if index.record.handed == order.promotion or not self._settings.is_capturing:
+            return
+        known = self._settings.opposite(order) if closing.is_fenced(index.record) else None
+        if known is None:
+            log.error("not taken over", extra={"mailbox": order.mailbox, "role": index.record.role})
+            return
+        record = taking_over.begun(index.record, order, self._highest(order.mailbox))
+        fresh = taking_over.take_over(
+            index, known, order, self._topics, lambda records: self._owned.transact(records, {}), self._clock()
+        )
+        fresh.record = record
+        mailbox.capture = Capture(self._source, mailbox.capture.address, fresh, self._contents, self._clock)
+        self._prove(mailbox.capture)
+        mailbox.capture.draft(Handover(previous=None, promotion=order.promotion, reason=order.reason))
+        mailbox.parts, mailbox.turn = None, Turn()
 
     def _end_closed(self) -> None:
         """Write the barrier of the closed mailboxes whose time is over; what is under way of them is dropped."""

@@ -21,7 +21,7 @@ from schemas.change import (
     Marks,
 )
 from schemas.faults import ReplicationFault
-from schemas.identity import item_key
+from schemas.identity import Stamp, item_key
 from schemas.ports import CallRefused
 from schemas.state import IndexEntry, Owed, SourceFolder
 
@@ -148,10 +148,17 @@ def judge(entry: IndexEntry, found: Described) -> Content:
 
 
 def candidates(index: MailboxIndex, found: Described) -> list[IndexEntry]:
-    """Return the entries a new id may be the moved form of: pending ones first, alike ones before others."""
-    alike = [e for e in index.by_search_key(found.search_key) if e.item_id != found.item_id]
+    """Return the entries a new id may be the moved form of: pending ones first, alike ones before others.
+
+    Where a replay made the item, its stamp names the entry: after the roles were turned no search key is known yet.
+    """
+    alike = {e.item: e for e in index.by_search_key(found.search_key) if e.item_id != found.item_id}
+    stamp = Stamp.parse(found.stamp)
+    stamped = index.entries.get(stamp.item) if stamp else None
+    if stamped and stamped.item_id != found.item_id:
+        alike[stamped.item] = stamped
     return sorted(
-        alike,
+        alike.values(),
         key=lambda e: (
             not e.pending,
             not e.fingerprint or e.fingerprint != found.fingerprint,

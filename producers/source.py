@@ -45,7 +45,7 @@ class ItemPage:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """The small properties of an item; an empty fingerprint means unknown."""
+    """The small properties of an item; an empty fingerprint means unknown, an empty stamp that no replay made it."""
 
     item_id: str
     change_key: str
@@ -54,6 +54,7 @@ class Described:
     fingerprint: str
     marks: Marks
     summary: Summary
+    stamp: str = ""
 
 
 @dataclass(frozen=True, slots=True)

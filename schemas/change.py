@@ -194,8 +194,17 @@ class Barrier:
     pending: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """A generation begins without a seed: whoever applied `previous`, or took it over by `promotion`, goes on."""
+
+    previous: Version | None
+    promotion: str
+    reason: str
+
+
 ItemOperation = ItemSaved | ItemMarked | ItemMoved | ItemDeleted | ItemUnreadable
-Operation = SeedBegin | SeedEnd | FolderSaved | FolderDeleted | ItemOperation | Checksum | Barrier
+Operation = SeedBegin | SeedEnd | FolderSaved | FolderDeleted | ItemOperation | Checksum | Barrier | Handover
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +225,7 @@ class Change:
 
 
 def subject_of(operation: Operation) -> str:
-    """Return what an operation is about, for the key of its record: item key, folder id, `seed` or `barrier`."""
+    """Return what an operation is about, for the key of its record: item key, folder id, or the word for a mailbox."""
     match operation:
         case FolderSaved(folder_id=folder_id) | FolderDeleted(folder_id=folder_id) | Checksum(folder_id=folder_id):
             return folder_id
@@ -224,6 +233,8 @@ def subject_of(operation: Operation) -> str:
             return "seed"
         case Barrier():
             return "barrier"
+        case Handover():
+            return "handover"
         case ItemSaved() | ItemMarked() | ItemMoved() | ItemDeleted() | ItemUnreadable():
             return operation.ref.item
 
@@ -237,5 +248,5 @@ def folders_of(operation: Operation) -> tuple[str, ...]:
             return (ref.folder_id, from_folder_id)
         case ItemSaved() | ItemMarked() | ItemDeleted() | ItemUnreadable():
             return (operation.ref.folder_id,)
-        case SeedBegin() | SeedEnd() | Checksum() | Barrier():
+        case SeedBegin() | SeedEnd() | Checksum() | Barrier() | Handover():
             return ()

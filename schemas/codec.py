@@ -35,6 +35,7 @@ TOP_LEVEL: tuple[type, ...] = (
     state.TargetFolder,
     state.ItemRecord,
     state.Orphan,
+    state.Conflict,
     state.Order,
     state.DeadLetter,
     state.Registration,

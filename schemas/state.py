@@ -15,18 +15,23 @@ class SourceRole(StrEnum):
 
 
 class TargetRole(StrEnum):
-    """What a replay does for a mailbox: apply, rest at the barrier, or never write because users work there."""
+    """What a replay does for a mailbox: apply, rest at the barrier, or never write because users work there.
+
+    MERGING: users work there, and what the old source had beyond the barrier is applied beside it.
+    """
 
     MIRRORING = "MIRRORING"
     DRAINED = "DRAINED"
     OPEN = "OPEN"
+    MERGING = "MERGING"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxRecord:
     """What the feed knows of a mailbox as a whole; times in milliseconds since 1970 (UTC).
 
-    The last five fields are of a promotion: `barrier` is where it stands in the log, `close_until` when it is due.
+    The last seven fields are of a promotion: `barrier` is where it stands in the log, `close_until` when it is due;
+    `returned` and `handed` name the return that was merged, and the promotion it was taken over by.
     """
 
     mailbox: str
@@ -42,6 +47,8 @@ class MailboxRecord:
     opening: str = ""
     closed_at: int = 0
     close_until: int = 0
+    returned: str = ""
+    handed: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +133,8 @@ class TargetMailbox:
     promotion: str = ""
     opening: str = ""
     opened_at: int = 0
+    returned: str = ""
+    handed: str = ""
 
     @property
     def held(self) -> str:
@@ -172,6 +181,7 @@ class IntentKind(StrEnum):
     MARK = "MARK"
     MOVE = "MOVE"
     DELETE = "DELETE"
+    EDIT = "EDIT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +242,22 @@ class Orphan:
     target_id: str
     folder_id: str
     nonce: str
+    generation: int
+    sequence: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """What both servers changed after the barrier, and which of it is kept; `copy` is the item key of a copy."""
+
+    item: str
+    promotion: str
+    at_source: str
+    at_target: str
+    kept: str
+    copy: str
+    folder_id: str
     generation: int
     sequence: int
     at: int

@@ -20,10 +20,14 @@ class TopicSettings:
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Names of one pipeline's topics, its groups and its transactional ids."""
+    """Names of one pipeline's topics, its groups and its transactional ids.
+
+    `is_back`: of the way back, whose orders must not be those of the same servers' owners in the first direction.
+    """
 
     pipeline: str
     source: str
+    is_back: bool = False
 
     @property
     def changes(self) -> str:
@@ -47,7 +51,7 @@ class Topics:
 
     def orders(self, server: str) -> str:
         """Return the topic of what is asked of the owner of a partition at a server."""
-        return f"{self.pipeline}.orders.{server}"
+        return f"{self.pipeline}.{'orders-back' if self.is_back else 'orders'}.{server}"
 
     def target_state(self, target: str) -> str:
         """Return the topic of one target's ledger."""
@@ -120,6 +124,11 @@ def item_record_key(mailbox: str, item: str) -> str:
 def orphan_key(mailbox: str, item: str) -> str:
     """Key of an item whose deletion an operator skipped, in a ledger."""
     return f"{mailbox}/orphan/{item}"
+
+
+def conflict_key(mailbox: str, item: str) -> str:
+    """Key of an item that both servers changed, in a ledger."""
+    return f"{mailbox}/conflict/{item}"
 
 
 FAILOVER_KEY = "failover"

@@ -250,6 +250,8 @@ def _require_replay(session: Session) -> None:
 
 
 def _go_on(settings: Settings, office: KafkaOffice, options: Mapping[str, Any]) -> None:
+    if (newest := office.newest()) and newest.target == settings.source.name:
+        raise SettingsError("the promotion there is leads back: go on with `mailshadow failback`")
     found = office.resume(operator_name(), wiring.now_ms())
     accepted = _accepted(options["accept"], [o.mailbox for o in found.mailboxes if not o.left_out])
     if options["source_lost"] and found.planned:
@@ -319,8 +321,8 @@ def _tell(session: Session, progress: Promotion, found: dict[str, Any], options:
 def _tell_tail(settings: Settings, office: KafkaOffice, options: Mapping[str, Any]) -> None:
     """Complete the statement of the last promotion with what its old source holds, now that it answers."""
     progress = office.newest()
-    if progress is None:
-        raise SettingsError("--tail: there was no promotion yet")
+    if progress is None or progress.target not in settings.targets:
+        raise SettingsError("--tail: there was no promotion yet, or the last one led back: see `mailshadow failback`")
     registered = _registered(settings, progress.target)
     known = [registered[o.mailbox] for o in _parts(progress) if o.mailbox in registered]
     session = _session(settings, progress.target, known, options)

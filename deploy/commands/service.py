@@ -13,10 +13,12 @@ import click
 from deploy import schema_registry, wiring
 from deploy.commands.options import config_option, settings_of
 from deploy.commands.preflight import require_source, require_target
+from deploy.commands.target_mailbox import require_target_name
 from deploy.endpoints import Endpoints, Guard
 from deploy.kafka import KafkaUnreachableError
 from deploy.lab.broker.process import Broker
 from deploy.logs import set_up
+from deploy.promotion.turned import TurnedRegistry, turned
 from deploy.registry import Registry
 from deploy.sections import Settings, SettingsError
 from deploy.settings import with_bootstrap_servers
@@ -63,6 +65,27 @@ def _serving(service: Service, port: int, guard: Guard) -> Iterator[None]:
         endpoints.close()
 
 
+_back_option = click.option(
+    "--back", default="", metavar="TARGET", help="Of the way back from this target, once it was promoted."
+)
+
+
+def _directed(settings: Settings, back: str) -> Settings:
+    """Return the settings of the direction that is asked for."""
+    if not back:
+        return settings
+    require_target_name(settings, back)
+    return turned(settings, back)
+
+
+def _registry(config: Path, settings: Settings, back: str) -> Registry | TurnedRegistry:
+    """Return who is mirrored, as the direction has it."""
+    if not back:
+        return Registry(settings, kafka_settings(settings), topics_of(settings))
+    there = settings_of(config, needs_kafka=True)
+    return TurnedRegistry(Registry(there, kafka_settings(there), topics_of(there)), back, there.source.name)
+
+
 def _serve(service: Service, port: int, guard: Guard, stop: threading.Event) -> None:
     with _serving(service, port, guard):
         service.run(stop)
@@ -70,34 +93,39 @@ def _serve(service: Service, port: int, guard: Guard, stop: threading.Event) -> 
 
 @click.command()
 @config_option
+@_back_option
 @click.option("--preflight/--no-preflight", default=True, help="Open every mailbox once before starting.")
-def feed(config: Path, preflight: bool) -> None:  # noqa: FBT001 - click hands options over so
+def feed(config: Path, back: str, preflight: bool) -> None:  # noqa: FBT001 - click hands options over so
     """Capture changes of the source into the log."""
     set_up()
-    settings = settings_of(config, needs_kafka=True)
+    settings = _directed(settings_of(config, needs_kafka=True), back)
     stop = stop_on_signals()
     await_topics(settings, stop)
     if preflight:
         require_source(settings)
-    mailboxes = Registry(settings, kafka_settings(settings), topics_of(settings))
+    mailboxes = _registry(config, settings, back)
     _serve(wiring.feed_service(settings, mailboxes), settings.feed.metrics_port, wiring.guard_of(settings), stop)
 
 
 @click.command()
 @config_option
-@click.option("--target", required=True, help="Name of the target in the settings.")
+@click.option("--target", default="", help="Name of the target in the settings.")
+@_back_option
 @click.option("--preflight/--no-preflight", default=True, help="Open every mailbox once before starting.")
-def replay(config: Path, target: str, preflight: bool) -> None:  # noqa: FBT001 - as above
+def replay(config: Path, target: str, back: str, preflight: bool) -> None:  # noqa: FBT001 - as above
     """Apply the log to one target."""
     set_up()
-    settings = settings_of(config, needs_kafka=True)
+    if bool(target) == bool(back):
+        raise SettingsError("--target or --back: give one of them")
+    settings = _directed(settings_of(config, needs_kafka=True), back)
+    target = target or next(iter(settings.targets))
     if target not in settings.targets:
         raise SettingsError(f"--target {target}: the settings have {', '.join(settings.targets)}")
     stop = stop_on_signals()
     await_topics(settings, stop)
     if preflight:
         require_target(settings, target)
-    mailboxes = Registry(settings, kafka_settings(settings), topics_of(settings))
+    mailboxes = _registry(config, settings, back)
     _serve(
         wiring.replay_service(settings, mailboxes, target),
         _metrics_port(settings, target),

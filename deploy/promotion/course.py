@@ -73,6 +73,8 @@ class Course:
 class Coordinator:
     """Drives one promotion; `progress` is what was committed last, `seconds` how long each stage took here."""
 
+    after_tail = "DONE"
+
     def __init__(self, course: Course, progress: Promotion) -> None:
         self._course = course
         self._door = FrontDoor(course.actuators, course.redirections, self._commit, course.say)
@@ -81,11 +83,7 @@ class Coordinator:
 
     def run(self) -> Promotion:
         """Go on until the end; StoppedError at a named point, with the progress committed."""
-        steps = {
-            "CHECK": self._check, "CLOSE_DOOR": self._close_door, "CLOSE": self._close, "FENCE": self._fence,
-            "DRAIN": self._drain, "VERIFY": self._verify, "OPEN": self._open, "LEAD": self._lead,
-            "CONFIRM": self._confirm, "TAIL": self._tail, "UNDO": self._undo,
-        }  # fmt: skip
+        steps = self._steps()
         self._commit(failure="")
         while self.progress.stage not in ENDS:
             stage, began = self.progress.stage, self._course.monotonic()
@@ -96,6 +94,14 @@ class Coordinator:
             self._commit(stage=following)
             self.seconds[stage] = round(self._course.monotonic() - began, 3)
         return self.progress
+
+    def _steps(self) -> dict[str, Callable[[], str]]:
+        """Return what is done at each stage; every step returns the stage that follows."""
+        return {
+            "CHECK": self._check, "CLOSE_DOOR": self._close_door, "CLOSE": self._close, "FENCE": self._fence,
+            "DRAIN": self._drain, "VERIFY": self._verify, "OPEN": self._open, "LEAD": self._lead,
+            "CONFIRM": self._confirm, "TAIL": self._tail, "UNDO": self._undo,
+        }  # fmt: skip
 
     def undo(self) -> Promotion:
         """Lead back to where it began; IllegalError, and nothing done, where somebody may have worked at the target."""
@@ -252,7 +258,7 @@ class Coordinator:
             )
         if self._unopened():
             raise self._waiting(": see their notes")
-        return "DONE"
+        return self.after_tail
 
     def _unopened(self) -> int:
         return sum(self._state(o) not in OPEN_OR_MORE for o in self._part())

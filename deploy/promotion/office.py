@@ -39,10 +39,11 @@ class DrivenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Addressed:
-    """An order and the server whose partition owners are to obey it."""
+    """An order and the server whose partition owners are to obey it; `topics` where they are not the office's own."""
 
     server: str
     order: Order
+    topics: Topics | None = None
 
 
 class Office(Protocol):
@@ -189,7 +190,7 @@ class KafkaOffice:
         for addressed in orders:
             mailbox = addressed.order.mailbox
             transaction.produce(
-                self._topics.orders(addressed.server),
+                (addressed.topics or self._topics).orders(addressed.server),
                 key=mailbox,
                 value=encode(addressed.order),
                 partition=partition_of(mailbox, self._settings.partition_count),

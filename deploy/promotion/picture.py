@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from schemas.state import IndexEntry, ItemRecord, ItemState, MailboxRecord, TargetFolder, TargetMailbox
+from schemas.state import Conflict, IndexEntry, ItemRecord, ItemState, MailboxRecord, TargetFolder, TargetMailbox
 
 
 @dataclass(slots=True)
@@ -17,6 +17,7 @@ class Seen:
     parked: dict[str, ItemRecord] = field(default_factory=dict)
     wanted: dict[str, ItemRecord] = field(default_factory=dict)
     folders: dict[str, TargetFolder] = field(default_factory=dict)
+    conflicts: dict[str, Conflict] = field(default_factory=dict)
 
     @property
     def not_applied(self) -> int:
@@ -70,6 +71,8 @@ class Picture:
             is_parked = item is not None and item.state is ItemState.PARKED
             _put(seen.parked, name, item, is_kept=is_parked)
             _put(seen.wanted, name, item, is_kept=item is not None and item.state is ItemState.WANTED)
+        elif kind == "conflict":
+            _put(seen.conflicts, name, record, is_kept=isinstance(record, Conflict))
         elif kind == "folder":
             _put(seen.folders, name, record, is_kept=isinstance(record, TargetFolder) and not record.left_out)
 

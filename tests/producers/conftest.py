@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from schemas.turning import Known
+
 
 class MemoryOwned:
     """State, log and positions as committed; the next transaction may be lost, before or after it was applied."""
@@ -110,6 +112,8 @@ class Rig:
         self.waits = 0
         self.checksum_interval_seconds = 0.0
         self.is_capturing = True
+        self.is_back = False
+        self.known: Known | None = None
         self._feed: tuple[Feed, Orders] | None = None
 
     def capture(self) -> Capture:
@@ -160,6 +164,8 @@ class Rig:
             forms=self.forms,
             targets=("one",),
             is_capturing=self.is_capturing,
+            is_back=self.is_back,
+            opposite=lambda _order: self.known,
         )
         for _ in range(times):
             if self._feed is None:

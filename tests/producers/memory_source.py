@@ -46,6 +46,7 @@ class StoredItem:
     modified_seconds: int
     item_class: str = "IPM.Note"
     refusals: dict[str, str] = field(default_factory=dict)
+    stamp: str = ""
 
 
 class MemorySource:
@@ -112,6 +113,7 @@ class MemorySource:
         if not self.moves_touch_time:
             self.items_by_id[new_id].modified_seconds = item.modified_seconds
         self.items_by_id[new_id].refusals = item.refusals
+        self.items_by_id[new_id].stamp = item.stamp
         self.delete(item_id)
         return new_id
 
@@ -234,7 +236,9 @@ class MemorySource:
         summary = summary_of(size_bytes=len(item.content), item_class=item.item_class)
         is_at_rest = item.modified_seconds + fingerprint.REST_SECONDS <= self._clock() // 1000
         cheap = fingerprint.cheap(summary, str(item.modified_seconds), is_at_rest=is_at_rest)
-        return Described(item.item_id, item.change_key, item.folder_id, item.search_key, cheap, item.marks, summary)
+        return Described(
+            item.item_id, item.change_key, item.folder_id, item.search_key, cheap, item.marks, summary, item.stamp
+        )
 
     def listing(self, address: str, folder_id: str, offset: int) -> ListingPage:
         self._called("listing", (address, folder_id))

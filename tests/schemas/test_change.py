@@ -10,6 +10,7 @@ from schemas.change import (
     Checksum,
     FolderDeleted,
     FolderSaved,
+    Handover,
     ItemDeleted,
     ItemMarked,
     ItemMoved,
@@ -35,6 +36,7 @@ SUMMARY = Summary(
 )  # fmt: skip
 FOLDER = FolderSaved(folder_id="f", parent_id="", name="", folder_class="", distinguished="")
 SUBJECTS: list[tuple[Operation, str]] = [
+    (Handover(previous=None, promotion="p", reason=""), "handover"),
     (SeedBegin(previous=None, reason=""), "seed"),
     (SeedEnd(begun=1, items=0), "seed"),
     (

@@ -58,11 +58,18 @@ def test_changes_are_kept_for_14_days_and_evidence_longer() -> None:
 def test_names_of_two_pipelines_servers_or_targets_never_meet() -> None:
     all_names = [
         t.name
-        for topics in (Topics("a", "s"), Topics("b", "s"), Topics("a", "t"))
+        for topics in (Topics("a", "s"), Topics("b", "s"), Topics("a", "t", is_back=True))
         for t in topics.catalogue(("one", "two"), 1)
         if t.name.split(".")[1] not in {"control", "orders"}
     ]
     assert len(all_names) == len(set(all_names))
+
+
+def test_the_way_back_has_orders_of_its_own_and_shares_registry_and_office() -> None:
+    there, back = Topics("a", "s"), Topics("a", "t", is_back=True)
+    shared = {t.name for t in there.catalogue(("t",), 1)} & {t.name for t in back.catalogue(("s",), 1)}
+    assert shared == {"a.control"}
+    assert there.failover_id == back.failover_id
 
 
 def test_groups_begin_with_the_pipeline_and_tell_sides_and_targets_apart() -> None:

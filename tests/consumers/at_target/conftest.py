@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import pytest
 
-from consumers.target import Done, Held, HeldFolder, Outcome, PortableItem, Refused, Update
+from consumers.target import Done, Edit, Held, HeldFolder, Outcome, PortableItem, Refused, Update
 from schemas.canonical_row import CanonicalRow, canonical_row
 from schemas.change import Marks
 from schemas.listing import ListedItem, ListingPage
@@ -103,6 +103,13 @@ class MemoryTarget:
 
     def update(self, address: str, updates: list[Update]) -> list[Outcome]:  # noqa: ARG002 - the port's
         return self._each("update", updates, self._update)
+
+    def edit(self, address: str, edits: list[Edit]) -> list[Outcome]:  # noqa: ARG002 - the port's
+        return self._each("edit", edits, self._edit)
+
+    def mimes(self, address: str, item_ids: list[str]) -> list[bytes | Refused]:  # noqa: ARG002 - the port's
+        with self._call("look"):
+            return [self.items[i].content if i in self.items else Refused("ErrorItemNotFound") for i in item_ids]
 
     def move(self, address: str, item_ids: list[str], folder_id: str) -> list[Outcome]:
         self.writing_at = address
@@ -271,13 +278,18 @@ class MemoryTarget:
         self.items[item_id].marks = marks
         return Done(item_id, self.items[item_id].change_key)
 
-    def _update(self, update: Update) -> Outcome:
+    def _edit(self, edit: Edit) -> Outcome:
+        same = Update(item_id=edit.item_id, change_key=edit.change_key, stamp=edit.stamp, marks=edit.marks)
+        return self._update(same, edit.mime)
+
+    def _update(self, update: Update, content: bytes = b"") -> Outcome:
         if update.item_id not in self.items:
             return Refused("ErrorItemNotFound")
         item = self.items[update.item_id]
         if item.change_key != update.change_key:
             return Refused("ErrorIrresolvableConflict")
-        item.stamp, item.marks, item.change_key = update.stamp, update.marks, f"key-{next(self._numbers)}"
+        item.stamp, item.marks, item.change_key = update.stamp, update.marks or item.marks, f"key-{next(self._numbers)}"
+        item.content = content or item.content
         self._note(item)
         return Done(update.item_id, item.change_key)
 

@@ -9,12 +9,15 @@ from consumers.dead_letters import DeadLetterLimit, DeadLetters
 from consumers.folder_map import FolderMap
 from consumers.gate import Gate
 from consumers.ledger import Ledger
+from consumers.likeness import Likeness
 from consumers.mailbox_run import STAGED_AGAIN_MAX, MailboxWorker
+from consumers.merging import Merging
 from consumers.plan import Action, Do
 from consumers.preparation import ALONE_SECONDS_MIN, ITEM_RETRY_SECONDS_MAX
 from consumers.recovery import Recovery
-from consumers.run import Run, Step, Tools
+from consumers.run import Run, Tools
 from consumers.staging import Staging
+from consumers.step import Step
 from schemas.change import FolderSaved, ItemDeleted, ItemMarked, ItemMoved, ItemUnreadable, Marks
 from schemas.faults import ReplicationFault
 from schemas.metrics import ReplayMetrics
@@ -41,6 +44,8 @@ class Desk:
             recovery=Recovery(target, ledger, folders, "abc", self._commit),
             dead_letters=self.letters,
             gate=Gate(ledger, BreakerLimit(), lambda: self.now_ms, metrics),
+            merging=Merging(target, ledger, "abc", lambda: self.now_ms),
+            likeness=Likeness(target, is_in_place=False),
             want=lambda _, item: self.wanted.append(item),
         )
         self.worker = MailboxWorker(tools, "abc", self._mint, lambda: self.now_ms, metrics)

@@ -16,22 +16,24 @@ from schemas.change import (
     Checksum,
     FolderDeleted,
     FolderSaved,
+    Handover,
     ItemDeleted,
     ItemMarked,
     ItemMoved,
     Marks,
     SeedBegin,
     SeedEnd,
+    Version,
 )
 from schemas.codec import decode, encode
 from schemas.faults import TransportFault
 from schemas.metrics import ReplayMetrics
 from schemas.ports import AnswerUnknown, CallRefused, Incoming, PartitionLost
-from schemas.state import ItemRecord, Order, Orphan, TargetFolder, TargetMailbox
+from schemas.state import Conflict, ItemRecord, Order, Orphan, TargetFolder, TargetMailbox
 from schemas.topics import Topics
 
 LATE = "still under way"
-ITEM_WRITES = frozenset({"upload", "create", "update", "move", "delete"})
+ITEM_WRITES = frozenset({"upload", "create", "update", "edit", "move", "delete"})
 State = tuple[str, bytes, Marks]
 
 
@@ -121,6 +123,15 @@ class Source:
         """Begin a new generation with a seed."""
         self.generation, self.sequence = self.generation + 1, 0
         self.seed()
+
+    def hand_over(self, promotion: str = "p2", previous: Version | None = None) -> None:
+        """Begin a generation without a seed: of the tail after the barrier, or of what was taken over."""
+        self.generation, self.sequence = self.generation + 1, 0
+        self.write(Handover(previous=previous, promotion=promotion, reason="test"))
+
+    @property
+    def last(self) -> Version:
+        return Version(generation=self.generation, sequence=self.sequence)
 
     def lose(self) -> None:
         """Number a change that never comes into the log."""
@@ -303,6 +314,7 @@ class World:
         self.scope = Scope()
         self.checksum_interval_seconds = 0.0
         self.settings: dict[str, Any] = {}
+        self.opposite: Callable[[Order], Any] = lambda _order: None
         self.ordered: list[Incoming] = []
         self.seeks: list[int] = []
         self._metrics = metrics
@@ -320,13 +332,13 @@ class World:
         return source
 
     def order(
-        self, kind: str, *items: str, mailbox: str = "", until: int = 0, reason: str = "", accepted: bool = False
+        self, kind: str, *items: str, mailbox: str = "", until: int = 0, promotion: str = "p1", **values: Any
     ) -> None:
         """Give an order to this target, as an operator does."""
         mailbox = mailbox or self.making.mailbox
         order = Order(
-            mailbox=mailbox, kind=kind, items=items, target="t", reason=reason, issued_at=self.now_ms, until=until,
-            promotion="p1", accepted=accepted,
+            mailbox=mailbox, kind=kind, items=items, target="t", reason=values.pop("reason", ""),
+            issued_at=self.now_ms, until=until, promotion=promotion, **values,
         )  # fmt: skip
         self.ordered.append(Incoming(len(self.ordered), self.now_ms, mailbox, encode(order)))
 
@@ -343,7 +355,14 @@ class World:
             **self.settings,
         )
         replayer = Replayer(
-            self.owned, self.target, self.topics, settings, lambda: self.now_ms, self._mint, self._metrics
+            self.owned,
+            self.target,
+            self.topics,
+            settings,
+            lambda: self.now_ms,
+            self._mint,
+            self._metrics,
+            self.opposite,
         )
         committed = self.owned.positions.get(self.topics.changes)
         start = replayer.start_offset(committed)
@@ -386,6 +405,11 @@ class World:
     def orphans(self) -> list[Orphan]:
         found = (decode(v) for _, v in self.owned.scan(self.topics.target_state("t"), ""))
         return [r for r in found if isinstance(r, Orphan)]
+
+    def conflicts(self) -> dict[str, tuple[str, str, str]]:
+        """Return what the old source and the target's users did to an item, and whose is kept, by item key."""
+        found = (decode(v) for _, v in self.owned.scan(self.topics.target_state("t"), ""))
+        return {c.item: (c.at_source, c.at_target, c.kept) for c in found if isinstance(c, Conflict)}
 
     def orders(self) -> list[tuple[str, tuple[str, ...]]]:
         records = [decode(r.value) for r in self.owned.history(self.topics.orders("s"))]

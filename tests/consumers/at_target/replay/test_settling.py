@@ -95,6 +95,9 @@ CASES: dict[str, Case] = {
         lambda _, s: s.save("c", b"third", "work-s"), ("create", "move"), {"portable_only": True}
     ),
     "new content": Case(lambda _, s: s.save("a", b"edited"), ("upload", "update", "move", "delete")),
+    "content changed in place": Case(
+        lambda _, s: s.save("a", b"edited"), ("edit",), {"portable_only": True, "settings": {"edits_in_place": True}}
+    ),
     "a mark": Case(lambda _, s: s.mark("a", FLAGGED), ("update",)),
     "a move": Case(lambda _, s: s.move("a", "work-s"), ("move",)),
     "a deletion": Case(lambda _, s: s.delete("a"), ("delete",)),

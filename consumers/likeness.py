@@ -1,0 +1,63 @@
+"""Does an item of the target already say what a save says? Asked once after the roles were turned (design §8).
+
+A feed that took a mailbox over knows ids and ChangeKeys and no content: an item that was only read or moved meanwhile
+comes with its whole content. Its counterpart, which may be an original that no copy can stand for, is compared in the
+canonical form of messages; equal, it is left alone but for marks and place. Reading calls only.
+"""
+
+from collections.abc import Sequence
+
+from consumers.plan import Action, Do
+from consumers.step import Step
+from consumers.target import Refused, Target
+from schemas.canonical import ShownItem
+from schemas.canonical_message import from_message
+from schemas.change import Form, ItemSaved
+
+CALL_ITEMS_MAX = 20
+MESSAGES = ("IPM.NOTE", "IPM.POST", "REPORT.")
+
+
+class Likeness:
+    """Compares at one target; `is_in_place`: what differs is changed where it is, because a copy would lose something.
+
+    That is so at a target older than the source, which takes no export stream of it.
+    """
+
+    def __init__(self, target: Target, *, is_in_place: bool) -> None:
+        self._target = target
+        self._is_in_place = is_in_place
+
+    def alike(self, address: str, steps: Sequence[Step]) -> set[str]:
+        """Return the items, by key, that say already what their saves say; CallFailed if the target can't tell."""
+        asked = [s for s in steps if s.record and s.record.generation == 0 and replaces_message(s)]
+        found: set[str] = set()
+        for start in range(0, len(asked), CALL_ITEMS_MAX):
+            batch = asked[start : start + CALL_ITEMS_MAX]
+            mimes = self._target.mimes(address, [s.action.replaced_id for s in batch])
+            pairs = zip(batch, mimes, strict=True)
+            found |= {s.operation.ref.item for s, m in pairs if not isinstance(m, Refused) and _is_alike(s, m)}
+        return found
+
+    def in_place(self, step: Step) -> Action:
+        """Return a step's action, or that of changing the item where it is."""
+        is_there = step.record is not None and step.record.folder_id == step.operation.ref.folder_id
+        return Action(Do.EDIT) if self._is_in_place and is_there and replaces_message(step) else step.action
+
+
+def replaces_message(step: Step) -> bool:
+    """Tell whether a step would put a copy in the place of a message whose MIME the log holds."""
+    if not isinstance(step.operation, ItemSaved) or step.action.do is not Do.PLACE or not step.action.replaced_id:
+        return False
+    return step.operation.summary.item_class.upper().startswith(MESSAGES) and bool(mime_of(step))
+
+
+def mime_of(step: Step) -> bytes:
+    """Return the MIME that came with a step; nothing where none did."""
+    return step.received.bodies.get(Form.PORTABLE, b"")
+
+
+def _is_alike(step: Step, mime: bytes) -> bool:
+    is_draft = isinstance(step.operation, ItemSaved) and step.operation.summary.is_draft
+    shown = ShownItem(item_class="", is_draft=is_draft)
+    return from_message(mime, shown) == from_message(mime_of(step), shown)

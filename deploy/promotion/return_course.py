@@ -1,0 +1,207 @@
+"""The way back from check to its end: the return of the old source, then a promotion of the other direction.
+
+Order: RETURN → MERGE → REVERSE → the stages of `deploy.promotion.course` → FORWARD; why, and what a death leaves at
+each of them, is said in `deploy.promotion.way_back`.
+Failure: as there. A mailbox that does not do what was ordered stops the way back with its users where they are;
+resuming orders it again, and what was done already is only found.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from consumers.failover import State
+from deploy.promotion.course import LOOK_SECONDS, NOTE_CHARACTERS_MAX, Coordinator, Course, Sight, StoppedError
+from deploy.promotion.office import Addressed
+from deploy.promotion.opposite import has_ended
+from deploy.promotion.picture import Picture, Seen
+from deploy.promotion.readiness import blocked
+from producers.round import UNREADABLE_ATTEMPTS
+from schemas.state import Order, Promoted, Promotion, SourceRole, TargetRole
+from schemas.topics import Topics
+
+OBEY_SECONDS_MAX = 60.0
+STALL_SECONDS = 60.0
+MERGES_MAX = 3
+"""An item that was deleted at one side and marked at the other is asked for, and comes with the next merge."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """What the way back works with beside its `Course`, which is of the other direction.
+
+    `there` is what the log says of the first direction, `topics` and `back` name both; `tails` reads what the old
+    source holds beyond the barrier, changes by mailbox, -1 where it can't be read; `is_merging`: the operator wants the
+    tail brought over; `is_mirror`: the old source is to be mirrored to, and no more.
+    """
+
+    there: Sight
+    topics: Topics
+    back: Topics
+    tails: Callable[[Sequence[str]], Mapping[str, int]]
+    is_merging: bool
+    is_mirror: bool
+
+
+class ReturnCoordinator(Coordinator):
+    """Drives the way back of mailboxes that were promoted."""
+
+    after_tail = "FORWARD"
+
+    def __init__(self, course: Course, passage: Passage, progress: Promotion) -> None:
+        super().__init__(course, progress)
+        self._passage = passage
+
+    def _steps(self) -> dict[str, Callable[[], str]]:
+        first = {"RETURN": self._return, "MERGE": self._merge, "REVERSE": self._reverse, "FORWARD": self._forward}
+        return super()._steps() | first
+
+    # -- the old source returns ----------------------------------------------------------------------------
+
+    def _return(self) -> str:
+        """Read the tail and write nothing; without a word for it, a tail ends the way back before it began."""
+        picture = self._passage.there.look(0.0)
+        waiting = [o.mailbox for o in self._chosen() if not self._is_reversed(o)]
+        found = self._passage.tails(waiting)
+        checked = [self._checked(o, picture.of(o.mailbox), found) for o in self.progress.mailboxes]
+        self._commit(mailboxes=tuple(checked))
+        if not self._chosen():
+            self._commit(failure="no mailbox can go back: see their notes; nothing was changed")
+            return "UNDONE"
+        count = sum(o.tail for o in self._chosen() if o.tail > 0)
+        if count and not self._passage.is_merging:
+            self._commit(failure=f"the old source holds {count} changes nobody captured; `--merge` brings them over")
+            return "UNDONE"
+        return "MERGE"
+
+    def _checked(self, one: Promoted, seen: Seen, found: Mapping[str, int]) -> Promoted:
+        if one.left_out or self._is_reversed(one):
+            return one
+        note = ""
+        if seen.source.role == SourceRole.MIRRORING or seen.target.role not in {TargetRole.OPEN, TargetRole.MERGING}:
+            note = "not promoted: its users work at the source"
+        elif seen.target.role == TargetRole.OPEN and seen.target.barrier is None:
+            note = "opened before its barrier was applied: what is captured and not applied can't be merged"
+        elif found.get(one.mailbox, -1) < 0:
+            note = "the old source does not let it be read to its end"
+        return replace(one, tail=found.get(one.mailbox, -1), left_out=bool(note), note=note)
+
+    def _merge(self) -> str:
+        """Have the tail brought over by the first direction: its replay takes part before its feed reads."""
+        for number in range(1, MERGES_MAX + 1):
+            asked = self.progress.promotion if number == 1 else f"{self.progress.promotion}/{number}"
+            picture = self._passage.there.look(0.0)
+            part = [
+                o for o in self._chosen() if not self._is_reversed(o) and (number == 1 or picture.of(o.mailbox).wanted)
+            ]
+            if not part:
+                break
+            self._course.say(f"{len(part)} mailboxes: the old source is read beyond its barrier, what it has is merged")
+            self._merge_once(part, asked)
+        return "REVERSE"
+
+    def _merge_once(self, part: Sequence[Promoted], asked: str) -> None:
+        topics, target = self._passage.topics, self._passage.back.source
+        self._commit([self._asking(o, target, "MERGE", topics, asked) for o in part])
+        self._require(part, target, lambda p, o: p.of(o.mailbox).target.returned == asked, "can't take the tail")
+        self._commit([self._asking(o, topics.source, "MERGE", topics, asked) for o in part])
+        self._require(part, topics.source, lambda p, o: p.of(o.mailbox).source.returned == asked, "is not read")
+
+        def is_merged(picture: Picture, one: Promoted) -> bool:
+            seen = picture.of(one.mailbox)
+            return has_ended(seen.source, seen.target, self.progress.promotion)
+
+        self._require(part, target, is_merged, "tail is not merged")
+        picture = self._passage.there.look(0.0)
+        if unread := [o for o in part if _is_unread(picture.of(o.mailbox))]:
+            raise self._stopped_at(f"{len(unread)} mailboxes: the old source was not read to its end")
+
+    def _reverse(self) -> str:
+        """Turn the roles: ledger first, then index, then one listing; the old source is written to from here on."""
+        part = [o for o in self._chosen() if not self._is_reversed(o)]
+        back = self._passage.back
+        self._course.say(f"{len(part)} mailboxes: what {back.source} has flows to {self.progress.target}")
+        self._hand_over(part, self._course.sight, back, self.progress.target)
+        self._await_level()
+        return "DONE" if self._passage.is_mirror else "CHECK"
+
+    def _forward(self) -> str:
+        """Turn the roles once more: the first direction mirrors again, and nothing is copied for it."""
+        part = [o for o in self._chosen() if State(o.state) in {State.OPEN, State.LED, State.CONFIRMED}]
+        topics = self._passage.topics
+        self._hand_over(part, self._passage.there, topics, self._passage.back.source)
+        self._course.say(f"{len(part)} mailboxes are mirrored to {self._passage.back.source} again")
+        return "DONE"
+
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _chosen(self) -> list[Promoted]:
+        return [o for o in self.progress.mailboxes if not o.left_out]
+
+    def _is_reversed(self, one: Promoted) -> bool:
+        """Tell whether the old source is mirrored to already, by this return or an earlier one."""
+        seen = self._course.sight.look(0.0).of(one.mailbox)
+        return bool(seen.source.handed) and seen.source.role == SourceRole.MIRRORING
+
+    def _hand_over(self, part: Sequence[Promoted], sight: Sight, topics: Topics, target: str) -> None:
+        """Have a direction taken over: its replay before its feed, so that no change meets an empty ledger."""
+        asked = self.progress.promotion
+        self._commit([self._asking(o, target, "TAKE_OVER", topics, asked) for o in part])
+        self._require(part, target, lambda p, o: p.of(o.mailbox).target.handed == asked, "not taken over", sight)
+        self._commit([self._asking(o, topics.source, "TAKE_OVER", topics, asked) for o in part])
+        self._require(part, topics.source, lambda p, o: p.of(o.mailbox).source.handed == asked, "not taken over", sight)
+
+    def _asking(self, one: Promoted, server: str, kind: str, topics: Topics, asked: str) -> Addressed:
+        now = self._course.clock()
+        other = self._passage.back.source if topics == self._passage.topics else self._passage.topics.source
+        order = Order(
+            mailbox=one.mailbox, kind=kind, items=(), target=other, reason=self.progress.reason, issued_at=now,
+            until=now + int(self._course.close_seconds * 1000), promotion=asked,
+        )  # fmt: skip
+        return Addressed(server, order, topics)
+
+    def _require(
+        self,
+        part: Sequence[Promoted],
+        server: str,
+        is_done: Callable[[Picture, Promoted], bool],
+        what: str,
+        sight: Sight | None = None,
+    ) -> None:
+        """Wait until all have obeyed, as long as something moves; StoppedError where one does not."""
+        sight = sight or self._passage.there
+        moved_at, before = self._course.monotonic(), -1
+        while waiting := [o for o in part if not is_done(sight.look(LOOK_SECONDS), o)]:
+            picture = sight.look(0.0)
+            progress = _progress(picture, part) + len(part) - len(waiting)
+            if (now := self._course.monotonic(), progress)[1] != before:
+                moved_at, before = now, progress
+            held = [text for o in waiting if (text := blocked(picture.of(o.mailbox)))]
+            if now - moved_at > OBEY_SECONDS_MAX or (held and len(held) == len(waiting)):
+                why = f": {held[0]}" if held else f": see what runs for {server}"
+                raise self._stopped_at(f"{len(waiting)} mailboxes: {what} at {server}{why}")
+
+    def _await_level(self) -> None:
+        """Wait until the one listing is through and everything it found is applied."""
+
+        def is_level(picture: Picture, one: Promoted) -> bool:
+            seen = picture.of(one.mailbox)
+            awaited = [e for e in seen.owed.values() if e.owed and e.owed.attempts < UNREADABLE_ATTEMPTS]
+            is_listed = seen.source.certain_up_to > 0 and not awaited and not seen.pending
+            return is_listed and seen.source.generation == seen.target.generation and not seen.not_applied
+
+        self._require(self._chosen(), self.progress.target, is_level, "not level", self._course.sight)
+
+    def _stopped_at(self, text: str) -> StoppedError:
+        self._commit(failure=text[:NOTE_CHARACTERS_MAX])
+        return StoppedError(f"stopped at {self.progress.stage}: {text}. Mend it, then `mailshadow failback --resume`")
+
+
+def _progress(picture: Picture, part: Sequence[Promoted]) -> int:
+    """Return a number that grows with everything the feeds and replays of these mailboxes do."""
+    seen = [picture.of(o.mailbox) for o in part]
+    return sum(s.source.generation + s.source.next_sequence + s.target.applied_sequence for s in seen)
+
+
+def _is_unread(seen: Seen) -> bool:
+    """Tell whether the tail was not read to its end; what its source names and does not hand out is listed."""
+    return seen.source.certain_up_to < seen.source.closed_at or bool(seen.pending)

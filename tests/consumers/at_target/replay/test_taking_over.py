@@ -1,0 +1,181 @@
+"""A replay takes over what the other direction left: originals are found again like our own, and nothing is copied."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from schemas.change import Marks
+from schemas.identity import Stamp, target_id
+from schemas.state import IndexEntry, ItemRecord, ItemState, MailboxRecord, SourceFolder, TargetFolder, TargetMailbox
+from schemas.turning import Known
+
+KINDS = ("death", "partition lost", "answer unknown", "busy", "late", "very late")
+READ, FLAGGED = Marks(is_read=True), Marks(is_read=True, flag_status="Flagged")
+NAMES = "abcde"
+
+
+class Turned:
+    """A server that was the source, its items as originals, and the other direction's state of them."""
+
+    def __init__(self, world: Any) -> None:
+        self.world, self.making = world, world.making
+        world.now_ms = 1000
+        target, address = world.target, self.making.address
+        inbox_id = target.root(address, "inbox")
+        work_id = target.add_folder(target.root(address, "msgfolderroot"), "Work")
+        self.source = source = world.source()
+        source.folder("work-s", "Work")
+        self.known = Known(source=MailboxRecord(mailbox="m"), target=TargetMailbox(mailbox="m"))
+        for folder_id, target_id_, name, distinguished in (
+            (inbox_id, "inbox-s", "Inbox", "inbox"),
+            (work_id, "work-s", "Work", ""),
+        ):
+            self.known.folders[folder_id] = SourceFolder(
+                folder_id=folder_id, parent_id="", name=name, folder_class="IPF.Note", distinguished=distinguished
+            )
+            self.known.target_folders[folder_id] = TargetFolder(
+                folder_id=folder_id, target_id=target_id_, parent_id="", name=name, folder_class="IPF.Note",
+                distinguished=distinguished, created=False, generation=1, sequence=1,
+            )  # fmt: skip
+        for name in NAMES:
+            self.put(name, inbox_id)
+        world.log.clear()
+        source.generation, source.sequence = 0, 0
+        source.story.clear()
+
+    def put(self, name: str, folder_id: str) -> None:
+        """An original here, its copy there, known to the other direction by both ids."""
+        item_id, key = self.world.target.add_item(folder_id, b"first"), self.making.key(name)
+        self.source.save(name, b"first", marks=READ)
+        self.known.entries[key] = IndexEntry(
+            item=key, item_id=item_id, folder_id=folder_id, change_key=self.world.target.items[item_id].change_key,
+            search_key="", fingerprint="", digest="", marks=READ,
+        )  # fmt: skip
+        self.known.records[key] = ItemRecord(
+            item=key, state=ItemState.PRESENT, generation=1, sequence=1, source_change_key="", folder_id=folder_id,
+            marks=READ, target_id=name, target_change_key=self.source.items[name][3], nonce="n",
+        )  # fmt: skip
+
+    def take_over(self, strikes: Any) -> None:
+        self.world.opposite = lambda _order: self.known
+        self.world.order("TAKE_OVER", promotion="p9")
+        self.world.replay_through(strikes)
+
+    def change(self, strikes: Any) -> None:
+        self.source.hand_over("p9")
+        self.source.move("a", "work-s")
+        self.source.mark("b", FLAGGED)
+        self.source.save("c", b"edited", marks=READ)
+        self.source.delete("d")
+        self.source.save("n", b"new", marks=READ)
+        self.world.replay_through(strikes)
+
+
+@pytest.fixture
+def make(new_world: Callable[..., Any]) -> Callable[[], Turned]:
+    def made(**settings: Any) -> Turned:
+        return Turned(new_world(**settings))
+
+    return made
+
+
+def assert_exact(turned: Turned) -> None:
+    world = turned.world
+    assert world.mailbox_record().handed == "p9"
+    seen = world.target.visible()
+    assert {content for _, content, _ in seen.pop("foreign")} == {b"mine"}
+    assert seen == turned.source.expected()
+    assert world.target.staged() == []
+    assert world.orders() == []
+
+
+def test_originals_are_stamped_and_nothing_else_of_them_is_written(make: Callable[[], Turned], adversity: Any) -> None:
+    turned = make()
+    before = {i: (m.folder_id, m.content, m.marks) for i, m in turned.world.target.items.items()}
+    turned.take_over(adversity())
+    assert {i: (m.folder_id, m.content, m.marks) for i, m in turned.world.target.items.items()} == before
+    name = target_id("p", "t")
+    for record in turned.world.item_records():
+        item = turned.world.target.items[record.target_id]
+        assert item.stamp == str(Stamp(name, record.item, record.nonce))
+        assert item.change_key == record.target_change_key
+    assert len(turned.world.item_records()) == len(NAMES)
+    assert set(turned.world.target.calls) & {"upload", "create", "move", "delete"} == set()
+
+
+def test_changes_reach_the_originals_where_they_are(make: Callable[[], Turned], adversity: Any) -> None:
+    turned = make()
+    kept = {i for i, m in turned.world.target.items.items() if m.content == b"first"}
+    turned.take_over(adversity())
+    turned.change(adversity())
+    assert_exact(turned)
+    unmoved = [i for i in kept if i in turned.world.target.items]
+    assert len(unmoved) == 2, "what was only marked, or left alone, is still the original"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_adversity_at_any_boundary_leaves_the_result_exact(
+    make: Callable[[], Turned], adversity: Any, kind: str
+) -> None:
+    turned, undisturbed = make(), adversity()
+    turned.take_over(undisturbed)
+    turned.change(undisturbed)
+    for number in undisturbed.places(kind):
+        turned, struck = make(), adversity({number: kind})
+        turned.take_over(struck)
+        turned.change(struck)
+        try:
+            assert_exact(turned)
+        except AssertionError as error:
+            error.add_note(f"{kind} at {undisturbed.boundaries[number]}, boundary {number}")
+            raise
+
+
+def test_it_is_taken_over_once_by_a_promotion(make: Callable[[], Turned], adversity: Any) -> None:
+    turned = make()
+    turned.take_over(adversity())
+    turned.change(adversity())
+    turned.take_over(adversity())
+    assert_exact(turned)
+
+
+def test_nothing_is_taken_over_before_the_other_direction_ended(world: Any) -> None:
+    world.order("TAKE_OVER", promotion="p9")
+    world.replay()
+    assert world.mailbox_record().handed == ""
+
+
+def test_a_generation_of_another_promotion_is_a_gap(make: Callable[[], Turned], adversity: Any) -> None:
+    turned = make()
+    turned.take_over(adversity())
+    turned.source.hand_over("p8")
+    turned.world.replay()
+    assert turned.world.mailbox_record().waiting
+    assert [kind for kind, _ in turned.world.orders()] == ["SEED"]
+
+
+def test_a_save_of_what_is_there_already_copies_nothing(make: Callable[..., Turned], adversity: Any) -> None:
+    """The listing after a turn names what was only read or moved with its whole content: it is compared."""
+    turned = make(portable_only=True)
+    turned.take_over(adversity())
+    turned.source.hand_over("p9")
+    turned.source.save("a", b"first", marks=FLAGGED)
+    turned.source.save("b", b"first", marks=READ)
+    turned.world.target.calls.clear()
+    turned.world.replay()
+    assert_exact(turned)
+    assert set(turned.world.target.calls) & {"upload", "create", "move", "delete", "edit"} == set()
+
+
+def test_where_a_copy_would_lose_something_content_is_changed_in_place(
+    make: Callable[..., Turned], adversity: Any
+) -> None:
+    turned = make(portable_only=True, settings={"edits_in_place": True})
+    turned.take_over(adversity())
+    before = set(turned.world.target.items)
+    turned.source.hand_over("p9")
+    turned.source.save("c", b"edited", marks=READ)
+    turned.world.replay()
+    assert_exact(turned)
+    assert set(turned.world.target.items) == before

@@ -1,0 +1,210 @@
+"""The way back in one living world: a source killed with a tail, users at work on both sides, and home again."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from deploy.lab.child import Child
+from deploy.lab.comparison.comparison import compare
+from deploy.lab.comparison.folders import folders_of
+from deploy.lab.comparison.items import listed, read
+from deploy.lab.world import TARGET
+from schemas.identity import mailbox_id
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+Living = Any
+CATEGORY = "mailshadow: both servers changed it"
+READ = "<t:IsRead>true</t:IsRead>"
+
+
+@pytest.fixture(scope="module")
+def versions() -> tuple[str, str]:
+    """The old source is older, so the way back has to take the portable way and to spare the originals."""
+    return "2013", "2019"
+
+
+@pytest.fixture(scope="module")
+def environment() -> dict[str, str]:
+    return {"MAILSHADOW_FEED__FORMS": '["STREAM", "PORTABLE"]'}
+
+
+@pytest.fixture(scope="module")
+def back(living: Living) -> Iterator[list[Child]]:
+    """The owners of the way back."""
+    directory, arguments = living.world.options.directory, ["--config", str(living.world.config), "--back", TARGET]
+    owners = [Child(f"{name}-back", [name, *arguments], directory / f"{name}-back.log") for name in ("feed", "replay")]
+    yield owners
+    for owner in owners:
+        owner.stop()
+
+
+class Server:
+    """The inbox of one user at one server, by subjects."""
+
+    def __init__(self, living: Living, owner: int, *, at_target: bool) -> None:
+        self.living, self.owner = living, owner
+        self.session = living.target_session if at_target else living.source_session
+        self.user = (living.standbys if at_target else living.users)[owner]
+
+    def items(self, folder: str = "/inbox") -> dict[str, Any]:
+        """Return the canonical form of every message of a folder by its ItemId."""
+        found = next(f for key, f in folders_of(self.session, self.user.address).items() if key[-1] == folder)
+        some = read(self.session, self.user.address, list(listed(self.session, self.user.address, found.folder_id)))
+        return {i.item_id: i.canonical for i in some}
+
+    def told(self, folder: str = "/inbox") -> Counter[tuple[str, bool, tuple[str, ...]]]:
+        return Counter((c.subject, c.is_read, c.categories) for c in self.items(folder).values())
+
+    def of(self, subject: str) -> str:
+        return next(i for i, c in self.items().items() if c.subject == subject)
+
+    def new(self) -> str:
+        mail = self.living.mail(self.owner)
+        self.user.create_mail(self.user.folder(("/inbox",)), [mail])
+        return subject_of(mail.mime)
+
+    def edit(self, subject: str, words: str) -> None:
+        self.user.update(self.of(subject), "item:Body", f'<t:Body BodyType="Text">{words}</t:Body>')
+
+    def mark(self, subject: str) -> None:
+        self.user.update(self.of(subject), "message:IsRead", READ)
+
+    def move(self, subject: str, folder: str) -> None:
+        self.user.move(self.of(subject), self.user.folder(("/msgfolderroot", folder)))
+
+    def delete(self, subject: str) -> None:
+        self.user.delete(self.of(subject), how="SoftDelete")
+
+
+def subject_of(mime: bytes) -> str:
+    return next(line[9:].decode() for line in mime.split(b"\r\n") if line.startswith(b"Subject: "))
+
+
+def statement(living: Living, *arguments: str, code: int = 0) -> dict[str, Any]:
+    said = str(living.run(*arguments, "--json", code=code))
+    found: dict[str, Any] = json.loads(said[said.index("{\n") : said.rindex("}") + 1])
+    return found
+
+
+def begun(living: Living, *arguments: str, until: str) -> subprocess.Popen[str]:
+    """Start the command and wait until it says something."""
+    command = [sys.executable, "-m", "deploy", *arguments, "--config", str(living.world.config)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603
+    assert process.stdout
+    for line in process.stdout:
+        if until in line:
+            return process
+    pytest.fail(f"it never said {until!r}")
+
+
+def rows(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {row["mailbox"]: row for row in found["mailboxes"]}
+
+
+def test_the_source_is_lost_with_a_tail_and_users_work_on_both_sides(living: Living) -> None:
+    world, source = living.world, [Server(living, n, at_target=False) for n in range(2)]
+    names = [[server.new() for _ in range(6)] for server in source]
+    living.split = {"names": names}
+    living.settle()
+    world.feed.signal(signal.SIGKILL)
+    world.feed.stop()
+    living.split["tail"] = source[0].new()
+    source[0].mark(names[0][0])
+    source[0].move(names[0][1], "Aside")
+    source[0].delete(names[0][2])
+    # split brain: the same items on both sides, and new ones
+    living.split["theirs"] = source[1].new()
+    source[1].edit(names[1][0], "by the source")
+    source[1].edit(names[1][1], "by the source alone")
+    source[1].delete(names[1][2])
+    world.source.signal(signal.SIGKILL)
+    found = statement(living, "failover", "--all", "--to", TARGET, "--source-lost")
+    assert found["stage"] == "DONE"
+    target = [Server(living, n, at_target=True) for n in range(2)]
+    living.split["users"] = target[0].new()
+    target[0].mark(names[0][3])
+    target[0].move(names[0][4], "Beside")
+    target[1].edit(names[1][0], "by users at the target")
+    target[1].edit(names[1][2], "by users at the target")
+    living.split["ours"] = target[1].new()
+
+
+def test_a_source_that_comes_back_is_not_written_to_and_is_reported(living: Living, back: list[Child]) -> None:
+    world = living.world
+    world.source.kill()
+    world.source.start()
+    world.feed.start()
+    before = [Server(living, n, at_target=False).told() for n in range(2)]
+    assert "start `mailshadow feed --back" in living.run("failback", "--all", "--accept-losses", code=78)
+    for owner in back:
+        owner.start()
+    assert "--accept-losses" in living.run("failback", "--all", code=69)
+    found = statement(living, "failback", "--all", "--accept-losses", code=69)
+    assert found["stage"] == "UNDONE"
+    listed_ = {m: Counter(one["kind"] for one in row["old_source"]) for m, row in rows(found).items()}
+    assert listed_[mailbox_id(living.users[0].address)] == {
+        "FolderSaved": 1, "ItemMarked": 1, "ItemMoved": 1, "ItemDeleted": 1, "ItemSaved": 1
+    }  # fmt: skip
+    assert [Server(living, n, at_target=False).told() for n in range(2)] == before
+    living.run("status")
+
+
+def test_the_way_back_survives_its_command_and_its_owners_and_loses_nothing(living: Living, back: list[Child]) -> None:
+    names, split = living.split["names"], living.split
+    first = begun(living, "failback", "--all", "--merge", "--accept-losses", until="what it has is merged")
+    first.kill()
+    first.wait(10)
+    living.kill_replay()
+    second = begun(living, "failback", "--resume", "--merge", until="flows to")
+    second.kill()
+    second.wait(10)
+    for owner in back:
+        owner.signal(signal.SIGKILL)
+        owner.stop()
+        owner.start()
+    found = statement(living, "failback", "--resume", "--merge")
+    assert found["stage"] == "DONE"
+    source, target = ([Server(living, n, at_target=t) for n in range(2)] for t in (False, True))
+    for one, other in zip(source, target, strict=True):
+        assert one.told() == other.told()
+        assert max(Counter(subject for subject, _, categories in one.told().elements() if not categories).values()) == 1
+    subjects = {subject for subject, _, _ in source[0].told()}
+    assert {split["tail"], split["users"], names[0][0], names[0][3], names[0][5]} <= subjects
+    assert not subjects & {names[0][1], names[0][2], names[0][4]}
+    assert [s for s, _, _ in source[0].told("Aside")] == [s for s, _, _ in target[0].told("Aside")] == [names[0][1]]
+    assert [s for s, _, _ in source[0].told("Beside")] == [s for s, _, _ in target[0].told("Beside")] == [names[0][4]]
+    both = source[1].told()
+    assert {split["theirs"], split["ours"], names[1][2]} <= {s for s, _, _ in both}
+    assert sum(count for (s, _, _), count in both.items() if s == names[1][0]) == 2
+    assert [s for (s, _, categories) in both if CATEGORY in categories] == [names[1][0]]
+    conflicts = rows(found)[mailbox_id(living.users[1].address)]["conflicts"]
+    assert sorted((c["at_source"], c["at_target"], c["kept"]) for c in conflicts) == [
+        ("ItemDeleted", "changed", "target"), ("ItemSaved", "changed", "both")
+    ]  # fmt: skip
+    compared = compare(living.world.source_address, living.world.target_address, living.world.mailboxes)
+    assert compared.is_clean
+    assert compared.foreign == compared.extra == compared.folders_extra == 0
+
+
+def test_home_again_everything_mirrors_as_before_and_nothing_loops(living: Living) -> None:
+    source = Server(living, 0, at_target=False)
+    living.await_level()
+    calls = living.target_calls()
+    new = source.new()
+    source.mark(living.split["users"])
+    living.await_true(lambda: Server(living, 0, at_target=True).told() == source.told())
+    assert new in {subject for subject, _, _ in source.told()}
+    living.await_level()
+    assert {row["source"]["role"] for row in living.world.status()} == {"MIRRORING"}
+    after = living.target_calls()
+    created = sum(
+        after.get(n, {"items": 0}).get("items", 0) - calls.get(n, {"items": 0}).get("items", 0)
+        for n in ("UploadItems", "CreateItem")
+    )
+    assert created <= 1
