@@ -26,7 +26,8 @@ class TargetRole(StrEnum):
 class MailboxRecord:
     """What the feed knows of a mailbox as a whole; times in milliseconds since 1970 (UTC).
 
-    The last five fields are of a promotion: `barrier` is where it stands in the log, `close_until` when it is due.
+    The last six fields are of a promotion: `barrier` is where it stands in the log, `close_until` when it is due,
+    `reopened` the promotion whose REOPEN was obeyed last, whether or not there was anything to do.
     """
 
     mailbox: str
@@ -42,6 +43,7 @@ class MailboxRecord:
     opening: str = ""
     closed_at: int = 0
     close_until: int = 0
+    reopened: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +128,7 @@ class TargetMailbox:
     promotion: str = ""
     opening: str = ""
     opened_at: int = 0
+    reopened: str = ""
 
     @property
     def held(self) -> str:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from consumers.failover import Command, State, after, is_allowed, opening, state_of
@@ -18,6 +19,7 @@ from deploy.promotion import readiness
 from deploy.promotion.door import FrontDoor
 from deploy.promotion.office import ENDS, Addressed, Office
 from deploy.promotion.picture import Picture, Seen
+from deploy.promotion.reopening import is_any_open, said, unobeyed_at_source, unobeyed_at_target
 from schemas.ports import Clock
 from schemas.state import Order, Promoted, Promotion, SourceRole, TargetRole
 
@@ -270,26 +272,33 @@ class Coordinator:
     # -- back ----------------------------------------------------------------------------------------------
 
     def _undo(self) -> str:
-        self._door.act(ActuatorStep.UNDO, self._names())
-        # one that rests at the barrier goes on by itself with the seed of the new generation
-        self._reopen(self.progress.target, lambda seen: seen.target.role != TargetRole.OPEN)
-        self._reopen(self._course.source, lambda seen: seen.source.role == SourceRole.MIRRORING)
+        part = self._part()
+        self._door.act(ActuatorStep.UNDO, [one.mailbox for one in part])
+        waiting = self._reopen(part)
         self._advance({})
+        if waiting:
+            raise self._stopped(f"{waiting}. Start it, then `mailshadow failover --undo`")
         return "UNDONE"
 
-    def _reopen(self, server: str, is_reopened: Callable[[Seen], bool]) -> None:
-        """Order all to be reopened, whatever their roles: an order before this one may still be under way."""
-        part = self._part()
-        self._commit([self._order(one, server, "REOPEN") for one in part])
+    def _reopen(self, part: Sequence[Promoted]) -> str:
+        """Order these to be reopened, whatever their roles; say where nobody obeyed, nothing where all did.
 
-        def left(picture: Picture) -> list[Promoted]:
-            return [o for o in part if not is_reopened(picture.of(o.mailbox))]
-
-        self._await(lambda picture: not left(picture), OPEN_SECONDS_MAX)
-        if count := len(left(self._course.sight.look(0.0))):
-            raise self._stopped(
-                f"{count} mailboxes are not reopened: nobody obeys at {server}. Start it, then `--undo`"
-            )
+        The target first: one that rests at the barrier goes on by itself with the seed of the new generation, one that
+        is open would not.
+        """
+        look, names, promotion = self._course.sight.look, [o.mailbox for o in part], self.progress.promotion
+        unobeyed = {
+            self.progress.target: partial(unobeyed_at_target, promotion=promotion, mailboxes=names),
+            self._course.source: partial(unobeyed_at_source, promotion=promotion, mailboxes=names),
+        }
+        found: dict[str, list[str]] = {}
+        for server, left in unobeyed.items():
+            self._commit([self._order(one, server, "REOPEN") for one in part])
+            self._await(lambda picture, left=left: not left(picture), OPEN_SECONDS_MAX)  # type: ignore[misc]
+            found[server] = left(look(0.0))
+            if is_any_open(look(0.0), names):
+                break
+        return said(found)
 
     def _after_failure(self, error: ActuatorError) -> str:
         """Decide what a failed actuator means: nothing done, all undone, or a stop from where it can be resumed."""
