@@ -291,6 +291,7 @@ class Promoted:
     note: str = ""
     verified: str = ""
     tail: int = -1
+    leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

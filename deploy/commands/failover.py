@@ -110,6 +110,7 @@ class Session:
 @click.option("--source-lost", is_flag=True, help="The source can't be asked: end its role at once.")
 @click.option("--dry-run", is_flag=True, help="Say the steps, the time expected and the loss there would be now.")
 @click.option("--accept", multiple=True, metavar="MAILBOX|all", help="Promote it although it is not as it should be.")
+@click.option("--leave", multiple=True, metavar="MAILBOX|all", help="With --resume: leave it (or all not open) behind.")
 @click.option("--resume", "is_resumed", is_flag=True, help="Go on with what a dead or stopped command left.")
 @click.option("--undo", "is_undone", is_flag=True, help="Lead back what was not led to the target yet.")
 @click.option("--tail", "is_tail", is_flag=True, help="Read what the old source holds beyond the last promotion.")
@@ -147,6 +148,8 @@ def _refuse_nonsense(settings: Settings, mailboxes: Sequence[str], options: Mapp
     again = [f"--{n}" for n in ("resumed", "undone", "tail") if options[f"is_{n}"]]
     names = {"--resumed": "--resume", "--undone": "--undo"}
     again = [names.get(n, n) for n in again]
+    if options["leave"] and not options["is_resumed"]:
+        raise SettingsError("--leave: only with --resume: it leaves a mailbox of the promotion there is at the source")
     if len(again) > 1:
         raise SettingsError(f"{' and '.join(again)}: give one of them")
     if again:
@@ -269,11 +272,25 @@ def _go_on(settings: Settings, office: KafkaOffice, options: Mapping[str, Any]) 
         _drive(session, Coordinator(session.course(office), found), options)
 
 
+def _left(names: Sequence[str], progress: Promotion) -> list[str]:
+    """Return which mailboxes of a promotion are to be left at the source."""
+    part = _parts(progress)
+    unopened = {o.mailbox for o in part if State(o.state) not in loss.OPENED}
+    chosen = unopened if "all" in names else {id_of(name) for name in names}
+    if strangers := chosen - {o.mailbox for o in part}:
+        raise SettingsError(f"--leave {', '.join(sorted(strangers))}: not part of this promotion, or left out already")
+    if names and len(chosen) == len(part):
+        raise SettingsError("--leave: nobody else is part of this promotion; `failover --undo` leads all back")
+    return sorted(chosen)
+
+
 def _drive(session: Session, coordinator: Coordinator, options: Mapping[str, Any]) -> None:
     failure = ""
     try:
         if options["is_undone"]:
             coordinator.undo()
+        elif left := _left(options["leave"], coordinator.progress):
+            coordinator.leave(left)
         else:
             coordinator.run()
     except StoppedError as stopped:

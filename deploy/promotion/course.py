@@ -89,6 +89,7 @@ class Coordinator:
             "CONFIRM": self._confirm, "TAIL": self._tail, "UNDO": self._undo,
         }  # fmt: skip
         self._commit(failure="")
+        self._leave()
         while self.progress.stage not in ENDS:
             stage, began = self.progress.stage, self._course.monotonic()
             try:
@@ -105,6 +106,20 @@ class Coordinator:
             if self._state(one) is not State.MIRRORING:
                 after(self._state(one), Command.REOPEN)
         self._commit(stage="UNDO", failure="")
+        return self.run()
+
+    def leave(self, mailboxes: Sequence[str]) -> Promotion:
+        """Go on without these: they stay at the source; IllegalError, and nothing done, as for `undo`."""
+        chosen = set(mailboxes)
+        for one in (o for o in self._part() if o.mailbox in chosen and self._state(o) is not State.MIRRORING):
+            after(self._state(one), Command.REOPEN)
+        if self._door.leads_all:
+            raise self._stopped(
+                f"{self._door.leads_all} leads all at once, so none can be left: --accept it, or --undo"
+            )
+        self._commit(
+            mailboxes=tuple(replace(o, leaving=o.leaving or o.mailbox in chosen) for o in self.progress.mailboxes)
+        )
         return self.run()
 
     # -- before the fence ----------------------------------------------------------------------------------
@@ -266,7 +281,8 @@ class Coordinator:
         """
         self._commit(stage="CLOSE", failure=f"{self._unopened()} mailboxes are not open{why}")
         return StoppedError(
-            f"{self.progress.failure}. `--resume` tries again, `--resume --accept MAILBOX` opens one as it stands"
+            f"{self.progress.failure}. `--resume` tries again, `--resume --accept MAILBOX` opens one as it stands, "
+            "`--resume --leave MAILBOX` goes on without it"
         )
 
     # -- back ----------------------------------------------------------------------------------------------
@@ -279,6 +295,31 @@ class Coordinator:
         if waiting:
             raise self._stopped(f"{waiting}. Start it, then `mailshadow failover --undo`")
         return "UNDONE"
+
+    def _leave(self) -> None:
+        """Lead back and reopen what an operator leaves; who does not obey is said, and holds nobody."""
+        leaving = [o for o in self._part() if o.leaving]
+        if not leaving or self.progress.stage in ENDS:
+            return
+        self._course.say(f"{len(leaving)} mailboxes are left at {self._course.source}")
+        try:
+            self._door.act(ActuatorStep.UNDO, [o.mailbox for o in leaving])
+        except ActuatorError as error:
+            raise self._stopped(f"not left: {error}. Mend it, then `mailshadow failover --resume`") from error
+        unobeyed = self._reopen(leaving)
+        names = {o.mailbox for o in leaving}
+        picture = self._course.sight.look(0.0)
+        if is_any_open(picture, sorted(names)):
+            raise self._stopped(f"{unobeyed}. Start it, then `mailshadow failover --resume`")
+        note = "; ".join(filter(None, (f"left at {self._course.source}", unobeyed)))
+        self._commit(
+            mailboxes=tuple(
+                replace(o, left_out=True, leaving=False, state=self._state(o), note=f"{note}: {o.note}".rstrip(": "))
+                if o.mailbox in names
+                else o
+                for o in self.progress.mailboxes
+            )
+        )
 
     def _reopen(self, part: Sequence[Promoted]) -> str:
         """Order these to be reopened, whatever their roles; say where nobody obeyed, nothing where all did.
