@@ -309,3 +309,4 @@ class Promotion:
     began_at: int
     beat: int
     mailboxes: tuple[Promoted, ...]
+    act_seconds: int = 0
