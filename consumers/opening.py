@@ -85,17 +85,22 @@ class Opening:
         """Do what an order says; once more changes nothing. The caller commits with the order's position."""
         record = self._ledger.mailbox(order.mailbox)
         if order.kind == "REOPEN":
-            if is_resting(record) and order.promotion != record.promotion:
-                log.warning("reopen of another promotion passed over", extra={"mailbox": order.mailbox})
-            elif is_resting(record):
-                self._ledger.put_mailbox(mirroring(record))
-                log.info("mailbox reopened", extra={"mailbox": order.mailbox, "role": record.role})
+            self._reopen(order, replace(record, reopened=order.promotion))
         elif not is_open(record) and not is_merging(record):
             refusal = self._refusal(order, record) or self._clear(order, addresses.get(order.mailbox, ""))
             if refusal:
                 log.error("target not opened", extra={"mailbox": order.mailbox, "reason": refusal})
             else:
                 self._open(order)
+
+    def _reopen(self, order: Order, record: TargetMailbox) -> None:
+        """Apply to it again, and note in any case that this order and all before it were obeyed."""
+        if is_resting(record) and order.promotion != record.promotion:
+            log.warning("reopen of another promotion passed over", extra={"mailbox": order.mailbox})
+        elif is_resting(record):
+            log.info("mailbox reopened", extra={"mailbox": order.mailbox, "role": record.role})
+            record = mirroring(record)
+        self._ledger.put_mailbox(record)
 
     def _refusal(self, order: Order, record: TargetMailbox) -> str:
         """Say why the table does not let it be opened; nothing where it does."""

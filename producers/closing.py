@@ -136,7 +136,7 @@ def _merge(capture: Capture, order: Order, now: int, *, is_capturing: bool) -> N
 
 def _reopen(capture: Capture, order: Order) -> None:
     """Capture again: as before where no barrier was written, in a new generation after one."""
-    record = capture.index.record
+    record = capture.index.record = replace(capture.index.record, reopened=order.promotion)
     if record.role == SourceRole.MIRRORING:
         return
     log.info("mailbox reopened", extra={"mailbox": order.mailbox, "role": record.role})

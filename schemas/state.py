@@ -30,8 +30,9 @@ class TargetRole(StrEnum):
 class MailboxRecord:
     """What the feed knows of a mailbox as a whole; times in milliseconds since 1970 (UTC).
 
-    The last seven fields are of a promotion: `barrier` is where it stands in the log, `close_until` when it is due;
-    `returned` and `handed` name the return that was merged, and the promotion it was taken over by.
+    The last eight fields are of a promotion: `barrier` is where it stands in the log, `close_until` when it is due;
+    `returned` and `handed` name the return that was merged, and the promotion it was taken over by; `reopened` the
+    promotion whose REOPEN was obeyed last, whether or not there was anything to do.
     """
 
     mailbox: str
@@ -49,6 +50,7 @@ class MailboxRecord:
     close_until: int = 0
     returned: str = ""
     handed: str = ""
+    reopened: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,7 @@ class TargetMailbox:
     opened_at: int = 0
     returned: str = ""
     handed: str = ""
+    reopened: str = ""
 
     @property
     def held(self) -> str:
@@ -314,6 +317,7 @@ class Promoted:
     note: str = ""
     verified: str = ""
     tail: int = -1
+    leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,3 +335,4 @@ class Promotion:
     began_at: int
     beat: int
     mailboxes: tuple[Promoted, ...]
+    act_seconds: int = 0

@@ -16,7 +16,7 @@ from deploy import exit_codes, wiring
 from deploy.commands.failover import MAILBOXES_MAX, Session
 from deploy.commands.options import config_option, json_option, settings_of
 from deploy.commands.target_mailbox import id_of, require_target_name
-from deploy.front_door.actuator import Actuator, Place, Redirection
+from deploy.front_door.actuator import Actuator, Hold, Place, Redirection
 from deploy.front_door.configured import actuators_of
 from deploy.promotion import loss, report
 from deploy.promotion.course import StoppedError
@@ -59,11 +59,11 @@ class BackSession(Session):
             for m in mailboxes
         ]
 
-    def actuators(self) -> tuple[Actuator, ...]:
+    def actuators(self, hold: Hold) -> tuple[Actuator, ...]:
         """Return what leads clients."""
-        found = actuators_of(self.there)
+        found = actuators_of(self.there, hold=hold)
         if any(actuator.leads_all for actuator in found):
-            found = actuators_of(self.there, [r.mailbox for r in _registered(self.there)])
+            found = actuators_of(self.there, [r.mailbox for r in _registered(self.there)], hold)
         return found
 
     def read_old_tails(self, mailboxes: Sequence[str]) -> Mapping[str, int]:
@@ -190,6 +190,7 @@ def _session(
         watch=stack.enter_context(closing(Watch(connection, wiring.topics_of(back), source))),
         is_quiet=options["as_json"],
         close_seconds=options["close_seconds"],
+        is_source_lost=False,
         there=there,
         there_watch=stack.enter_context(closing(Watch(connection, wiring.topics_of(there), target))),
         options=options,

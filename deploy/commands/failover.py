@@ -16,7 +16,7 @@ from consumers.failover import State, diagram
 from deploy import exit_codes, wiring
 from deploy.commands.options import config_option, json_option, settings_of
 from deploy.commands.target_mailbox import id_of, require_target_name
-from deploy.front_door.actuator import Actuator, Place, Redirection
+from deploy.front_door.actuator import Actuator, Hold, Place, Redirection
 from deploy.front_door.configured import actuators_of
 from deploy.kafka import KafkaUnreachableError, admin, answer_of
 from deploy.promotion import forecast, loss, report
@@ -43,6 +43,7 @@ class Session:
     watch: Watch
     is_quiet: bool
     close_seconds: float
+    is_source_lost: bool
     tails: dict[str, list[Left]] = field(default_factory=dict)
 
     def say(self, text: str) -> None:
@@ -67,15 +68,16 @@ class Session:
                 address=self.known[m].source,
                 from_place=Place(server=source.name, ews_url=source.url, address=self.known[m].source),
                 to_place=Place(server=self.target, ews_url=target.url, address=self.known[m].targets[self.target]),
+                is_from_lost=self.is_source_lost,
             )
             for m in mailboxes
         ]
 
-    def actuators(self) -> tuple[Actuator, ...]:
+    def actuators(self, hold: Hold) -> tuple[Actuator, ...]:
         """Return what leads clients; who leads all at once knows every mailbox that is mirrored, to any target."""
-        found = actuators_of(self.settings)
+        found = actuators_of(self.settings, hold=hold)
         if any(actuator.leads_all for actuator in found):
-            found = actuators_of(self.settings, [r.mailbox for r in _mirrored(self.settings)])
+            found = actuators_of(self.settings, [r.mailbox for r in _mirrored(self.settings)], hold)
         return found
 
     def read_tails(self, mailboxes: Sequence[str]) -> Mapping[str, int]:
@@ -89,7 +91,7 @@ class Session:
         return Course(
             office=office,
             sight=self.watch,
-            actuators=self.actuators(),
+            actuators=self.actuators(office.hold),
             redirections=self.redirections,
             source=topics.source,
             close_seconds=self.close_seconds,
@@ -110,6 +112,7 @@ class Session:
 @click.option("--source-lost", is_flag=True, help="The source can't be asked: end its role at once.")
 @click.option("--dry-run", is_flag=True, help="Say the steps, the time expected and the loss there would be now.")
 @click.option("--accept", multiple=True, metavar="MAILBOX|all", help="Promote it although it is not as it should be.")
+@click.option("--leave", multiple=True, metavar="MAILBOX|all", help="With --resume: leave it (or all not open) behind.")
 @click.option("--resume", "is_resumed", is_flag=True, help="Go on with what a dead or stopped command left.")
 @click.option("--undo", "is_undone", is_flag=True, help="Lead back what was not led to the target yet.")
 @click.option("--tail", "is_tail", is_flag=True, help="Read what the old source holds beyond the last promotion.")
@@ -147,6 +150,8 @@ def _refuse_nonsense(settings: Settings, mailboxes: Sequence[str], options: Mapp
     again = [f"--{n}" for n in ("resumed", "undone", "tail") if options[f"is_{n}"]]
     names = {"--resumed": "--resume", "--undone": "--undo"}
     again = [names.get(n, n) for n in again]
+    if options["leave"] and not options["is_resumed"]:
+        raise SettingsError("--leave: only with --resume: it leaves a mailbox of the promotion there is at the source")
     if len(again) > 1:
         raise SettingsError(f"{' and '.join(again)}: give one of them")
     if again:
@@ -169,10 +174,19 @@ def _refuse_nonsense(settings: Settings, mailboxes: Sequence[str], options: Mapp
         )
 
 
-def _session(settings: Settings, target: str, known: Sequence[Registration], options: Mapping[str, Any]) -> Session:
+def _session(
+    settings: Settings, target: str, known: Sequence[Registration], options: Mapping[str, Any], *, is_source_lost: bool
+) -> Session:
     connection, topics = wiring.kafka_settings(settings), wiring.topics_of(settings)
-    watch = Watch(connection, topics, target)
-    return Session(settings, target, {r.mailbox: r for r in known}, watch, options["as_json"], options["close_seconds"])
+    return Session(
+        settings=settings,
+        target=target,
+        known={r.mailbox: r for r in known},
+        watch=Watch(connection, topics, target),
+        is_quiet=options["as_json"],
+        close_seconds=options["close_seconds"],
+        is_source_lost=is_source_lost,
+    )
 
 
 def _registered(settings: Settings, target: str) -> dict[str, Registration]:
@@ -214,7 +228,7 @@ def _begin(settings: Settings, office: KafkaOffice, mailboxes: Sequence[str], op
     target = options["target"]
     known = _chosen(settings, mailboxes, target)
     accepted = _accepted(options["accept"], [r.mailbox for r in known])
-    session = _session(settings, target, known, options)
+    session = _session(settings, target, known, options, is_source_lost=options["source_lost"])
     with closing(session.watch):
         if options["dry_run"]:
             _tell_plan(session, options, accepted)
@@ -252,7 +266,7 @@ def _require_replay(session: Session) -> None:
 def _go_on(settings: Settings, office: KafkaOffice, options: Mapping[str, Any]) -> None:
     if (newest := office.newest()) and newest.target == settings.source.name:
         raise SettingsError("the promotion there is leads back: go on with `mailshadow failback`")
-    found = office.resume(operator_name(), wiring.now_ms())
+    found = office.resume(operator_name(), wiring.now_ms(), lambda text: click.echo(text, err=options["as_json"]))
     accepted = _accepted(options["accept"], [o.mailbox for o in found.mailboxes if not o.left_out])
     if options["source_lost"] and found.planned:
         # the source died in the middle: what waits for it to be read is fenced now
@@ -264,11 +278,23 @@ def _go_on(settings: Settings, office: KafkaOffice, options: Mapping[str, Any]) 
     known = [registered[o.mailbox] for o in found.mailboxes if o.mailbox in registered]
     if len(known) < len(found.mailboxes):
         raise SettingsError("a mailbox of this promotion is not registered any more; put it back, then --resume")
-    session = _session(settings, found.target, known, options)
+    session = _session(settings, found.target, known, options, is_source_lost=not found.planned)
     with closing(session.watch):
         if found.stage != "UNDO" and not options["is_undone"]:
             _require_replay(session)
         _drive(session, Coordinator(session.course(office), found), options)
+
+
+def _left(names: Sequence[str], progress: Promotion) -> list[str]:
+    """Return which mailboxes of a promotion are to be left at the source."""
+    part = _parts(progress)
+    unopened = {o.mailbox for o in part if State(o.state) not in loss.OPENED}
+    chosen = unopened if "all" in names else {id_of(name) for name in names}
+    if strangers := chosen - {o.mailbox for o in part}:
+        raise SettingsError(f"--leave {', '.join(sorted(strangers))}: not part of this promotion, or left out already")
+    if names and len(chosen) == len(part):
+        raise SettingsError("--leave: nobody else is part of this promotion; `failover --undo` leads all back")
+    return sorted(chosen)
 
 
 def _drive(session: Session, coordinator: Coordinator, options: Mapping[str, Any]) -> None:
@@ -276,6 +302,8 @@ def _drive(session: Session, coordinator: Coordinator, options: Mapping[str, Any
     try:
         if options["is_undone"]:
             coordinator.undo()
+        elif left := _left(options["leave"], coordinator.progress):
+            coordinator.leave(left)
         else:
             coordinator.run()
     except StoppedError as stopped:
@@ -325,7 +353,7 @@ def _tell_tail(settings: Settings, office: KafkaOffice, options: Mapping[str, An
         raise SettingsError("--tail: there was no promotion yet, or the last one led back: see `mailshadow failback`")
     registered = _registered(settings, progress.target)
     known = [registered[o.mailbox] for o in _parts(progress) if o.mailbox in registered]
-    session = _session(settings, progress.target, known, options)
+    session = _session(settings, progress.target, known, options, is_source_lost=False)
     with closing(session.watch):
         session.read_tails(list(session.known))
         _tell(session, progress, _state_losses(session, progress, options), options)

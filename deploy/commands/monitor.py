@@ -1,13 +1,12 @@
 """`monitor`: the figures of all mailboxes together, for Prometheus."""
 
-from contextlib import closing
 from pathlib import Path
 
 import click
 
+from deploy import wiring
 from deploy.commands.options import config_option, settings_of
-from deploy.commands.service import await_topics, stop_on_signals
-from deploy.endpoints import Endpoints
+from deploy.commands.service import await_topics, serving, stop_on_signals
 from deploy.logs import set_up
 from deploy.observation.monitor import Monitor
 from deploy.sections import SettingsError
@@ -24,5 +23,5 @@ def monitor(config: Path) -> None:
     stop = stop_on_signals()
     await_topics(settings, stop)
     watching = Monitor(settings)
-    with closing(Endpoints(watching.registry, watching.is_healthy, watching.is_ready, settings.monitor.metrics_port)):
+    with serving(watching, settings.monitor.metrics_port, wiring.guard_of(settings)):
         watching.run(stop)

@@ -1,5 +1,6 @@
 """`run`, `feed`, `replay`: the services. SIGTERM and Ctrl-C drain and leave with exit code 0."""
 
+import logging
 import signal
 import threading
 import time
@@ -7,8 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
 import click
+from prometheus_client import CollectorRegistry
 
 from deploy import schema_registry, wiring
 from deploy.commands.options import config_option, settings_of
@@ -18,14 +21,34 @@ from deploy.endpoints import Endpoints, Guard
 from deploy.kafka import KafkaUnreachableError
 from deploy.lab.broker.process import Broker
 from deploy.logs import set_up
+from deploy.observation.monitor import Monitor
 from deploy.promotion.turned import TurnedRegistry, turned
 from deploy.registry import Registry
 from deploy.sections import Settings, SettingsError
 from deploy.settings import with_bootstrap_servers
 from deploy.wiring import Service, kafka_settings, topics_of
 
+log = logging.getLogger(__name__)
+
 KAFKA_AWAY_SECONDS_MAX = 20.0
 KAFKA_RETRY_SECONDS = 0.5
+
+
+class Serving(Protocol):
+    """What answers for itself at `/metrics`, `/healthz` and `/readyz`."""
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """What it tells of itself."""
+        ...
+
+    def is_healthy(self) -> bool:
+        """Tell whether it works at all."""
+        ...
+
+    def is_ready(self) -> bool:
+        """Tell whether it does what it is for."""
+        ...
 
 
 def await_topics(settings: Settings, stop: threading.Event) -> None:
@@ -54,7 +77,8 @@ def stop_on_signals() -> threading.Event:
 
 
 @contextmanager
-def _serving(service: Service, port: int, guard: Guard) -> Iterator[None]:
+def serving(service: Serving, port: int, guard: Guard) -> Iterator[None]:
+    """Answer for a service while the block lasts, where a port is set; PortInUseError if another process has it."""
     if not port:
         yield
         return
@@ -87,7 +111,7 @@ def _registry(config: Path, settings: Settings, back: str) -> Registry | TurnedR
 
 
 def _serve(service: Service, port: int, guard: Guard, stop: threading.Event) -> None:
-    with _serving(service, port, guard):
+    with serving(service, port, guard):
         service.run(stop)
 
 
@@ -138,7 +162,7 @@ def replay(config: Path, target: str, back: str, preflight: bool) -> None:  # no
 @config_option
 @click.option("--preflight/--no-preflight", default=True, help="Open every mailbox once before starting.")
 def run(config: Path, preflight: bool) -> None:  # noqa: FBT001 - as above
-    """Run everything on one machine: feed, replay of every target, and Kafka where none is configured."""
+    """Run everything on one machine: feed, replay of every target, monitor, and Kafka where none is configured."""
     set_up()
     settings = settings_of(config)
     schema_registry.adopt(settings)
@@ -156,8 +180,9 @@ def run(config: Path, preflight: bool) -> None:  # noqa: FBT001 - as above
             (wiring.replay_service(settings, mailboxes, t), _metrics_port(settings, t)) for t in settings.targets
         ]
         for service, port in services:
-            stack.enter_context(_serving(service, port, wiring.guard_of(settings)))
-        _run_together([service for service, _ in services], stop)
+            stack.enter_context(serving(service, port, wiring.guard_of(settings)))
+        watching = _with_monitor(settings, stack)
+        _run_together([service for service, _ in services], watching, stop)
 
 
 def _metrics_port(settings: Settings, target: str) -> int:
@@ -174,7 +199,17 @@ def _with_kafka(settings: Settings, stack: ExitStack) -> Settings:
     return with_bootstrap_servers(settings, broker.bootstrap_servers)
 
 
-def _run_together(services: list[Service], stop: threading.Event) -> None:
+def _with_monitor(settings: Settings, stack: ExitStack) -> Monitor | None:
+    """Have the monitor answer where a port is set for it: it does nothing but answer."""
+    if not settings.monitor.metrics_port:
+        return None
+    monitor = Monitor(settings)
+    stack.enter_context(serving(monitor, settings.monitor.metrics_port, wiring.guard_of(settings)))
+    return monitor
+
+
+def _run_together(services: list[Service], monitor: Monitor | None, stop: threading.Event) -> None:
+    """Run until told to stop, or until a service fails; a monitor that fails stops only itself."""
     failures: list[Exception] = []
 
     def guarded(service: Service) -> Callable[[], None]:
@@ -187,7 +222,15 @@ def _run_together(services: list[Service], stop: threading.Event) -> None:
 
         return work
 
+    def watch() -> None:
+        try:
+            if monitor:
+                monitor.run(stop)
+        except Exception:
+            log.exception("the monitor ended: its figures are old, and /healthz of its port fails")
+
     threads = [threading.Thread(target=guarded(s), name=f"service-{n}") for n, s in enumerate(services)]
+    threads.append(threading.Thread(target=watch, name="monitor"))
     for thread in threads:
         thread.start()
     for thread in threads:

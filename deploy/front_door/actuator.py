@@ -5,10 +5,21 @@ Failure: every step is idempotent and may be run again by another process; `undo
 clients, from wherever it stopped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+Hold = Callable[[float], None]
+"""Asked right before every call that changes something, with the seconds the call may take at most.
+
+It raises where another command drives the promotion, and lets nobody take it over for so long; who is asked by no
+promotion gets `held_by_nobody`.
+"""
+
+
+def held_by_nobody(act_seconds: float) -> None:
+    """Let an act pass that belongs to no promotion."""
 
 
 class ActuatorStep(StrEnum):
@@ -42,12 +53,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirection:
-    """One mailbox (id) that is led from one place to another; clients know it by its `address`."""
+    """One mailbox (id) that is led from one place to another; clients know it by its `address`.
+
+    `is_from_lost`: `from_place` can't be asked; what is done there can only be tried.
+    """
 
     mailbox: str
     address: str
     from_place: Place
     to_place: Place
+    is_from_lost: bool = False
 
 
 class Actuator(Protocol):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import requests
 from lxml import etree
 
-from deploy.front_door.actuator import ActuatorError, ActuatorStep, Place, Redirection
+from deploy.front_door.actuator import ActuatorError, ActuatorStep, Hold, Place, Redirection, held_by_nobody
 from deploy.front_door.guide import Guide
 from deploy.front_door.responder import ROUTES_HEADER
 from deploy.front_door.routes import Route, Routes, RoutesError, read_routes, write_routes
@@ -34,8 +34,9 @@ class AutodiscoverActuator:
     name = NAME
     leads_all = False
 
-    def __init__(self, section: AutodiscoverSection, guide: Guide) -> None:
+    def __init__(self, section: AutodiscoverSection, guide: Guide, hold: Hold = held_by_nobody) -> None:
         """`section.route_files` are all there are, with the default filled in."""
+        self._hold = hold
         self._section = section
         self._guide = guide
         self._http = requests.Session()
@@ -89,6 +90,7 @@ class AutodiscoverActuator:
             with only_writer(self._section.route_files[0]):
                 changed = self._newest().changed((r.address, _route(r, place_of(r))) for r in redirections)
                 for path in self._section.route_files:
+                    self._hold(self._section.timeout_seconds)
                     write_routes(path, changed)
             self._await(changed.version)
         except OSError as error:

@@ -1,26 +1,33 @@
 """The operator's own commands as actuators: fence of the source, directory, mail flow (contract: README.md here).
 
 Each gets the step and the mailboxes as JSON on standard input and as variables, and answers by its exit code.
-Failure: commands are idempotent by contract, so a step that was cut short is run again as a whole.
+Failure: commands are idempotent by contract, so a step that was cut short is run again as a whole. None outlives its
+time, also where the promotion that started it was stopped or killed (`bounded.py`).
 """
 
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from deploy.front_door.actuator import ActuatorError, ActuatorStep, Place, Redirection
+from deploy.front_door.actuator import ActuatorError, ActuatorStep, Hold, Place, Redirection, held_by_nobody
 from deploy.front_door.sections import CommandSection
 from deploy.front_door.whole_files import write_whole
 
 CONTRACT_VERSION = 1
 EXIT_TEMPORARY = 75
 PAUSE_SECONDS = 1.0
+GRACE_SECONDS = 1.0
+"""For the time that `bounded` keeps; less than what an act is announced with beyond its own time."""
+_BOUNDED = (sys.executable, "-I", "-S", str(Path(__file__).with_name("bounded.py")))
+_ADVICE = "check front_door.commands of that name"
 OUTPUT_BYTES_MAX = 64 * 1024
 TAIL_CHARACTERS = 300
 KIND_STEPS = {
@@ -44,8 +51,10 @@ class CommandActuator:
         output_directory: Path,
         secrets: frozenset[str] = frozenset(),
         sleep: Callable[[float], None] = time.sleep,
+        hold: Hold = held_by_nobody,
     ) -> None:
         """`secrets` are blotted out of what is kept in `output_directory`."""
+        self._hold = hold
         self.name = f"front_door.commands.{section.name}"
         self._section = section
         self._directory = output_directory
@@ -85,7 +94,9 @@ class CommandActuator:
         return [
             {
                 "command": list(self._section.command),
-                "environment": self._variables(step, group if per_mailbox else []),
+                "environment": self._variables(
+                    step, group if per_mailbox else [], is_source_lost=group[0].is_from_lost
+                ),
                 "stdin": self._input(step, group),
             }
             for group in groups
@@ -93,11 +104,12 @@ class CommandActuator:
 
     # -- one call ------------------------------------------------------------------------------------------
 
-    def _variables(self, step: ActuatorStep, group: Sequence[Redirection]) -> dict[str, str]:
+    def _variables(self, step: ActuatorStep, group: Sequence[Redirection], *, is_source_lost: bool) -> dict[str, str]:
         found = {
             "MAILSHADOW_CONTRACT": str(CONTRACT_VERSION),
             "MAILSHADOW_STEP": step.value,
             "MAILSHADOW_KIND": self._section.kind,
+            "MAILSHADOW_SOURCE_LOST": str(int(is_source_lost)),
         }
         for one in group:
             found |= {
@@ -115,6 +127,7 @@ class CommandActuator:
             "contract": CONTRACT_VERSION,
             "step": step.value,
             "kind": self._section.kind,
+            "source_lost": group[0].is_from_lost,
             "mailboxes": [
                 {"id": r.mailbox, "address": r.address, "from": _place(r.from_place), "to": _place(r.to_place)}
                 for r in group
@@ -124,6 +137,7 @@ class CommandActuator:
     def _run(self, step: ActuatorStep, redirections: Sequence[Redirection]) -> None:
         for call in self.calls_of(step, redirections):
             for attempt in range(1, self._section.attempts_max + 1):
+                self._hold(self._section.timeout_seconds)
                 code, kept = self._once(step, call)
                 if code != EXIT_TEMPORARY or attempt == self._section.attempts_max:
                     break
@@ -133,9 +147,12 @@ class CommandActuator:
                 raise ActuatorError(self.name, step, f"{lasting}; see {kept}")
 
     def _once(self, step: ActuatorStep, call: dict[str, Any]) -> tuple[int, Path]:
+        limit_seconds = self._section.timeout_seconds
+        if shutil.which(program := call["command"][0]) is None:
+            raise ActuatorError(self.name, step, f"can't be started: {program} is not there; {_ADVICE}")
         try:
             process = subprocess.Popen(  # noqa: S603 - the operator's own command, from the settings, without a shell
-                call["command"],
+                [*_BOUNDED, str(limit_seconds), *call["command"]],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -143,17 +160,16 @@ class CommandActuator:
                 start_new_session=True,
             )
         except OSError as error:
-            advice = f"check front_door.commands of that name: {call['command'][0]}"
-            raise ActuatorError(self.name, step, f"can't be started ({error.strerror}); {advice}") from error
+            raise ActuatorError(self.name, step, f"can't be started ({error.strerror}); {_ADVICE}") from error
         try:
-            output, _ = process.communicate(json.dumps(call["stdin"]).encode(), self._section.timeout_seconds)
-        except subprocess.TimeoutExpired as error:
+            output, _ = process.communicate(json.dumps(call["stdin"]).encode(), limit_seconds + GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             output, _ = process.communicate()
-            kept = self._keep(step, output)
-            detail = f"not done within {self._section.timeout_seconds:g} s and ended; see {kept}"
-            raise ActuatorError(self.name, step, detail) from error
-        return process.returncode, self._keep(step, output)
+        kept = self._keep(step, output)
+        if process.returncode == -signal.SIGKILL:
+            raise ActuatorError(self.name, step, f"not done within {limit_seconds:g} s and ended; see {kept}")
+        return process.returncode, kept
 
     def _keep(self, step: ActuatorStep, output: bytes) -> Path:
         """Keep the end of what a command said, without secrets, in the place of what it said at this step before."""

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
-from deploy.front_door.actuator import Actuator, Place, Redirection
+from deploy.front_door.actuator import Actuator, Hold, Place, Redirection, held_by_nobody
 from deploy.front_door.autodiscover import AutodiscoverActuator
 from deploy.front_door.commands import CommandActuator
 from deploy.front_door.dns_update import DnsActuator
@@ -29,22 +29,25 @@ DIRECTORY = Path("front-door")
 _BEFORE_CLIENTS = ("directory", "mail-flow")
 
 
-def actuators_of(settings: Settings, also_mirrored: Iterable[str] = ()) -> tuple[Actuator, ...]:
+def actuators_of(
+    settings: Settings, also_mirrored: Iterable[str] = (), hold: Hold = held_by_nobody
+) -> tuple[Actuator, ...]:
     """Return what `[front_door]` names, in order; nothing where it names nothing.
 
+    `hold` is asked before everything they change.
     `also_mirrored` are ids of mailboxes that were added by command: who leads all at once has to know them too.
     """
     door = settings.front_door
     mailboxes = frozenset(mailbox_id(m.source) for m in settings.mailboxes).union(also_mirrored)
     servers = {s.name: server_settings(s) for s in (settings.source, *settings.targets.values())}
-    commands = commands_of(settings)
+    commands = commands_of(settings, hold)
     found: list[Actuator] = [c for c, kind in commands if kind in _BEFORE_CLIENTS]
     if (section := autodiscover_section(settings)) is not None:
-        found.append(AutodiscoverActuator(section, Guide(settings, section)))
+        found.append(AutodiscoverActuator(section, Guide(settings, section), hold))
     if door.haproxy:
-        found.append(HaproxyActuator(door.haproxy, settings.source.name, mailboxes, door.other_names))
+        found.append(HaproxyActuator(door.haproxy, settings.source.name, mailboxes, door.other_names, hold))
     if door.dns:
-        found.append(DnsActuator(door.dns, mailboxes))
+        found.append(DnsActuator(door.dns, mailboxes, hold))
     found += [c for c, kind in commands if kind not in _BEFORE_CLIENTS]
     if door.ews_url:
         found.append(EwsConfirmation(door.ews_url, door.ca_file, servers))
@@ -53,12 +56,12 @@ def actuators_of(settings: Settings, also_mirrored: Iterable[str] = ()) -> tuple
     return tuple(found)
 
 
-def commands_of(settings: Settings) -> list[tuple[CommandActuator, str]]:
+def commands_of(settings: Settings, hold: Hold = held_by_nobody) -> list[tuple[CommandActuator, str]]:
     """Return the operator's commands with their kinds, as in the file."""
     servers = (settings.source, *settings.targets.values())
     secrets = frozenset(s.password for s in servers if s.password)
     directory = settings.pipeline.data_directory / DIRECTORY / "commands"
-    return [(CommandActuator(c, directory, secrets), c.kind) for c in settings.front_door.commands]
+    return [(CommandActuator(c, directory, secrets, hold=hold), c.kind) for c in settings.front_door.commands]
 
 
 def autodiscover_section(settings: Settings) -> AutodiscoverSection | None:

@@ -19,7 +19,7 @@ import dns.resolver
 import dns.tsig
 import dns.update
 
-from deploy.front_door.actuator import ActuatorError, ActuatorStep, Place, Redirection
+from deploy.front_door.actuator import ActuatorError, ActuatorStep, Hold, Place, Redirection, held_by_nobody
 from deploy.front_door.rules import kind_of_record
 from deploy.front_door.sections import DnsSection
 
@@ -47,7 +47,8 @@ class DnsActuator:
     name = NAME
     leads_all = True
 
-    def __init__(self, section: DnsSection, mailboxes: frozenset[str]) -> None:
+    def __init__(self, section: DnsSection, mailboxes: frozenset[str], hold: Hold = held_by_nobody) -> None:
+        self._hold = hold
         self._section = section
         self._mailboxes = mailboxes
         self._kind = kind_of_record(next(iter(section.addresses.values()), ""))
@@ -115,6 +116,7 @@ class DnsActuator:
             there = {name: self._asked(name)[0] for name in self._section.names}
             changes = [(name, old, old, new) for name, found in there.items() if found != {new.lower()}]
             if changes:
+                self._hold(self._section.timeout_seconds)
                 self._send(changes)
         except _UpdateError as error:
             raise ActuatorError(NAME, step, str(error)) from error

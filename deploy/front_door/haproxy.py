@@ -8,7 +8,7 @@ Failure: a step that stopped in between is run again; it writes the same files a
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from deploy.front_door.actuator import ActuatorError, ActuatorStep, Place, Redirection
+from deploy.front_door.actuator import ActuatorError, ActuatorStep, Hold, Place, Redirection, held_by_nobody
 from deploy.front_door.haproxy_maps import Entries, keys_of, led, map_text, read_map
 from deploy.front_door.haproxy_runtime import HaproxyRuntime, RuntimeApiError
 from deploy.front_door.sections import HaproxySection
@@ -28,8 +28,10 @@ class HaproxyActuator:
         source: str,
         mailboxes: frozenset[str],
         other_names: Mapping[str, Sequence[str]],
+        hold: Hold = held_by_nobody,
     ) -> None:
         """`mailboxes` are the ids of all that are mirrored: a host leads all of them at once."""
+        self._hold = hold
         self._section = section
         self.leads_all = section.leads != "mailbox"
         self._default = section.backends[source]
@@ -107,6 +109,7 @@ class HaproxyActuator:
                 changed[self._section.activesync_map_file] = [(k, self._activesync(p)) for k, p in pairs]
             files = {file: led(self._on_disk(file), keys) for file, keys in changed.items()}
             for file, entries in files.items():
+                self._hold(self._section.timeout_seconds)
                 write_whole(file, map_text(entries))
             self._take_over(files)
 
@@ -116,7 +119,7 @@ class HaproxyActuator:
         for runtime in self._runtimes:
             try:
                 for file, entries in files.items():
-                    runtime.replace_map(str(file), entries)
+                    runtime.replace_map(str(file), entries, lambda: self._hold(self._section.timeout_seconds))
             except RuntimeApiError as error:
                 failures.append(error)
         if failures:

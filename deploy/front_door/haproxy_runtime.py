@@ -3,7 +3,7 @@
 import csv
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 PAYLOAD_BYTES_MAX = 8_000
@@ -45,13 +45,14 @@ class HaproxyRuntime:
                 raise RuntimeApiError(f"{self.address}: show map {file}: {line.strip()}")
         return found
 
-    def replace_map(self, file: str, entries: Mapping[str, str]) -> None:
-        """Make a map hold exactly these entries, all at once for the requests that come."""
+    def replace_map(self, file: str, entries: Mapping[str, str], before: Callable[[], None] = lambda: None) -> None:
+        """Make a map hold exactly these entries, all at once for the requests that come; `before` is called then."""
         found = _VERSION.search(answer := self._ask(f"prepare map {file}"))
         if not found:
             raise RuntimeApiError(f"{self.address}: prepare map {file}: {answer.strip()}")
         for payload in payloads(entries):
             self._quiet(f"add map @{found[1]} {file} <<\n{payload}")
+        before()
         self._quiet(f"commit map @{found[1]} {file}")
         if (now := self.map_of(file)) != dict(entries):
             raise RuntimeApiError(f"{self.address}: {file} holds {len(now)} entries that are not those given")

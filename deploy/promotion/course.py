@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from consumers.failover import Command, State, after, is_allowed, opening, state_of
@@ -18,6 +19,7 @@ from deploy.promotion import readiness
 from deploy.promotion.door import FrontDoor
 from deploy.promotion.office import ENDS, Addressed, Office
 from deploy.promotion.picture import Picture, Seen
+from deploy.promotion.reopening import is_any_open, said, unobeyed_at_source, unobeyed_at_target
 from schemas.ports import Clock
 from schemas.state import Order, Promoted, Promotion, SourceRole, TargetRole
 
@@ -85,6 +87,7 @@ class Coordinator:
         """Go on until the end; StoppedError at a named point, with the progress committed."""
         steps = self._steps()
         self._commit(failure="")
+        self._leave()
         while self.progress.stage not in ENDS:
             stage, began = self.progress.stage, self._course.monotonic()
             try:
@@ -109,6 +112,20 @@ class Coordinator:
             if self._state(one) is not State.MIRRORING:
                 after(self._state(one), Command.REOPEN)
         self._commit(stage="UNDO", failure="")
+        return self.run()
+
+    def leave(self, mailboxes: Sequence[str]) -> Promotion:
+        """Go on without these: they stay at the source; IllegalError, and nothing done, as for `undo`."""
+        chosen = set(mailboxes)
+        for one in (o for o in self._part() if o.mailbox in chosen and self._state(o) is not State.MIRRORING):
+            after(self._state(one), Command.REOPEN)
+        if self._door.leads_all:
+            raise self._stopped(
+                f"{self._door.leads_all} leads all at once, so none can be left: --accept it, or --undo"
+            )
+        self._commit(
+            mailboxes=tuple(replace(o, leaving=o.leaving or o.mailbox in chosen) for o in self.progress.mailboxes)
+        )
         return self.run()
 
     # -- before the fence ----------------------------------------------------------------------------------
@@ -270,32 +287,65 @@ class Coordinator:
         """
         self._commit(stage="CLOSE", failure=f"{self._unopened()} mailboxes are not open{why}")
         return StoppedError(
-            f"{self.progress.failure}. `--resume` tries again, `--resume --accept MAILBOX` opens one as it stands"
+            f"{self.progress.failure}. `--resume` tries again, `--resume --accept MAILBOX` opens one as it stands, "
+            "`--resume --leave MAILBOX` goes on without it"
         )
 
     # -- back ----------------------------------------------------------------------------------------------
 
     def _undo(self) -> str:
-        self._door.act(ActuatorStep.UNDO, self._names())
-        # one that rests at the barrier goes on by itself with the seed of the new generation
-        self._reopen(self.progress.target, lambda seen: seen.target.role != TargetRole.OPEN)
-        self._reopen(self._course.source, lambda seen: seen.source.role == SourceRole.MIRRORING)
+        part = self._part()
+        self._door.act(ActuatorStep.UNDO, [one.mailbox for one in part])
+        waiting = self._reopen(part)
         self._advance({})
+        if waiting:
+            raise self._stopped(f"{waiting}. Start it, then `mailshadow failover --undo`")
         return "UNDONE"
 
-    def _reopen(self, server: str, is_reopened: Callable[[Seen], bool]) -> None:
-        """Order all to be reopened, whatever their roles: an order before this one may still be under way."""
-        part = self._part()
-        self._commit([self._order(one, server, "REOPEN") for one in part])
-
-        def left(picture: Picture) -> list[Promoted]:
-            return [o for o in part if not is_reopened(picture.of(o.mailbox))]
-
-        self._await(lambda picture: not left(picture), OPEN_SECONDS_MAX)
-        if count := len(left(self._course.sight.look(0.0))):
-            raise self._stopped(
-                f"{count} mailboxes are not reopened: nobody obeys at {server}. Start it, then `--undo`"
+    def _leave(self) -> None:
+        """Lead back and reopen what an operator leaves; who does not obey is said, and holds nobody."""
+        leaving = [o for o in self._part() if o.leaving]
+        if not leaving or self.progress.stage in ENDS:
+            return
+        self._course.say(f"{len(leaving)} mailboxes are left at {self._course.source}")
+        try:
+            self._door.act(ActuatorStep.UNDO, [o.mailbox for o in leaving])
+        except ActuatorError as error:
+            raise self._stopped(f"not left: {error}. Mend it, then `mailshadow failover --resume`") from error
+        unobeyed = self._reopen(leaving)
+        names = {o.mailbox for o in leaving}
+        picture = self._course.sight.look(0.0)
+        if is_any_open(picture, sorted(names)):
+            raise self._stopped(f"{unobeyed}. Start it, then `mailshadow failover --resume`")
+        note = "; ".join(filter(None, (f"left at {self._course.source}", unobeyed)))
+        self._commit(
+            mailboxes=tuple(
+                replace(o, left_out=True, leaving=False, state=self._state(o), note=f"{note}: {o.note}".rstrip(": "))
+                if o.mailbox in names
+                else o
+                for o in self.progress.mailboxes
             )
+        )
+
+    def _reopen(self, part: Sequence[Promoted]) -> str:
+        """Order these to be reopened, whatever their roles; say where nobody obeyed, nothing where all did.
+
+        The target first: one that rests at the barrier goes on by itself with the seed of the new generation, one that
+        is open would not.
+        """
+        look, names, promotion = self._course.sight.look, [o.mailbox for o in part], self.progress.promotion
+        unobeyed = {
+            self.progress.target: partial(unobeyed_at_target, promotion=promotion, mailboxes=names),
+            self._course.source: partial(unobeyed_at_source, promotion=promotion, mailboxes=names),
+        }
+        found: dict[str, list[str]] = {}
+        for server, left in unobeyed.items():
+            self._commit([self._order(one, server, "REOPEN") for one in part])
+            self._await(lambda picture, left=left: not left(picture), OPEN_SECONDS_MAX)  # type: ignore[misc]
+            found[server] = left(look(0.0))
+            if is_any_open(look(0.0), names):
+                break
+        return said(found)
 
     def _after_failure(self, error: ActuatorError) -> str:
         """Decide what a failed actuator means: nothing done, all undone, or a stop from where it can be resumed."""

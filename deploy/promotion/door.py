@@ -1,12 +1,14 @@
 """What a promotion does with its front door: one step of every actuator at a time, all mailboxes in one call.
 
 Order: as `deploy.front_door.configured` gives the actuators; an undo goes the other way.
-Failure: whoever does not hold the office any more does no further act, because `hold` is called right before each.
+Failure: whoever does not hold the office any more does no further act, because `hold` is called right before each;
+it is called again after each, so that one who stood still within an act learns that the act may have come late.
 """
 
 from collections.abc import Callable, Sequence
 
 from deploy.front_door.actuator import Actuator, ActuatorStep, Redirection
+from deploy.promotion.office import DrivenError
 
 SAID = {
     ActuatorStep.CHECK: "is asked for",
@@ -58,3 +60,13 @@ class FrontDoor:
                 ActuatorStep.UNDO: actuator.undo,
             }
             acts[step](redirections)
+            self._hold_on(actuator.name, step)
+
+    def _hold_on(self, name: str, step: ActuatorStep) -> None:
+        try:
+            self._hold()
+        except DrivenError as error:
+            raise DrivenError(
+                f"{error}. {name}, {step}, may have been done after that: `mailshadow check` tells whether clients are "
+                "led to where their mailboxes live"
+            ) from error

@@ -1,17 +1,20 @@
 """Who drives a promotion: one at a time, and every step is committed before it is done (design §8).
 
 The office is a transactional producer with an id of the pipeline's own, so whoever takes it fences everybody before.
+An act at the front door is announced with the time it may take at most (`hold`), and nobody takes over before that time
+has passed since the last beat: so who takes over acts after the last act of the one before.
 What the record in `control` says decides who holds it: one who is fenced although the record is still his (a second
 operator came, saw him and left) takes it again; one who finds another's name in it stops. Orders go in the same
 transaction as the step that gives them. Whether somebody lives is seen by the beat that counts up, not by clocks.
 """
 
 import getpass
+import math
 import os
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -27,6 +30,8 @@ from schemas.topics import FAILOVER_KEY, Topics
 
 BEAT_SECONDS = 1.0
 ALIVE_SECONDS = 5.0
+ACT_MARGIN_SECONDS = 2
+"""Between the announcement of an act and its beginning, and between two clocks."""
 INIT_SECONDS = 30.0
 COMMIT_SECONDS = 15.0
 ATTEMPTS_MAX = 3
@@ -97,10 +102,13 @@ class KafkaOffice:
         self._before = self.refuse_other()
         self._hold(promotion)
 
-    def resume(self, operator: str, now: int) -> Promotion:
+    def resume(self, operator: str, now: int, say: Callable[[str], None] = lambda _: None) -> Promotion:
         """Take over what a dead coordinator left; DrivenError while it lives, or if there is nothing to go on with."""
         found = self._unfinished()
-        deadline = time.monotonic() + ALIVE_SECONDS
+        seconds = max(ALIVE_SECONDS, found.act_seconds)
+        if seconds > ALIVE_SECONDS:
+            say(f"an act at the front door was under way: what may be left of it is waited for, {seconds:.0f} s")
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             time.sleep(0.5)
             if (later := self._unfinished()) != found:
@@ -109,7 +117,7 @@ class KafkaOffice:
         if (later := self._unfinished()) != found:
             raise DrivenError(f"somebody else took it over: {said(later)}")
         self._before = found
-        taken = replace(found, operator=operator, since=now, beat=found.beat + 1)
+        taken = replace(found, operator=operator, since=now, beat=found.beat + 1, act_seconds=0)
         self._hold(taken)
         return taken
 
@@ -120,6 +128,16 @@ class KafkaOffice:
                 raise self._failure
             beat = self._held.beat if self._held else promotion.beat
             self._write(replace(promotion, beat=beat + 1), orders)
+
+    def hold(self, act_seconds: float) -> None:
+        """Prove that the office is held, and have nobody take it over for so long; DrivenError if somebody has."""
+        with self._lock:
+            if self._failure:
+                raise self._failure
+            if self._held is None:
+                raise DrivenError("no promotion is in hand")
+            seconds = math.ceil(act_seconds) + ACT_MARGIN_SECONDS
+            self._write(replace(self._held, beat=self._held.beat + 1, act_seconds=seconds), ())
 
     def close(self) -> None:
         """Stop beating; what is not at its end may be resumed by anybody."""

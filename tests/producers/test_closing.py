@@ -239,6 +239,13 @@ def test_a_reopened_mailbox_begins_a_generation_that_names_the_barrier_and_misse
     assert_equal(copied)
 
 
+def test_an_undoing_is_noted_where_there_is_nothing_to_undo(copied: Rig) -> None:
+    order(copied, "REOPEN")
+    copied.spin(2)
+    record = record_of(copied)
+    assert (record.role, record.generation, record.reopened) == (SourceRole.MIRRORING, 1, "p1")
+
+
 def test_reopening_before_the_barrier_keeps_the_generation(copied: Rig) -> None:
     for _ in range(3):
         copied.source.before("probe", refuse)

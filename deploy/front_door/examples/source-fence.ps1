@@ -3,6 +3,8 @@
 $ErrorActionPreference = "Stop"
 $call = [Console]::In.ReadToEnd() | ConvertFrom-Json
 $on = $call.step -eq "undo"
+# a source that is lost may answer nothing: what can be fenced in the directory is, and nothing of it stops the promotion
+if ($call.source_lost) { $ErrorActionPreference = "Continue" }
 foreach ($mailbox in $call.mailboxes) {
     $name = $mailbox.from.address
     switch ($call.step) {
@@ -13,7 +15,7 @@ foreach ($mailbox in $call.mailboxes) {
             Set-CASMailbox -Identity $name -EwsApplicationAccessPolicy EnforceAllowList -EwsAllowList @{ Add = "mailshadow*" }
             if ($on) { Set-CASMailbox -Identity $name -EwsApplicationAccessPolicy $null }
         }
-        "confirm" { if ((Get-CASMailbox -Identity $name).MAPIEnabled) { Write-Output "still open"; exit 1 } }
+        "confirm" { if ((Get-CASMailbox -Identity $name).MAPIEnabled) { Write-Output "still open"; if (-not $call.source_lost) { exit 1 } } }
     }
 }
 exit 0

@@ -7,9 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from deploy import exit_codes
 
@@ -128,3 +130,43 @@ def test_a_running_feed_ends_with_code_0_on_a_signal(
             process.communicate()
     assert process.returncode == exit_codes.OK, rest
     assert "Traceback" not in rest
+
+
+def test_a_run_answers_for_all_mailboxes_too_and_only_to_who_may_read(
+    connected: Configuration, free_port: int, tmp_path: Path
+) -> None:
+    connected.sections["monitor"] = {"metrics_port": free_port}
+    connected.sections["metrics"] = {"user": "prometheus", "password": "figures"}
+    address = f"http://127.0.0.1:{free_port}"
+    log = tmp_path / "run.log"
+    with log.open("wb") as said:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "deploy", *connected.write("run")],
+            stderr=said,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while asked(f"{address}/readyz").status_code != 200:
+            assert time.monotonic() < deadline, log.read_text()
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.2)
+        assert asked(f"{address}/metrics").status_code == 401
+        told = asked(f"{address}/metrics", auth=("prometheus", "figures")).text
+        assert 'mailshadow_fleet_mailboxes{health="protected",target="standby"}' in told
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == exit_codes.OK, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+    assert "Traceback" not in log.read_text()
+
+
+def asked(url: str, auth: tuple[str, str] | None = None) -> requests.Response:
+    """One request; 599 while nobody listens."""
+    try:
+        return requests.get(url, timeout=5, auth=auth)
+    except requests.ConnectionError:
+        nobody = requests.Response()
+        nobody.status_code = 599
+        return nobody

@@ -1,9 +1,11 @@
 """With real programs: small scripts in the place of an organisation's own."""
 
 import json
+import signal
+import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,8 +65,70 @@ def test_a_command_is_run_at_the_steps_of_its_kind_with_json_and_variables(
         "ews_url": "https://standby/EWS",
         "address": "anna@target.test",
     }
+    assert given["source_lost"] is False
+    assert variables["MAILSHADOW_SOURCE_LOST"] == "0"
     assert variables["MAILSHADOW_STEP"] == "check"
     assert variables["MAILSHADOW_KIND"] == kind
+
+
+def test_a_command_is_told_that_the_source_is_lost(tmp_path: Path) -> None:
+    lost = [replace(r, is_from_lost=True) for r in ANNA_AND_BEN]
+    actuator_of(tmp_path, "").close(lost)
+    given, variables = notes(tmp_path)[0]
+    assert given["source_lost"] is True
+    assert variables["MAILSHADOW_SOURCE_LOST"] == "1"
+
+
+def test_each_attempt_for_each_mailbox_is_asked_for_with_its_time(tmp_path: Path) -> None:
+    asked: list[float] = []
+    actuator: Any = actuator_of(tmp_path, "sys.exit(75)", per="mailbox", attempts_max=2)
+    actuator._hold = asked.append
+    with pytest.raises(ActuatorError):
+        actuator.close(ANNA_AND_BEN)
+    assert asked == [20.0, 20.0]
+
+
+@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])
+def test_a_command_is_ended_in_time_where_the_promotion_was_stopped_or_killed(
+    tmp_path: Path, how: signal.Signals
+) -> None:
+    """Nobody else ends it then, and whoever takes over counts on it."""
+    note = (
+        "import os, pathlib, sys, time; p = pathlib.Path(sys.argv[1]); p.write_text(str(os.getpid())); time.sleep(60)"
+    )
+    promotion = (
+        "import sys; from pathlib import Path; from deploy.front_door.commands import CommandActuator; "
+        "from deploy.front_door.actuator import Place, Redirection; "
+        "from deploy.front_door.sections import CommandSection; place = Place(server='s', ews_url='', address='a'); "
+        f"command = (sys.executable, '-c', {note!r}, sys.argv[1]); "
+        "section = CommandSection(name='f', kind='source-fence', command=command, timeout_seconds=1.0); "
+        "CommandActuator(section, Path(sys.argv[1]).parent).close("
+        "[Redirection(mailbox='m', address='a', from_place=place, to_place=place)])"
+    )
+    written = tmp_path / "process"
+    driver = subprocess.Popen([sys.executable, "-c", promotion, str(written)])  # noqa: S603 - ours
+    try:
+        until(lambda: written.exists() and written.read_text())
+        driver.send_signal(how)
+        command = int(written.read_text())
+        until(lambda: not is_alive(command))
+    finally:
+        driver.kill()
+        driver.wait()
+
+
+def until(is_so: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_a_command_per_mailbox_gets_one_at_a_time(tmp_path: Path) -> None:

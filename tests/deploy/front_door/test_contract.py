@@ -14,6 +14,7 @@ from deploy.front_door.commands import CommandActuator
 from deploy.front_door.dns_update import DnsActuator
 from deploy.front_door.sections import CommandSection
 from deploy.lab.haproxy import Proxy
+from deploy.promotion.office import DrivenError
 
 from .conftest import Servers
 from .test_autodiscover import Door, running  # noqa: F401 - a fixture
@@ -117,6 +118,34 @@ def test_what_was_led_away_is_not_where_the_check_wants_it_and_the_other_way_rou
         ground.actuator.check(ground.redirections)
     assert caught.value.step is ActuatorStep.CHECK
     ground.actuator.undo(ground.redirections)
+
+
+class Fenced:
+    """Another command took over: asked before the call numbered `passes`, it raises."""
+
+    def __init__(self, passes: int) -> None:
+        self.passes = passes
+        self.asked: list[float] = []
+
+    def __call__(self, act_seconds: float) -> None:
+        self.asked.append(act_seconds)
+        if len(self.asked) > self.passes:
+            raise DrivenError("somebody else took it over")
+
+
+def test_who_does_not_drive_any_more_changes_nothing(ground: Ground) -> None:
+    """Asked right before the call, however long the step stood still since its beginning."""
+    actuator: Any = ground.actuator
+    hold, before = actuator._hold, ground.state()
+    actuator._hold = Fenced(0)
+    try:
+        with pytest.raises(DrivenError):
+            actuator.redirect(ground.redirections)
+        assert ground.state() == before
+        assert len(actuator._hold.asked) == 1
+        assert 0 < actuator._hold.asked[0] <= actuator._section.timeout_seconds
+    finally:
+        actuator._hold = hold
 
 
 def test_nothing_is_done_for_nobody(ground: Ground) -> None:

@@ -103,6 +103,7 @@ class Pipeline:
         self.has_actuator = True
         self.has_feed = True
         self.is_feed_obeying = True
+        self.is_replay_obeying = True
         self.stands_in = 0
         self.is_taken_over = False
         self.stuck: set[str] = set()
@@ -146,20 +147,23 @@ class Pipeline:
         yield
 
     def _obey(self) -> None:
-        for addressed in [a for a in self.waiting if a.server == "standby" or self.is_feed_obeying]:
+        obeying = {"standby": self.is_replay_obeying, "source": self.is_feed_obeying}
+        for addressed in [a for a in self.waiting if obeying[a.server]]:
             self.waiting.remove(addressed)
             order, seen = addressed.order, self.picture.of(addressed.order.mailbox)
             if addressed.server == "source":
                 self._obey_feed(order)
             elif order.kind == "REOPEN":
-                seen.target = replace(seen.target, role=TargetRole.MIRRORING, promotion="")
+                seen.target = replace(
+                    seen.target, role=TargetRole.MIRRORING, promotion="", reopened=order.promotion
+                )  # fmt: skip
             elif seen.target.role == TargetRole.DRAINED or order.accepted:
                 seen.target = replace(seen.target, role=TargetRole.OPEN, promotion=order.promotion, behind="")
 
     def _obey_feed(self, order: Order) -> None:
         seen = self.picture.of(order.mailbox)
         if order.kind == "REOPEN":
-            seen.source = replace(seen.source, role=SourceRole.MIRRORING, promotion="")
+            seen.source = replace(seen.source, role=SourceRole.MIRRORING, promotion="", reopened=order.promotion)
             seen.target = replace(seen.target, role=TargetRole.MIRRORING)
         elif seen.source.role != SourceRole.FENCED:
             seen.source = replace(seen.source, promotion=order.promotion, opening=order.target)

@@ -97,6 +97,25 @@ def test_a_second_operator_is_told_who_drives_and_a_dead_ones_work_is_taken_over
     assert [found.operator for found in [carl.newest()] if found] == ["carl"]
 
 
+def test_nobody_takes_over_before_an_act_that_was_under_way_is_over(new_office: Callable[[], KafkaOffice]) -> None:
+    anna, ben, said = new_office(), new_office(), list[str]()
+    anna.begin(promotion("anna"))
+    anna.hold(1.0)
+    anna.close()
+    began = time.monotonic()
+    taken = ben.resume("ben", 2, said.append)
+    assert time.monotonic() - began >= 3.0 > office.ALIVE_SECONDS
+    assert said == ["an act at the front door was under way: what may be left of it is waited for, 3 s"]
+    assert taken.act_seconds == 0
+    with pytest.raises(DrivenError, match="somebody else took it over: ben"):
+        anna.hold(1.0)
+    ben.hold(0.5)
+    ben.commit(replace(taken, stage="OPEN"))
+    found = ben.newest()
+    assert found
+    assert (found.stage, found.act_seconds) == ("OPEN", 0)
+
+
 def test_who_was_fenced_by_one_that_saw_and_left_goes_on(
     new_office: Callable[[], KafkaOffice], kafka: str, topics: Topics
 ) -> None:

@@ -190,7 +190,18 @@ def test_an_undoing_of_another_promotion_ends_no_rest(drained: tuple[Any, Any], 
     world.order("REOPEN")
     of_another_promotion(world)
     world.replay()
-    assert world.mailbox_record() == record
+    assert world.mailbox_record() == replace(record, reopened="p2")
+
+
+def test_an_undoing_is_noted_where_there_is_nothing_to_undo(world: Any) -> None:
+    """Whoever waits for it knows then that no order before it is under way."""
+    filled(world)
+    world.replay()
+    world.order("REOPEN")
+    of_another_promotion(world)
+    world.replay()
+    record = world.mailbox_record()
+    assert (record.role, record.reopened) == ("MIRRORING", "p2")
 
 
 @pytest.mark.parametrize(("accepted", "role"), [(False, "DRAINED"), (True, "OPEN")])

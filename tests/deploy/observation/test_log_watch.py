@@ -1,0 +1,140 @@
+"""What the monitor asks of Kafka: an open transaction is timed, groups and sizes are told, unsafe settings named."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from prometheus_client import CollectorRegistry
+
+from deploy.kafka import KafkaSettings, ensure_topics
+from deploy.observation.log_watch import LogWatch, unsafe_settings
+from schemas.fleet_metrics import LogMetrics
+from schemas.topics import Topics
+
+PARTITIONS = 2
+
+
+@pytest.mark.parametrize(
+    ("replication", "config", "unsafe"),
+    [
+        (3, {"min.insync.replicas": "2", "unclean.leader.election.enable": "false"}, set()),
+        (3, {"min.insync.replicas": "1"}, {"min.insync.replicas"}),
+        (3, {"min.insync.replicas": "3"}, {"min.insync.replicas"}),
+        (5, {"min.insync.replicas": "3"}, set()),
+        (1, {"min.insync.replicas": "1"}, {"replication.factor", "min.insync.replicas"}),
+        (2, {"min.insync.replicas": "2"}, {"replication.factor"}),
+        (
+            3,
+            {"min.insync.replicas": "2", "unclean.leader.election.enable": "true"},
+            {"unclean.leader.election.enable"},
+        ),
+        (3, {}, {"min.insync.replicas"}),
+    ],
+)
+def test_a_setting_is_unsafe_where_it_can_lose_what_was_acknowledged_or_stops_at_one_broker(
+    replication: int, config: dict[str, str], unsafe: set[str]
+) -> None:
+    assert {name for name, is_so in unsafe_settings(replication, config).items() if is_so} == unsafe
+
+
+class Ground:
+    """A pipeline's topics, a watch with a clock of ours, and what it tells."""
+
+    def __init__(self, kafka: str) -> None:
+        self.bootstrap_servers = kafka
+        self.topics = Topics(f"p{uuid.uuid4().hex[:8]}", "source")
+        self.now_seconds = 100.0
+        settings = KafkaSettings(bootstrap_servers=kafka, partition_count=PARTITIONS)
+        ensure_topics(settings, self.topics.catalogue(("standby",), PARTITIONS))
+        self.registry = CollectorRegistry()
+        metrics = LogMetrics(self.registry)
+        self.watch = LogWatch(settings, self.topics, ("standby",), metrics, lambda: self.now_seconds)
+
+    def told(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(f"mailshadow_{name}", labels)
+
+    def look(self, seconds_later: float = 0.0) -> None:
+        self.now_seconds += seconds_later
+        self.watch.look()
+
+
+@pytest.fixture
+def ground(kafka: str) -> Ground:
+    return Ground(kafka)
+
+
+@pytest.fixture
+def stranger(ground: Ground) -> Iterator[Producer]:
+    """A producer in the middle of a transaction on the log."""
+    producer = Producer({"bootstrap.servers": ground.bootstrap_servers, "transactional.id": uuid.uuid4().hex})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    producer.produce(ground.topics.changes, b"held", partition=1)
+    assert producer.flush(10) == 0
+    yield producer
+    producer.abort_transaction(20)
+
+
+@pytest.mark.slow
+def test_an_open_transaction_is_timed_from_when_it_was_first_seen_and_only_its_topic_waits(
+    ground: Ground, stranger: Producer
+) -> None:
+    ground.look()
+    ground.look(40.0)
+    assert ground.told("kafka_unstable_seconds", topic=ground.topics.changes) == 40.0
+    assert ground.told("kafka_unstable_seconds", topic=ground.topics.mailboxes) == 0.0
+    stranger.commit_transaction(20)
+    deadline = time.monotonic() + 10
+    while ground.told("kafka_unstable_seconds", topic=ground.topics.changes):
+        assert time.monotonic() < deadline  # the marks of a commit are written after its answer
+        ground.look(5.0)
+    stranger.begin_transaction()
+    stranger.produce(ground.topics.changes, b"again", partition=1)
+    assert stranger.flush(10) == 0
+    ground.look(5.0)
+    ground.look(3.0)
+    assert ground.told("kafka_unstable_seconds", topic=ground.topics.changes) == 3.0
+
+
+@pytest.mark.slow
+def test_sizes_group_lag_members_and_unsafe_settings_are_told(ground: Ground) -> None:
+    producer = Producer({"bootstrap.servers": ground.bootstrap_servers, "acks": "all"})
+    for _ in range(5):
+        producer.produce(ground.topics.changes, b"one", partition=0)
+    assert producer.flush(10) == 0
+    group = ground.topics.replay_group("standby")
+    committed(ground, group, 2)
+    ground.look()
+    assert ground.told("kafka_records", topic=ground.topics.changes) == 5
+    assert ground.told("kafka_group_lag_records", group=group) == 3
+    assert ground.told("kafka_group_members", group=group) == 0
+    assert ground.told("kafka_unsafe_settings", topic=ground.topics.changes, setting="replication.factor") == 1
+    election = {"topic": ground.topics.changes, "setting": "unclean.leader.election.enable"}
+    assert ground.told("kafka_unsafe_settings", **election) == 0
+    assert (ground.told("kafka_answered_timestamp_seconds") or 0) > 0
+
+
+def committed(ground: Ground, group: str, offset: int) -> None:
+    """Commit a place of a group, as its replay does."""
+    options: dict[str, Any] = {"bootstrap.servers": ground.bootstrap_servers, "group.id": group}
+    consumer = Consumer(options)
+    consumer.commit(offsets=[TopicPartition(ground.topics.changes, 0, offset)], asynchronous=False)
+    consumer.close()
+
+
+@pytest.mark.slow
+def test_a_kafka_that_does_not_answer_leaves_what_was_told_and_when(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground.look()
+    answered = ground.told("kafka_answered_timestamp_seconds")
+    away = KafkaSettings(bootstrap_servers="127.0.0.1:9", partition_count=PARTITIONS)
+    monkeypatch.setattr("deploy.kafka.CALL_TIMEOUT_SECONDS", 0.5)
+    registry = CollectorRegistry()
+    blind = LogWatch(away, ground.topics, ("standby",), LogMetrics(registry))
+    blind.look()
+    assert registry.get_sample_value("mailshadow_kafka_answered_timestamp_seconds") == 0.0
+    assert ground.told("kafka_answered_timestamp_seconds") == answered
