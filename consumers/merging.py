@@ -96,7 +96,8 @@ class Merging:
         item = operation.ref.item
         before = self._ledger.conflict(change.mailbox, item)
         promotion = self._ledger.mailbox(change.mailbox).returned
-        if before and before.promotion == promotion and before.kept == Kept.BOTH:
+        is_of_this = before is not None and before.promotion.split("/")[0] == promotion.split("/")[0]
+        if before and is_of_this and before.kept == Kept.BOTH:
             return  # the greater one is told, whatever else happened to the item
         log.warning("both servers changed an item", extra={"mailbox": change.mailbox, "item": item, "kept": kept})
         self._ledger.put_conflict(

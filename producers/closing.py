@@ -137,8 +137,8 @@ def _merge(capture: Capture, order: Order, now: int, *, is_capturing: bool) -> N
 def _reopen(capture: Capture, order: Order) -> None:
     """Capture again: as before where no barrier was written, in a new generation after one."""
     record = capture.index.record = replace(capture.index.record, reopened=order.promotion)
-    if record.role == SourceRole.MIRRORING:
-        return
+    if record.role == SourceRole.MIRRORING or record.generation == 0:
+        return  # it is captured already, or was never captured: on the way back it has to be taken over first
     log.info("mailbox reopened", extra={"mailbox": order.mailbox, "role": record.role})
     fresh = replace(
         record, role=SourceRole.MIRRORING, barrier=None, promotion="", opening="", closed_at=0, close_until=0

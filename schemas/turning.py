@@ -21,6 +21,8 @@ from schemas.state import (
 )
 
 NOT_THERE = "not at the old source"
+CARRIED = "parked in the other direction"
+"""The reason of a record whose content is behind at the other server: what the two hold differs, and that is known."""
 
 
 @dataclass(slots=True)
@@ -69,7 +71,8 @@ def index_entries(known: Known, target: str, now: int) -> list[IndexEntry]:
         folder_id = known.folder_at_target(entry.folder_id if entry else record.folder_id)
         if not record.target_id or not folder_id:
             continue
-        is_owed = entry is None or item in known.overruled
+        is_behind = record.state is ItemState.PARKED and record.reason == CARRIED
+        is_owed = entry is None or is_behind or item in known.overruled
         owed = Owed(since=now, attempts=0, retry_at=0, reason=NOT_THERE, targets=(target,)) if is_owed else None
         found.append(
             IndexEntry(
@@ -117,10 +120,11 @@ def ledger_records(known: Known, before: Mapping[str, ItemRecord]) -> list[ItemR
         if entry is None or not record.target_id or not folder_id:
             continue
         stamped = before.get(item)
+        is_behind = record.state is ItemState.PARKED and record.reason != CARRIED
         found.append(
             ItemRecord(
                 item=item,
-                state=ItemState.PRESENT,
+                state=ItemState.PARKED if is_behind else ItemState.PRESENT,
                 generation=0,
                 sequence=0,
                 source_change_key=record.target_change_key,
@@ -129,6 +133,7 @@ def ledger_records(known: Known, before: Mapping[str, ItemRecord]) -> list[ItemR
                 target_id=entry.item_id,
                 target_change_key=entry.change_key,
                 nonce=stamped.nonce if stamped else "",
+                reason=CARRIED if is_behind else "",
             )
         )
     return found

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from deploy import exit_codes, pipeline_state, wiring
 from deploy.commands.options import config_option, json_option, settings_of
+from deploy.commands.target_mailbox import require_target_name
 from deploy.kafka import partition_counts
 from deploy.observation.fleet import Judged, judged
 from deploy.observation.fold import Fold
@@ -25,6 +26,9 @@ from deploy.observation.losses import loss_at, loss_of_all
 from deploy.observation.monitor import limits_of
 from deploy.observation.screen import ROWS_MAX, is_everybody_protected, loss, render, summary
 from deploy.promotion.loss import LossNow
+from deploy.promotion.returning import Returning, returning
+from deploy.promotion.turned import TurnedSettings, turned
+from deploy.registry import Registry
 from deploy.sections import Settings, SettingsError
 from schemas.identity import mailbox_id
 from schemas.state import SourceRole, TargetFolder, TargetRole
@@ -94,9 +98,13 @@ def report(
 @click.option("--watch", is_flag=True, help="Stay, and show it anew every two seconds.")
 @click.option("--all", "show_all", is_flag=True, help="Name every mailbox that is not protected.")
 @click.option("--check", is_flag=True, help="For probes: exit code 1 unless everybody is protected.")
-def status(config: Path, mailbox: str, as_json: bool, watch: bool, show_all: bool, check: bool) -> None:  # noqa: FBT001 - click hands options over so
+@click.option("--back", default="", metavar="TARGET", help="The way back from a promoted target to its old source.")
+def status(config: Path, mailbox: str, as_json: bool, watch: bool, show_all: bool, check: bool, back: str) -> None:  # noqa: FBT001 - click hands options over so
     """Is everybody protected? If not: who, why, since when, and what to do. MAILBOX: one, with its folders."""
     settings = settings_of(config, needs_kafka=True)
+    if back:
+        require_target_name(settings, back)
+        settings = turned(settings, back)
     rows_max = 1_000_000 if show_all else ROWS_MAX
     if watch:
         _watch(settings, rows_max)
@@ -108,16 +116,35 @@ def status(config: Path, mailbox: str, as_json: bool, watch: bool, show_all: boo
     if mailbox:
         name = mailbox_of(mailbox, state)
         found = {target: [one for one in rows if one[0].source.mailbox == name] for target, rows in found.items()}
+    source = _returning(settings, state)
     if as_json:
         rows = report(state, holds, now)
+        rows["returning"] = source.values()
         rows["summary"] = summary(found)
         rows["loss_now"] = {target: asdict(loss_of_all(judged_rows, now)) for target, judged_rows in found.items()}
         _add_health(rows, found)
         click.echo(json.dumps(rows, indent=2))
     else:
         _print(settings, state, found, mailbox, rows_max)
+        if told := source.told():
+            click.echo(told)
     if check and not is_everybody_protected(found):
         sys.exit(exit_codes.DIFFERENT)
+
+
+def _returning(settings: Settings, state: pipeline_state.PipelineState) -> Returning:
+    """Return whether the source of promoted mailboxes answers; the way back has nobody that was promoted from it."""
+    promoted = {
+        mailbox
+        for standings in state.targets.values()
+        for mailbox, standing in standings.items()
+        if standing.record.role in {TargetRole.OPEN, TargetRole.MERGING}
+    }
+    if not promoted or isinstance(settings, TurnedSettings):
+        return returning(settings, (), {})
+    registry = Registry(settings, wiring.kafka_settings(settings), wiring.topics_of(settings))
+    with closing(registry):
+        return returning(settings, promoted, {r.mailbox: r.source for r in registry.all()})
 
 
 def mailbox_of(text: str, state: pipeline_state.PipelineState) -> str:

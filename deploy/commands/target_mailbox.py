@@ -16,6 +16,8 @@ from deploy.commands.options import config_option, json_option, settings_of
 from deploy.held import Held, held_changes
 from deploy.ordering import write_order
 from deploy.pipeline_state import TargetStanding
+from deploy.promotion.turned import turned
+from deploy.promotion.whereabouts import whereabouts
 from deploy.sections import Settings, SettingsError
 from schemas.faults import ReplicationFault
 from schemas.identity import mailbox_id
@@ -67,10 +69,18 @@ class AtTarget:
 
 
 def at_target(config: Path, mailbox: str, target: str) -> AtTarget:
-    """Return a mailbox (id or source address) at a target; SettingsError where there is no such."""
+    """Return a mailbox (id or source address) at a target; SettingsError where there is no such.
+
+    The name of the source means the way back: the mailbox as it is mirrored to its old source.
+    """
     settings = settings_of(config, needs_kafka=True)
-    require_target_name(settings, target)
     name = id_of(mailbox)
+    if target == settings.source.name:
+        where = whereabouts(wiring.kafka_settings(settings), wiring.topics_of(settings), tuple(settings.targets))
+        if name not in where.promoted:
+            raise SettingsError(f"{mailbox}: was not promoted, so nothing is mirrored to {target}")
+        settings = turned(settings, where.promoted[name])
+    require_target_name(settings, target)
     wiring.prepare_topics(settings)
     state = pipeline_state.read(wiring.kafka_settings(settings), wiring.topics_of(settings), (target,))
     standing = state.targets[target].get(name)

@@ -100,7 +100,7 @@ class Fold:
     def _open_at(self, mailbox: str) -> str:
         """Return the target where the users of a mailbox work after a promotion; none: at the source."""
         for target, records in self.targets.items():
-            if (record := records.get(mailbox)) and record.role == TargetRole.OPEN:
+            if (record := records.get(mailbox)) and record.role in {TargetRole.OPEN, TargetRole.MERGING}:
                 return target
         return ""
 

@@ -26,7 +26,7 @@ def look_at(state: PipelineState, target: str, mailbox: str, hold_seconds: float
 
 
 def _is_open(standing: TargetStanding | None) -> bool:
-    return standing is not None and standing.record.role == TargetRole.OPEN
+    return standing is not None and standing.record.role in {TargetRole.OPEN, TargetRole.MERGING}
 
 
 def judge_all(

@@ -70,9 +70,14 @@ class Opposite:
 
 def has_ended(source: MailboxRecord, target: TargetMailbox, promotion: str) -> bool:
     """Tell whether both ends of a direction rest at one barrier, by a promotion or a return."""
-    by = {source.promotion, source.returned.split("/")[0]}
+    by = {source.promotion, return_of(source.returned)}
     is_level = source.barrier is not None and source.barrier == target.barrier == target.applied
     return is_level and promotion in by and source.role == SourceRole.FENCED and target.role == TargetRole.OPEN
+
+
+def return_of(asked: str) -> str:
+    """Return the id of the return that a merge belongs to: there may be several merges of one (`id/2`)."""
+    return asked.split("/", maxsplit=1)[0]
 
 
 def _known(source: MailboxRecord, target: TargetMailbox, held: dict[tuple[str, str], bytes]) -> Known:
@@ -88,6 +93,6 @@ def _known(source: MailboxRecord, target: TargetMailbox, held: dict[tuple[str, s
                 known.target_folders[record.folder_id] = record
             case ItemRecord():
                 known.records[record.item] = record
-            case Conflict() if record.promotion == source.returned and record.kept == OVERRULED:
+            case Conflict() if return_of(record.promotion) == return_of(source.returned) and record.kept == OVERRULED:
                 known.overruled.add(record.item)
     return known

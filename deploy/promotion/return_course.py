@@ -16,7 +16,8 @@ from deploy.promotion.opposite import has_ended
 from deploy.promotion.picture import Picture, Seen
 from deploy.promotion.readiness import blocked
 from producers.round import UNREADABLE_ATTEMPTS
-from schemas.state import Order, Promoted, Promotion, SourceRole, TargetRole
+from schemas.faults import ReplicationFault
+from schemas.state import IndexEntry, Order, Promoted, Promotion, SourceRole, TargetRole
 from schemas.topics import Topics
 
 OBEY_SECONDS_MAX = 60.0
@@ -50,6 +51,13 @@ class ReturnCoordinator(Coordinator):
     def __init__(self, course: Course, passage: Passage, progress: Promotion) -> None:
         super().__init__(course, progress)
         self._passage = passage
+
+    def undo(self) -> Promotion:
+        """Leave the users at the promoted target; before the close nothing has to be led back."""
+        if self.progress.stage not in {"RETURN", "MERGE", "REVERSE"}:
+            return super().undo()
+        self._commit(stage="UNDONE", failure="")
+        return self.progress
 
     def _steps(self) -> dict[str, Callable[[], str]]:
         first = {"RETURN": self._return, "MERGE": self._merge, "REVERSE": self._reverse, "FORWARD": self._forward}
@@ -185,8 +193,7 @@ class ReturnCoordinator(Coordinator):
 
         def is_level(picture: Picture, one: Promoted) -> bool:
             seen = picture.of(one.mailbox)
-            awaited = [e for e in seen.owed.values() if e.owed and e.owed.attempts < UNREADABLE_ATTEMPTS]
-            is_listed = seen.source.certain_up_to > 0 and not awaited and not seen.pending
+            is_listed = seen.source.certain_up_to > 0 and not seen.pending and not any(map(_awaits, seen.owed.values()))
             return is_listed and seen.source.generation == seen.target.generation and not seen.not_applied
 
         self._require(self._chosen(), self.progress.target, is_level, "not level", self._course.sight)
@@ -200,6 +207,13 @@ def _progress(picture: Picture, part: Sequence[Promoted]) -> int:
     """Return a number that grows with everything the feeds and replays of these mailboxes do."""
     seen = [picture.of(o.mailbox) for o in part]
     return sum(s.source.generation + s.source.next_sequence + s.target.applied_sequence for s in seen)
+
+
+def _awaits(entry: IndexEntry) -> bool:
+    """Tell whether an item is still to come: not one that can't be fetched, or whose form the old source can't take."""
+    owed = entry.owed
+    is_hopeless = owed is None or owed.attempts >= UNREADABLE_ATTEMPTS
+    return not is_hopeless and owed is not None and owed.reason != ReplicationFault.NO_PORTABLE_FORM
 
 
 def _is_unread(seen: Seen) -> bool:

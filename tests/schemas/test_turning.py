@@ -7,7 +7,7 @@ import pytest
 
 from schemas.change import Marks
 from schemas.state import IndexEntry, ItemRecord, ItemState, MailboxRecord, SourceFolder, TargetFolder, TargetMailbox
-from schemas.turning import Known, index_entries, index_folders, ledger_folders, ledger_records
+from schemas.turning import CARRIED, Known, index_entries, index_folders, ledger_folders, ledger_records
 
 READ, UNREAD = Marks(is_read=True), Marks(is_read=False)
 
@@ -106,6 +106,19 @@ def test_a_stamp_of_an_earlier_life_at_the_new_target_is_kept() -> None:
     both = known(entries=(entry("a"), entry("b")), records=(record("a"), record("b")))
     earlier = {"a": record("a", nonce="of old")}
     assert [r.nonce for r in ledger_records(both, earlier)] == ["of old", ""]
+
+
+def test_what_was_parked_stays_known_to_differ_and_is_tried_again_when_the_roles_turn_back() -> None:
+    there = known(entries=(entry("a"),), records=(record("a", state=ItemState.PARKED, reason="too large"),))
+    (indexed,) = index_entries(there, "old", 5)
+    assert indexed.owed is None, "the newer content of the old source is not written over"
+    (held,) = ledger_records(there, {})
+    assert (held.state, held.reason) == (ItemState.PARKED, CARRIED)
+    back = known(entries=(entry("a"),), records=(held,))
+    back.records["a"] = replace(held, folder_id="in-s")
+    (again,) = index_entries(back, "new", 5)
+    assert again.owed
+    assert [r.state for r in ledger_records(back, {})] == [ItemState.PRESENT]
 
 
 def test_folders_change_places_with_the_names_of_the_old_source_and_unread() -> None:

@@ -1,0 +1,251 @@
+"""The way back: its order, what ends it before it began, what stops it, and death at every boundary."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from deploy.promotion.course import StoppedError
+from deploy.promotion.opposite import has_ended
+from deploy.promotion.picture import Picture
+from deploy.promotion.return_course import Passage, ReturnCoordinator
+from schemas.change import Version
+from schemas.state import ItemRecord, ItemState, Promotion, SourceRole, TargetRole
+from schemas.topics import Topics
+
+STAGES = [
+    "RETURN", "MERGE", "REVERSE", "CHECK", "CLOSE_DOOR", "CLOSE", "FENCE", "DRAIN", "VERIFY", "OPEN", "LEAD", "CONFIRM",
+    "TAIL", "FORWARD", "DONE",
+]  # fmt: skip
+BACK, THERE = Topics("p", "source", is_back=True), Topics("p", "standby")
+"""The promoted target is called `source` here, because the users are there; the old source is `standby`."""
+WANTED = ItemRecord(
+    item="w", state=ItemState.WANTED, generation=1, sequence=1, source_change_key="", folder_id="", marks=None,
+    target_id="", target_change_key="", nonce="",
+)  # fmt: skip
+
+
+class There:
+    """The first direction after a promotion, as roles; obeys what the way back orders of it."""
+
+    def __init__(self, back: Any) -> None:
+        self.back, self.picture = back, Picture()
+        self.tails: dict[str, int] = {}
+        self.told: list[tuple[str, str]] = []
+        self.deaf: set[str] = set()
+        self.unread: set[str] = set()
+        self.wanted_until = 1
+        barrier = Version(generation=1, sequence=5)
+        for name in back.names:
+            seen = self.picture.of(name)
+            seen.source = replace(
+                seen.source, role=SourceRole.FENCED, generation=1, next_sequence=6, barrier=barrier, promotion="p0",
+                certain_up_to=5,
+            )  # fmt: skip
+            seen.target = replace(
+                seen.target, role=TargetRole.OPEN, generation=1, applied_sequence=5, barrier=barrier, promotion="p0"
+            )
+            other = back.picture.of(name)
+            other.source = replace(other.source, role=SourceRole.FENCED, generation=0, next_sequence=1, certain_up_to=0)
+            other.target = replace(other.target, generation=0, applied_sequence=0)
+
+    def look(self, timeout_seconds: float) -> Picture:
+        self.back.clock_seconds += timeout_seconds
+        if timeout_seconds:
+            for addressed in [a for a in self.back.waiting if a.topics is not None]:
+                self.back.waiting.remove(addressed)
+                if addressed.server not in self.deaf:
+                    self.obey(addressed)
+        return self.picture
+
+    def obey(self, addressed: Any) -> None:
+        order, is_back = addressed.order, addressed.topics == BACK
+        seen = (self.back.picture if is_back else self.picture).of(order.mailbox)
+        is_feed = addressed.server == addressed.topics.source
+        self.told.append((order.kind, addressed.server))
+        if order.kind == "MERGE" and is_feed and seen.source.returned != order.promotion:
+            assert seen.target.role == TargetRole.MERGING, "the replay has to take part before the feed reads"
+            barrier = Version(generation=seen.source.generation + 1, sequence=3)
+            unread = {"closed_at": 9} if order.mailbox in self.unread else {}
+            seen.source = replace(
+                seen.source, returned=order.promotion, generation=barrier.generation, barrier=barrier, **unread
+            )
+            seen.target = replace(
+                seen.target, role=TargetRole.OPEN, generation=barrier.generation, applied_sequence=3, barrier=barrier
+            )
+            if order.promotion.endswith(f"/{self.wanted_until}"):
+                seen.wanted.clear()
+        elif order.kind == "MERGE" and not is_feed and seen.target.returned != order.promotion:
+            seen.target = replace(seen.target, role=TargetRole.MERGING, returned=order.promotion)
+        elif order.kind == "TAKE_OVER":
+            self.take_over(order, seen, is_feed=is_feed, is_back=is_back)
+
+    def take_over(self, order: Any, seen: Any, *, is_feed: bool, is_back: bool) -> None:
+        if is_back:
+            before = self.picture.of(order.mailbox)
+            assert has_ended(before.source, before.target, order.promotion), "the tail is not merged"
+        if is_feed and seen.source.handed != order.promotion:
+            assert seen.target.handed == order.promotion, "the ledger has to be there before the index"
+            seen.source = replace(
+                seen.source, role=SourceRole.MIRRORING, handed=order.promotion, generation=seen.source.generation + 1,
+                next_sequence=2, certain_up_to=1_000, barrier=None,
+            )  # fmt: skip
+            seen.target = replace(seen.target, generation=seen.source.generation, applied_sequence=1)
+        elif not is_feed and seen.target.handed != order.promotion:
+            seen.target = replace(seen.target, role=TargetRole.MIRRORING, handed=order.promotion, promotion="")
+
+
+class Way:
+    """One way back of some mailboxes."""
+
+    def __init__(self, back: Any, **values: Any) -> None:
+        self.back, self.there = back, There(back)
+        self.values = {"is_merging": True, "is_mirror": False} | values
+
+    def begin(self, **values: Any) -> ReturnCoordinator:
+        return self.coordinator(replace(self.back.promotion(), stage="RETURN", **values))
+
+    def coordinator(self, progress: Promotion) -> ReturnCoordinator:
+        passage = Passage(there=self.there, topics=THERE, back=BACK, tails=self.tails, **self.values)
+        course = self.back.course()
+        return ReturnCoordinator(replace(course, sight=self), passage, progress)
+
+    def look(self, timeout_seconds: float) -> Picture:
+        self.there.look(timeout_seconds)
+        picture: Picture = self.back.look(timeout_seconds)
+        return picture
+
+    def tails(self, mailboxes: Sequence[str]) -> Mapping[str, int]:
+        self.back.boundaries.meet("tails")
+        return {m: self.there.tails.get(m, 0) for m in mailboxes if self.there.tails.get(m, 0) >= 0}
+
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def make(new_pipeline: Make) -> Make:
+    return lambda count=2, **values: Way(new_pipeline(count), **values)
+
+
+def order_of_first(stages: list[str]) -> list[str]:
+    return list(dict.fromkeys(stages))
+
+
+def test_the_steps_come_in_the_order_of_the_design(make: Make) -> None:
+    way = make()
+    way.there.tails = {way.back.names[0]: 3}
+    done = way.begin().run()
+    assert order_of_first(way.back.stages) == STAGES
+    assert set(way.back.states().values()) == {"CONFIRMED"}
+    assert done.mailboxes[0].tail == 0, "the tail that was read last is the promoted target's own"
+    asked = list(dict.fromkeys(way.there.told))
+    assert asked == [
+        ("MERGE", "source"), ("MERGE", "standby"), ("TAKE_OVER", "standby"), ("TAKE_OVER", "source"),
+    ]  # fmt: skip
+    forward = [a.server for a in way.back.orders if a.topics == THERE and a.order.kind == "TAKE_OVER"]
+    assert forward == ["source", "source", "standby", "standby"]
+
+
+def test_a_tail_without_a_word_for_it_ends_the_way_back_before_anything_is_ordered(make: Make) -> None:
+    way = make(is_merging=False)
+    way.there.tails = {way.back.names[1]: 2}
+    done = way.begin().run()
+    assert (done.stage, way.back.orders) == ("UNDONE", [])
+    assert "2 changes" in done.failure
+    assert "--merge" in done.failure
+
+
+def test_an_empty_tail_needs_no_word(make: Make) -> None:
+    assert make(is_merging=False).begin().run().stage == "DONE"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda w, n: w.there.tails.update({n: -1}), "does not let it be read"),
+        (lambda w, n: _put(w, n, source={"role": SourceRole.MIRRORING}), "not promoted"),
+        (lambda w, n: _put(w, n, target={"barrier": None}), "opened before its barrier"),
+    ],
+    ids=["unread", "at home", "opened as it stood"],
+)
+def test_a_mailbox_that_can_t_go_back_is_left_out_and_holds_nobody(make: Make, spoil: Any, words: str) -> None:
+    way = make()
+    spoil(way, way.back.names[0])
+    done = way.begin().run()
+    assert done.stage == "DONE"
+    assert [o.left_out for o in done.mailboxes] == [True, False]
+    assert {a.order.mailbox for a in way.back.orders} == {way.back.names[1]}
+    assert words in way.coordinator(replace(way.back.promotion(), stage="RETURN")).run().mailboxes[0].note
+
+
+def _put(way: Any, name: str, *, source: Any = None, target: Any = None) -> None:
+    seen = way.there.picture.of(name)
+    seen.source, seen.target = replace(seen.source, **source or {}), replace(seen.target, **target or {})
+
+
+def test_a_mirror_alone_leaves_the_users_where_they_are_and_can_be_gone_on_from(make: Make) -> None:
+    way = make(is_mirror=True)
+    assert way.begin().run().stage == "DONE"
+    assert order_of_first(way.back.stages) == ["RETURN", "MERGE", "REVERSE", "DONE"]
+    assert {seen.source.role for seen in way.back.picture.mailboxes.values()} == {SourceRole.MIRRORING}
+    merges = [kind for kind, _ in way.there.told if kind == "MERGE"]
+    way.values["is_mirror"] = False
+    assert way.begin(promotion="p2").run().stage == "DONE"
+    assert [kind for kind, _ in way.there.told if kind == "MERGE"] == merges, "what is mirrored to is not merged again"
+
+
+@pytest.mark.parametrize(("server", "stage"), [("source", "MERGE"), ("standby", "MERGE")])
+def test_an_owner_that_does_not_obey_stops_it_by_name_and_resuming_asks_again(
+    make: Make, server: str, stage: str
+) -> None:
+    way = make()
+    way.there.deaf = {server}
+    with pytest.raises(StoppedError, match=f"stopped at {stage}: 2 mailboxes.*{server}.*--resume"):
+        way.begin().run()
+    way.there.deaf = set()
+    assert way.coordinator(way.back.committed).run().stage == "DONE"
+
+
+def test_a_mailbox_that_is_held_stops_it_at_once_with_the_reason(make: Make) -> None:
+    way = make(1)
+    _put(way, way.back.names[0], target={"tripped": "deletion-breaker", "tripped_on": "120 deletions"})
+    way.there.deaf = {"source"}
+    with pytest.raises(StoppedError, match="held: 120 deletions"):
+        way.begin().run()
+    assert way.back.clock_seconds < 5
+
+
+def test_a_source_that_could_not_be_read_to_its_end_is_not_turned(make: Make) -> None:
+    way = make()
+    way.there.unread = {way.back.names[0]}
+    with pytest.raises(StoppedError, match="not read to its end"):
+        way.begin().run()
+    assert not [a for a in way.back.orders if a.order.kind == "TAKE_OVER"]
+
+
+def test_what_is_wanted_after_a_merge_comes_with_the_next(make: Make) -> None:
+    way = make()
+    way.there.picture.of(way.back.names[0]).wanted["w"] = WANTED
+    way.there.wanted_until = 2
+    assert way.begin().run().stage == "DONE"
+    merged = [a.order.promotion for a in way.back.orders if a.order.kind == "MERGE" and a.server == "standby"]
+    assert merged == ["p1", "p1", "p1/2"]
+
+
+def test_a_death_at_any_boundary_is_resumed_to_the_same_end(make: Make, died: type[BaseException]) -> None:
+    undisturbed = make()
+    undisturbed.begin().run()
+    for number in range(len(undisturbed.back.boundaries.met)):
+        way = make()
+        way.there.tails = dict.fromkeys(way.back.names, 1)
+        way.back.boundaries.die_at = number
+        try:
+            way.begin().run()
+        except died:
+            progress = way.back.committed or replace(way.back.promotion(), stage="RETURN")
+            assert way.coordinator(progress).run().stage == "DONE"
+        assert set(way.back.states().values()) == {"CONFIRMED"}
+        assert {s.source.role for s in way.there.picture.mailboxes.values()} == {SourceRole.MIRRORING}
+        assert {s.target.role for s in way.there.picture.mailboxes.values()} == {TargetRole.MIRRORING}
