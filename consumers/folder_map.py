@@ -99,21 +99,32 @@ class FolderMap:
             ),
         )
 
-    def delete(self, address: str, mailbox: str, deleted: FolderDeleted) -> None:
-        """Delete a folder we made, if it is empty; what others put there keeps it."""
+    def delete(self, address: str, mailbox: str, deleted: FolderDeleted, *, in_seed: bool = False) -> None:
+        """Delete a folder we made, if it is empty; what others put there keeps it.
+
+        In a seed what lies there may be ours and named no more: the folder stays mapped as one that the seed did not
+        name, and is looked at again when it ends.
+        """
         known = self._ledger.folder(mailbox, deleted.folder_id)
         if known is None:
             return
-        self._delete_if_ours(address, known)
-        self._ledger.drop_folder(mailbox, deleted.folder_id)
+        if not self._delete_if_ours(address, known) and in_seed:
+            self._ledger.put_folder(mailbox, replace(known, generation=0, sequence=0, checksum=None))
+        else:
+            self._ledger.drop_folder(mailbox, deleted.folder_id)
 
-    def _delete_if_ours(self, address: str, known: TargetFolder) -> None:
+    def _delete_if_ours(self, address: str, known: TargetFolder) -> bool:
+        """Delete a folder we made; False if it is not empty."""
         is_ours = known.created and known.target_id and not known.distinguished
         held = self._target.folder(address, known.target_id) if is_ours else None
-        if held and held.total_count == 0 and held.child_count == 0:
-            outcome = self._writing().delete_folder(address, known.target_id)
-            if isinstance(outcome, Refused) and outcome.code not in GONE:
-                raise CallRefused(outcome.code, outcome.text)
+        if held is None:
+            return True
+        if held.total_count or held.child_count:
+            return False
+        outcome = self._writing().delete_folder(address, known.target_id)
+        if isinstance(outcome, Refused) and outcome.code not in GONE:
+            raise CallRefused(outcome.code, outcome.text)
+        return True
 
     def restore(self, address: str, mailbox: str, folder_id: str) -> None:
         """Make a mapped folder anew that somebody deleted at the target."""

@@ -210,7 +210,8 @@ class Lane:
                     self._seed(self._mailbox, "a folder came into scope or left it")
                 self._folders.save(self._address, change, saved)
             case FolderDeleted() as deleted:
-                self._folders.delete(self._address, self._mailbox, deleted)
+                in_seed = bool(self._ledger.mailbox(self._mailbox).seed_begun)
+                self._folders.delete(self._address, self._mailbox, deleted, in_seed=in_seed)
             case SeedEnd() as end:
                 self._end_seed(run, received, end)
 

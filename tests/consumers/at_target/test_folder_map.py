@@ -4,7 +4,8 @@ import pytest
 
 from consumers.folder_map import FolderMap
 from consumers.ledger import Ledger
-from schemas.change import FolderDeleted, FolderSaved
+from consumers.seeds import stale_folders
+from schemas.change import FolderDeleted, FolderSaved, SeedEnd
 from schemas.ports import AnswerUnknown, CallRefused
 
 
@@ -28,8 +29,9 @@ class Mapping:
         )
         self.folders.save(self.making.address, self.making.change(saved, self.sequence), saved)
 
-    def delete(self, folder_id: str) -> None:
-        self.folders.delete(self.making.address, self.making.mailbox, FolderDeleted(folder_id=folder_id))
+    def delete(self, folder_id: str, *, in_seed: bool = False) -> None:
+        deleted = FolderDeleted(folder_id=folder_id)
+        self.folders.delete(self.making.address, self.making.mailbox, deleted, in_seed=in_seed)
 
     def target_id(self, folder_id: str) -> str:
         return self.folders.target_id(self.making.mailbox, folder_id)
@@ -118,6 +120,19 @@ def test_a_folder_with_something_in_it_is_not_deleted(mapping: Mapping) -> None:
     mapping.delete("work-s")
     mapping.delete("plans-s")
     assert mapping.target.tree() == {"msgfolderroot/Work", "msgfolderroot/Plans", "msgfolderroot/Plans/Mine"}
+
+
+def test_a_folder_deleted_in_a_seed_stays_mapped_until_the_seeds_end_while_something_lies_in_it(
+    mapping: Mapping,
+) -> None:
+    mapping.save("work-s", "Work")
+    item_id = mapping.target.add_item(mapping.target_id("work-s"), b"ours, under a key the seed does not name")
+    mapping.delete("work-s", in_seed=True)
+    end = SeedEnd(begun=1, items=0)
+    assert stale_folders(mapping.ledger, mapping.making.change(end, 9), end) == [FolderDeleted(folder_id="work-s")]
+    mapping.target.delete(mapping.making.address, [item_id], hard=True)
+    mapping.delete("work-s")
+    assert mapping.target.tree() == set()
 
 
 def test_an_empty_folder_we_made_is_deleted_and_a_repetition_is_nothing(mapping: Mapping) -> None:
