@@ -5,6 +5,7 @@ from dataclasses import replace
 from consumers.plan import Action, Do
 from consumers.target import Done
 from schemas.change import Change, ItemDeleted, ItemMarked, ItemMoved, ItemOperation, ItemSaved, Marks
+from schemas.faults import ReplicationFault
 from schemas.state import Intent, IntentKind, ItemRecord, ItemState
 
 _KINDS = {
@@ -128,6 +129,24 @@ def forgotten(record: ItemRecord) -> ItemRecord | None:
 def parked(record: ItemRecord | None, change: Change, operation: ItemOperation, reason: str) -> ItemRecord:
     """Return the record of an item whose content is behind; what the target holds of it stays."""
     return recorded(record, change, operation, state=ItemState.PARKED, reason=reason, intent=None, dropped_at=0)
+
+
+def ambiguous(record: ItemRecord) -> ItemRecord:
+    """Return the record of an item that stands at the target several times, stamp and all: none is named as ours."""
+    marks = record.intent.marks if record.intent and record.intent.marks else record.marks
+    return replace(
+        blank(record.item, record.intent.folder_id if record.intent else record.folder_id),
+        state=ItemState.PARKED,
+        reason=ReplicationFault.AMBIGUOUS_STAMP,
+        generation=record.generation,
+        sequence=record.sequence,
+        marks=marks,
+    )
+
+
+def is_ambiguous(record: ItemRecord | None) -> bool:
+    """Tell whether an operator has to say which of several items is ours before another is made."""
+    return record is not None and record.state is ItemState.PARKED and record.reason == ReplicationFault.AMBIGUOUS_STAMP
 
 
 def wanted(record: ItemRecord | None, change: Change, operation: ItemOperation) -> ItemRecord:

@@ -254,7 +254,8 @@ class Lane:
         """Prepare, commit, perform; what has to be staged again goes around."""
         while self._attempt(run, self._prepare):
             self._gate.count(self._mailbox, [s.received for s in run.steps if s.action.do in {Do.DELETE, Do.WITHDRAW}])
-            self._proof.touch(self._mailbox, [step.operation for step in run.steps])
+            left = [step.record.folder_id for step in run.steps if step.record]
+            self._proof.touch(self._mailbox, [step.operation for step in run.steps], left)
             self._note_unsettled(run, self._worker.open_items(run))
             self._commit()
             if not self._attempt(run, self._perform):

@@ -178,9 +178,14 @@ class MailboxWorker:
             run.again.append(step.received)
 
     def _park_settled(self, run: Run, step: Step | None, record: ItemRecord, reason: str) -> None:
+        is_ambiguous = reason == ReplicationFault.AMBIGUOUS_STAMP
+        record = intents.ambiguous(record) if is_ambiguous else record
         if step and not isinstance(step.operation, ItemDeleted):
             step.record = replace(record, intent=None)
             self._preparation.park(run, step, reason)
+        elif is_ambiguous:
+            # what was to be done is planned again when the log is read again, and parked then
+            self._ledger.put_item(run.mailbox, record)
         else:
             self._put_back(run, step, record)
 

@@ -15,7 +15,7 @@ from consumers.scope import LEFT_OUT_AGE, LEFT_OUT_FOLDER
 from consumers.staging import ToStage
 from consumers.step import Step
 from consumers.target import Done, Refused
-from schemas.change import ItemMarked, ItemMoved, ItemSaved, SeedEnd
+from schemas.change import ItemMarked, ItemMoved, ItemOperation, ItemSaved, SeedEnd
 from schemas.faults import Disposition, ReplicationFault, disposition_of
 from schemas.identity import key_mark, mark_in
 from schemas.ports import CallRefused, Clock
@@ -108,6 +108,9 @@ class Preparation:
         if _is_adopted_and_unnamed(step):
             return Action(Do.ORPHAN)
         planned = plan(step.received.change, step.operation, step.record, target, self._left_out(run, step))
+        if planned.do is Do.PLACE and intents.is_ambiguous(step.record) and target not in _asked_by(step.operation):
+            step.reason = ReplicationFault.AMBIGUOUS_STAMP
+            return Action(Do.PARK)
         action = self._gate.decide(step.received, planned)
         if action.do is Do.PARK and planned.do is not Do.PARK:
             step.reason = ReplicationFault.SKIPPED
@@ -200,6 +203,11 @@ class Preparation:
             detail = step.staged.text if isinstance(step.staged, Refused) else ""
             self._dead_letters.add(step.received, operation.ref.item, reason, detail)
         self._ledger.put_item(run.mailbox, intents.parked(step.record, change, operation, reason))
+
+
+def _asked_by(operation: ItemOperation) -> tuple[str, ...]:
+    """Return the targets that asked for what an operation says."""
+    return operation.targets if isinstance(operation, ItemSaved) else ()
 
 
 def _is_adopted_and_unnamed(step: Step) -> bool:

@@ -97,9 +97,12 @@ class Proof:
             self._fresh.add(place)
             self._suspect.discard(place)
 
-    def touch(self, mailbox: str, operations: Iterable[Operation]) -> None:
-        """Forget the checksums of the folders that operations change, before their intents are committed."""
-        for folder_id in {f for operation in operations for f in folders_of(operation)}:
+    def touch(self, mailbox: str, operations: Iterable[Operation], left: Iterable[str] = ()) -> None:
+        """Forget the checksums of the folders that operations change, before their intents are committed.
+
+        `left` are the folders their items lay in so far: a save alone may bring one somewhere else.
+        """
+        for folder_id in {f for operation in operations for f in folders_of(operation)} | set(left):
             folder = self._ledger.folder(mailbox, folder_id)
             if folder is not None and folder.checksum is not None:
                 self._ledger.put_folder(mailbox, replace(folder, checksum=None))

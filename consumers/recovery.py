@@ -77,7 +77,8 @@ class Recovery:
         """Nonce at the destination? Else move the staged id; not found: look once more; absent: stage again."""
         stamp = self._stamp(record, intent.nonce)
         settled = self._reach(address, mailbox, intent, stamp)
-        if settled.finding is Finding.DONE and intent.replaced_id:
+        stands_there = settled.finding is Finding.DONE or settled.reason == ReplicationFault.AMBIGUOUS_STAMP
+        if stands_there and intent.replaced_id:
             self._drop_replaced(address, mailbox, record, intent)
         return settled
 

@@ -101,7 +101,7 @@ def ledger_tells_the_truth(case: Case) -> Iterator[Anomaly]:
                 yield anomaly("ledger-lies", pairing, item, f"the record's nonce {record.nonce} is not the item's")
         for item, lives in traces(pairing):
             for life in lives:
-                if life.is_visible and life.last.write.id not in held:
+                if life.is_visible and life.last.write.id not in held and not _is_excused(case, pairing, item):
                     yield anomaly("unowned", pairing, item, f"{life.last.write.subject!r} stands in no record")
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from consumers.target import Outcome, Target
 from schemas.change import Marks
-from schemas.faults import TransportFault
+from schemas.codec import decode
+from schemas.faults import ReplicationFault, TransportFault
 from schemas.ports import AnswerUnknown
 
 LATE = "still under way"
@@ -237,3 +238,40 @@ def test_a_copy_that_a_user_deleted_does_not_stand_for_the_original(
     for number in undisturbed.places(kind):
         world, _ = play({number: kind})
         assert world.making.key("a") not in world.target.visible(), undisturbed.boundaries[number]
+
+
+def test_of_several_with_one_stamp_none_is_adopted_and_no_further_one_is_made(
+    new_world: Callable[..., Any], adversity: Any
+) -> None:
+    """A user copies what was just placed, and its owner died before that was committed (chaos, seed 104)."""
+
+    def play(number: int | None) -> Any:
+        world = new_world()
+        source = world.source()
+        source.save("a", b"first")
+        world.replay()
+        source.save("a", b"second")
+        struck = adversity({} if number is None else {number: "death"})
+        copies: list[str] = []
+
+        def copy(_name: str, _when: str) -> None:
+            placed = [i for i in world.target.items.values() if i.content == b"second"]
+            shown = [i for i in placed if not world.target.is_staging(i.folder_id)]
+            if number is not None and len(struck.boundaries) > number and shown and not copies:
+                copies.append(world.target.add_item(shown[0].folder_id, b"second", shown[0].stamp))
+
+        struck.also = copy
+        world.replay_through(struck)
+        return world, struck
+
+    _, undisturbed = play(None)
+    reasons = set()
+    for number in undisturbed.places("death"):
+        world, _ = play(number)
+        shown = [content for _, content, _ in world.target.visible()[world.making.key("a")]]
+        assert shown == [b"second", b"second"], undisturbed.boundaries[number]
+        (record,) = world.item_records()
+        reasons.add(record.reason)
+        letters = [decode(r.value) for r in world.owned.history(world.topics.dead_letters("t"))]
+        assert [letter.reason for letter in letters] == [record.reason] * bool(record.reason)
+    assert reasons == {"", ReplicationFault.AMBIGUOUS_STAMP}
