@@ -225,6 +225,17 @@ def test_a_source_that_could_not_be_read_to_its_end_is_not_turned(make: Make) ->
     assert not [a for a in way.back.orders if a.order.kind == "TAKE_OVER"]
 
 
+@pytest.mark.parametrize("deaf", ["source", "standby"])
+def test_an_undo_before_the_close_leaves_everybody_where_they_are_and_orders_nothing(make: Make, deaf: str) -> None:
+    way = make()
+    way.there.deaf = {deaf}
+    with pytest.raises(StoppedError):
+        way.begin().run()
+    before = len(way.back.orders)
+    assert way.coordinator(way.back.committed).undo().stage == "UNDONE"
+    assert len(way.back.orders) == before
+
+
 def test_what_is_wanted_after_a_merge_comes_with_the_next(make: Make) -> None:
     way = make()
     way.there.picture.of(way.back.names[0]).wanted["w"] = WANTED
