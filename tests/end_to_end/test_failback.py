@@ -172,15 +172,11 @@ def _answered(said: str, answers: list[str]) -> bool:
     return "needs both directions" not in said
 
 
-def test_the_way_back_survives_its_command_and_its_owners_and_loses_nothing(living: Living, back: list[Child]) -> None:
+def test_the_way_back_survives_its_command_and_loses_nothing(living: Living) -> None:
     names, split = living.split["names"], living.split
     first = begun(living, "failback", "--all", "--merge", "--accept-losses", until="what it has is merged")
     first.kill()
     first.wait(10)
-    living.kill_replay()
-    back[1].signal(signal.SIGKILL)
-    back[1].stop()
-    back[1].start()
     found = statement(living.run("failback", "--resume", "--merge", "--json"))
     assert found["stage"] == "DONE"
     source, target = ([Server(living, n, at_target=t) for n in range(2)] for t in (False, True))

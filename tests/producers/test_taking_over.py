@@ -254,6 +254,9 @@ def test_a_merge_is_obeyed_once_and_only_behind_a_barrier(returned: Rig) -> None
     order(returned, "MERGE", "p2")
     returned.spin(20)
     assert record_of(returned).generation == 2
+    order(returned, "MERGE", "p2")
+    returned.spin(20)
+    assert (record_of(returned).generation, record_of(returned).role) == (2, SourceRole.FENCED)
     order(returned, "REOPEN", "p1")
     returned.spin(20)
     generation = record_of(returned).generation
