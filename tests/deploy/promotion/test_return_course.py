@@ -166,9 +166,8 @@ def test_an_empty_tail_needs_no_word(make: Make) -> None:
     [
         (lambda w, n: w.there.tails.update({n: -1}), "does not let it be read"),
         (lambda w, n: _put(w, n, source={"role": SourceRole.MIRRORING}), "not promoted"),
-        (lambda w, n: _put(w, n, target={"barrier": None}), "opened before its barrier"),
     ],
-    ids=["unread", "at home", "opened as it stood"],
+    ids=["unread", "at home"],
 )
 def test_a_mailbox_that_can_t_go_back_is_left_out_and_holds_nobody(make: Make, spoil: Any, words: str) -> None:
     way = make()

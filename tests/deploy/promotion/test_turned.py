@@ -7,8 +7,10 @@ import pytest
 
 from deploy.promotion.turned import is_lossy, turned
 from deploy.sections import (
+    FeedSection,
     MailboxSection,
     PipelineSection,
+    ReplaySection,
     ServerSection,
     Settings,
     SettingsError,
@@ -37,6 +39,11 @@ def test_source_and_target_change_places_and_other_targets_and_their_mailboxes_h
     target = back.targets["old"]
     assert (target.url, target.user, target.timeout_seconds, target.classes_left_out) == ("https://old/", "o", 7.0, ())
     assert [(m.source, m.targets) for m in back.mailboxes] == [("a@one.test", {"old": "a@old.test"})]
+
+
+def test_its_services_leave_the_ports_to_those_of_the_first_direction() -> None:
+    back = turned(replace(THERE, feed=FeedSection(metrics_port=9477), replay=ReplaySection(metrics_port=9478)), "one")
+    assert (back.feed.metrics_port, back.replay.metrics_port, back.targets["old"].metrics_port) == (0, 0, 0)
 
 
 def test_the_way_back_shares_registry_and_office_and_no_other_topic() -> None:
