@@ -240,6 +240,22 @@ def test_a_gap_in_the_tail_orders_no_seed_over_what_users_do(split: Callable[[],
     assert not [o for o in world.orders() if o[0] == "SEED"]
 
 
+def test_another_target_that_was_not_turned_is_seeded_in_the_generation_after_the_way_back(world: Any) -> None:
+    source = world.source()
+    source.save("a", b"first")
+    source.close("another")
+    world.replay()
+    source.hand_over("p2")
+    world.replay()
+    assert [kind for kind, _ in world.orders()] == ["SEED"]
+    source.items["b"] = ("inbox-s", b"what users made at the other target", READ, "ck-x")
+    source.story[world.making.key("b")].append(("inbox", b"what users made at the other target", READ))
+    source.seed()
+    world.replay()
+    assert world.mailbox_record().role == "MIRRORING"
+    world.assert_exact(source, orders=True)
+
+
 def test_another_target_that_rests_at_the_barrier_takes_the_tail_as_it_is(world: Any) -> None:
     source = world.source()
     source.save("a", b"first")
