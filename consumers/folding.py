@@ -12,6 +12,7 @@ from schemas.change import (
     Change,
     FolderDeleted,
     FolderSaved,
+    Handover,
     ItemDeleted,
     ItemMarked,
     ItemMoved,
@@ -99,6 +100,8 @@ class Folded:
             return
         is_next = self._last is not None and change.version == _after(self._last)
         is_seed = isinstance(change.operation, SeedBegin)
+        # the tail of an old source follows its barrier; what happened at another server meanwhile is not in this log
+        is_next |= isinstance(change.operation, Handover) and change.operation.previous == self._last
         if self._last is not None and not is_next and not is_seed:
             self.gaps += 1
             self.is_seeded = False

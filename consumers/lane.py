@@ -198,9 +198,10 @@ class Lane:
             case Handover():
                 self._hand_over()
             case Barrier() as barrier:
-                if is_merging(self._ledger.mailbox(self._mailbox)):
+                record = self._ledger.mailbox(self._mailbox)
+                if is_merging(record) and record.barrier is not None:
                     self._tidying.clean(self._mailbox, self._address)  # from here on nobody writes there, nor tidies
-                self._ledger.put_mailbox(drained(self._ledger.mailbox(self._mailbox), change, barrier))
+                self._ledger.put_mailbox(drained(record, change, barrier))
             case Checksum() as checksum if self._scope.holds_whole_folders:
                 self._proof.take(change, checksum)
             case FolderSaved() as saved:

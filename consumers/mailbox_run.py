@@ -15,6 +15,7 @@ from consumers.likeness import mime_of
 from consumers.plan import WRITES
 from consumers.preparation import Preparation
 from consumers.recovery import ABSENT, Finding, Settled
+from consumers.resolving import is_merging
 from consumers.run import Run, Tools
 from consumers.step import Step
 from consumers.target import Done, Edit, Outcome, Refused, Update
@@ -111,7 +112,9 @@ class MailboxWorker:
         replaced = [(r, i) for (r, i), o in zip(group, found, strict=True) if i.replaced_id and isinstance(o, Done)]
         if not replaced:
             return
-        outcomes = self._target.delete(run.address, [i.replaced_id for _, i in replaced], hard=True)
+        # what a user did to it a moment ago stays recoverable
+        is_hard = not is_merging(self._ledger.mailbox(run.mailbox))
+        outcomes = self._target.delete(run.address, [i.replaced_id for _, i in replaced], hard=is_hard)
         for (record, _), outcome in zip(replaced, outcomes, strict=True):
             if isinstance(outcome, Refused):
                 if outcome.code != ABSENT:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from consumers import failover
 from consumers.ledger import Ledger
 from consumers.patience import FellBehind, Patience
-from consumers.resolving import begun, is_merging
+from consumers.resolving import at_barrier, begun, is_merging
 from consumers.tidying import Tidying
 from schemas.change import Barrier, Change
 from schemas.ports import Clock
@@ -43,10 +43,12 @@ def refuses(record: TargetMailbox, kind: str) -> bool:
 
 
 def drained(record: TargetMailbox, change: Change, barrier: Barrier) -> TargetMailbox:
-    """Return the record of a mailbox whose barrier is applied; one that took the tail is its users' alone again."""
+    """Return the record of a mailbox whose barrier is applied."""
+    if is_merging(record):
+        return at_barrier(record, change.version)
     return replace(
         record,
-        role=TargetRole.OPEN if is_merging(record) else TargetRole.DRAINED,
+        role=TargetRole.DRAINED,
         barrier=change.version,
         promotion=barrier.promotion,
         opening=barrier.target,
@@ -72,14 +74,19 @@ class Opening:
         self._patience = patience
         self._clock = clock
 
-    def merge(self, order: Order) -> None:
-        """Take part again beside the target's users, until the barrier of the tail; once more changes nothing."""
+    def merge(self, order: Order) -> bool:
+        """Take part again beside the target's users, until the barrier of the tail; once more changes nothing.
+
+        Tells whether the log has to be read again for it, because it was opened before its barrier was applied.
+        """
         record = self._ledger.mailbox(order.mailbox)
         if (merging := begun(record, order)) is not None:
             self._ledger.put_mailbox(merging)
             log.info("tail is awaited", extra={"mailbox": order.mailbox})
-        elif record.returned != order.promotion:
-            log.error("can't merge", extra={"mailbox": order.mailbox, "role": record.role, "applied": record.applied})
+            return merging.barrier is None
+        if record.returned != order.promotion:
+            log.error("can't merge", extra={"mailbox": order.mailbox, "role": record.role})
+        return False
 
     def obey(self, order: Order, addresses: Mapping[str, str]) -> None:
         """Do what an order says; once more changes nothing. The caller commits with the order's position."""

@@ -10,6 +10,7 @@ from enum import Enum
 
 from consumers.folder_map import FolderMap
 from consumers.ledger import Ledger
+from consumers.resolving import is_merging
 from consumers.target import Done, Held, Refused, Target, Update
 from schemas.faults import GONE, STALE, Disposition, ReplicationFault, disposition_of
 from schemas.identity import Stamp, mark_in
@@ -194,7 +195,8 @@ class Recovery:
         moved, or somebody's copy. Nothing tells them apart, so it is left and noted as an orphan.
         """
         stamp = self._stamp(record, record.nonce)
-        if self._delete(address, intent.replaced_id, hard=True) and (
+        is_hard = not is_merging(self._ledger.mailbox(mailbox))
+        if self._delete(address, intent.replaced_id, hard=is_hard) and (
             held := self._find_anywhere(address, mailbox, stamp)
         ):
             orphan = Orphan(

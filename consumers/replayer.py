@@ -60,6 +60,7 @@ OWNED_MS = 1_000
 """For so long a commit proves that no other owner has come since."""
 OWNER_KEY = "owner"
 CAUGHT_UP_RECORDS = 500
+MERGED = "what was captured and not applied is merged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,9 +276,13 @@ class Replayer:
             self._intake.forget(order.mailbox)
             self._taking_over.obey(order, self._addresses.get(order.mailbox, ""))
 
-        return {
-            "OPEN": open_or_reopen, "REOPEN": open_or_reopen, "MERGE": self._opening.merge, "TAKE_OVER": take_over
-        }  # fmt: skip
+        def merge(order: Order) -> None:
+            if self._opening.merge(order):
+                first = next(iter(self._history()), None)
+                self._stragglers.fall_behind(order.mailbox, first.offset if first else self._complete, MERGED)
+                self._stragglers.retry_now(order.mailbox)
+
+        return {"OPEN": open_or_reopen, "REOPEN": open_or_reopen, "MERGE": merge, "TAKE_OVER": take_over}
 
     def _carry_out(self, run: Run) -> None:
         Lane(self._lane_tools, run.mailbox, run.address, deque()).carry_out(run)

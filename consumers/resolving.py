@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from consumers.plan import Action, Do
 from consumers.target import Held
-from schemas.change import ItemMarked, ItemOperation, ItemSaved, Marks
+from schemas.change import ItemMarked, ItemOperation, ItemSaved, Marks, Version
 from schemas.identity import item_key
 from schemas.state import ItemRecord, Order, TargetMailbox, TargetRole
 
@@ -108,11 +108,19 @@ def is_merging(record: TargetMailbox) -> bool:
 
 def begun(record: TargetMailbox, order: Order) -> TargetMailbox | None:
     """Return the record of a mailbox that takes the tail; None where nothing is to be done, or it can't be."""
-    if record.role != TargetRole.OPEN or record.returned == order.promotion:
+    if record.role not in {TargetRole.OPEN, TargetRole.MERGING} or record.returned == order.promotion:
         return None
-    if record.barrier is None or record.barrier != record.applied:
-        return None
-    return replace(record, role=TargetRole.MERGING, returned=order.promotion)
+    # what held it before it was opened is over: whoever opened it as it stood has had his say
+    return replace(record, role=TargetRole.MERGING, returned=order.promotion, paused="", tripped="")
+
+
+def at_barrier(record: TargetMailbox, barrier: Version) -> TargetMailbox:
+    """Return the record of a mailbox that takes the tail, at a barrier.
+
+    The one it was not opened at is passed on the way to the tail; the one after the tail makes it its users' alone.
+    """
+    is_end = record.barrier is not None
+    return replace(record, role=TargetRole.OPEN if is_end else TargetRole.MERGING, barrier=barrier, waiting="")
 
 
 def touched(record: ItemRecord, held: Held) -> AtTarget:

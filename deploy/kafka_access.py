@@ -51,6 +51,23 @@ def rights_of(topics: Topics, principals: Principals) -> list[Right]:
     return _merged(found + _operator(principals.operator, topics, targets))
 
 
+def rights_of_way_back(there: Topics, back: Topics, principals: Principals, replay: str) -> list[Right]:
+    """Return what the way back from a target needs beside the rights of the first direction (`replay`: its replay).
+
+    `principals` are of the way back. Each direction takes over what the other left, so the four services read the
+    other one's state.
+    """
+    (source,) = principals.replays
+    left_there = (there.mailboxes, there.source_state, there.target_state(back.source))
+    left_back = (back.mailboxes, back.source_state, back.target_state(source))
+    found = rights_of(back, principals)
+    for who in (principals.feed, *principals.replays.values()):
+        found += [Right(who, Resource.TOPIC, name, ("READ",)) for name in left_there]
+    for who in (principals.feed, replay):
+        found += [Right(who, Resource.TOPIC, name, ("READ",)) for name in left_back]
+    return _merged(found)
+
+
 def _feed(who: str, topics: Topics, targets: tuple[str, ...]) -> list[Right]:
     used = {
         topics.changes: ("READ", "WRITE"),

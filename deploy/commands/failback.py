@@ -112,12 +112,15 @@ def failback(config: Path, mailboxes: tuple[str, ...], **options: Any) -> None:
     """Lead MAILBOXES back to the source they were promoted from, once it answers again."""
     there = settings_of(config, needs_kafka=True)
     is_going_on = options["is_resumed"] or options["is_undone"]
+    if options["is_resumed"] and options["is_undone"]:
+        raise SettingsError("--resume and --undo: give one of them")
     if is_going_on and (mailboxes or options["is_all"]):
         raise SettingsError("--resume and --undo go on with the way back there is: name no mailboxes")
     if not is_going_on and bool(mailboxes) == options["is_all"]:
         raise SettingsError("name mailboxes, or give --all")
     if options["source"] not in {"", there.source.name}:
         raise SettingsError(f"--to {options['source']}: the old source is {there.source.name}")
+    require_target_name(there, options["promoted"])
     wiring.prepare_topics(there)
     target = options["promoted"] or _promoted_target(there)
     require_target_name(there, target)
@@ -164,8 +167,9 @@ def _registered(there: Settings) -> list[Registration]:
 def _chosen(there: Settings, target: str, mailboxes: Sequence[str]) -> list[Registration]:
     """Return the registrations of the mailboxes, as the way back has them."""
     known = {r.mailbox: r for r in _registered(there) if target in r.targets}
-    where = whereabouts(wiring.kafka_settings(there), wiring.topics_of(there), (target,))
-    names = [id_of(m) for m in mailboxes] if mailboxes else sorted(where.elsewhere & known.keys())
+    where = whereabouts(wiring.kafka_settings(there), wiring.topics_of(there), tuple(there.targets))
+    promoted = where.between | {m for m, at in where.promoted.items() if at == target}
+    names = [id_of(m) for m in mailboxes] if mailboxes else sorted(promoted & known.keys())
     for asked, name in zip(mailboxes or names, names, strict=True):
         if name not in known:
             raise SettingsError(f"{asked}: not mirrored to {target}; `mailshadow mailboxes list` shows what is")

@@ -8,7 +8,9 @@ import click
 
 from deploy import kafka, wiring
 from deploy.commands.options import config_option, json_option, settings_of
-from deploy.kafka_access import Principals, as_commands, as_json_rows, rights_of
+from deploy.commands.target_mailbox import require_target_name
+from deploy.kafka_access import Principals, as_commands, as_json_rows, rights_of, rights_of_way_back
+from deploy.promotion.turned import turned
 from deploy.sections import Settings
 from deploy.settings import load
 
@@ -26,11 +28,15 @@ def topics(context: click.Context, config: Path, as_json: bool, create: bool) ->
         _list(config, as_json=as_json, create=create)
 
 
+_back_option = click.option("--back", default="", metavar="TARGET", help="Of the way back from this target.")
+
+
 @topics.command("commands")
 @config_option
-def commands(config: Path) -> None:
+@_back_option
+def commands(config: Path, back: str) -> None:
     """Print the commands that make the topics, for a cluster where only an administrator may."""
-    settings = load(config)
+    settings = _directed(load(config), back)
     for topic in wiring.catalogue_of(settings):
         words = ["kafka-topics.sh", "--bootstrap-server", _brokers(settings), "--command-config", "admin.properties"]
         words += ["--create", "--if-not-exists", "--topic", topic.name, "--partitions", str(topic.partition_count)]
@@ -53,16 +59,27 @@ def commands(config: Path) -> None:
 @click.option(
     "--operator", default="User:mailshadow-operator", show_default=True, help="Principal of whoever runs commands."
 )
-def acls(config: Path, as_json: bool, feed: str, replay: str, operator: str) -> None:  # noqa: FBT001 - as above
+@_back_option
+def acls(config: Path, as_json: bool, feed: str, replay: str, operator: str, back: str) -> None:  # noqa: FBT001 - as above
     """Print the least each principal needs, as kafka-acls.sh commands or JSON; nothing is changed."""
-    settings = load(config)
+    there = load(config)
+    settings = _directed(there, back)
     replays = {target: replay.replace("{target}", target) for target in settings.targets}
-    rights = rights_of(wiring.topics_of(settings), Principals(feed=feed, replays=replays, operator=operator))
+    principals, topics_ = Principals(feed=feed, replays=replays, operator=operator), wiring.topics_of(settings)
+    rights = rights_of(topics_, principals)
+    if back:
+        first = replay.replace("{target}", back)
+        rights = rights_of_way_back(wiring.topics_of(there), topics_, principals, first)
     if as_json:
         click.echo(json.dumps({"acls": as_json_rows(rights)}, indent=2))
         return
     for command in as_commands(rights, _brokers(settings)):
         click.echo(command)
+
+
+def _directed(settings: Settings, back: str) -> Settings:
+    require_target_name(settings, back)
+    return turned(settings, back) if back else settings
 
 
 def _brokers(settings: Settings) -> str:

@@ -87,8 +87,6 @@ class ReturnCoordinator(Coordinator):
         note = ""
         if seen.source.role == SourceRole.MIRRORING or seen.target.role not in {TargetRole.OPEN, TargetRole.MERGING}:
             note = "not promoted: its users work at the source"
-        elif seen.target.role == TargetRole.OPEN and seen.target.barrier is None:
-            note = "opened before its barrier was applied: what is captured and not applied can't be merged"
         elif found.get(one.mailbox, -1) < 0:
             note = "the old source does not let it be read to its end"
         return replace(one, tail=found.get(one.mailbox, -1), left_out=bool(note), note=note)

@@ -48,8 +48,9 @@ def turned(settings: Settings, target: str) -> TurnedSettings:
     )
     # an original that only has to be compared needs MIME; a stream is refused by an older server
     forms = (Form.PORTABLE,) if is_lossy(found) else (Form.STREAM, Form.PORTABLE)
-    feed: FeedSection = replace(found.feed, forms=tuple(forms))
-    return replace(found, feed=feed)
+    # the ports are those of the services of the first direction, which run beside
+    feed: FeedSection = replace(found.feed, forms=tuple(forms), metrics_port=0)
+    return replace(found, feed=feed, replay=replace(found.replay, metrics_port=0))
 
 
 @dataclass(frozen=True, slots=True)

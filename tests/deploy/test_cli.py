@@ -20,6 +20,7 @@ COMMANDS = {
     "verify",
     "restore",
     "failover",
+    "failback",
     "targets",
     "mailboxes",
     "dead-letters",

@@ -1,6 +1,6 @@
 """The least each principal needs, as commands and as data."""
 
-from deploy.kafka_access import Principals, Resource, as_commands, as_json_rows, rights_of
+from deploy.kafka_access import Principals, Resource, as_commands, as_json_rows, rights_of, rights_of_way_back
 from schemas.topics import Topics
 
 TOPICS = Topics("p", "mail")
@@ -52,3 +52,16 @@ def test_data_say_the_same_as_commands() -> None:
     rows = as_json_rows(RIGHTS)
     assert len(rows) == len(RIGHTS)
     assert {str(r["resource"]) for r in rows} == {str(r) for r in Resource}
+
+
+def test_the_way_back_has_rights_of_its_own_and_each_direction_reads_what_the_other_left() -> None:
+    there, back = Topics("p", "s"), Topics("p", "t", is_back=True)
+    who = Principals(feed="User:feed", replays={"s": "User:replay-s"}, operator="User:op")
+    found = {(r.principal, r.name): r.operations for r in rights_of_way_back(there, back, who, "User:replay-t")}
+    for name in ("p.mailboxes.s", "p.source-state.s", "p.target-state.s-t"):
+        assert found["User:feed", name] == found["User:replay-s", name] == ("READ",)
+        assert ("User:replay-t", name) not in found
+    assert found["User:replay-t", "p.source-state.t"] == ("READ",)
+    assert found["User:feed", "p.source-state.t"] == ("READ", "WRITE")
+    assert found["User:replay-s", "p.target-state.t-s"] == ("READ", "WRITE")
+    assert ("User:replay-s", "p.orders.s") not in found

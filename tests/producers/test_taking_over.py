@@ -119,6 +119,12 @@ def test_before_it_is_taken_over_nothing_is_captured_and_nothing_asked(promoted:
     assert promoted.changes() == []
 
 
+def test_a_mailbox_that_was_never_taken_over_can_t_be_reopened_into_a_first_copy(promoted: Rig) -> None:
+    order(promoted, "REOPEN", "p2")
+    promoted.spin(20)
+    assert promoted.changes() == []
+
+
 def test_of_what_both_servers_hold_equal_nothing_is_said(promoted: Rig) -> None:
     order(promoted, "TAKE_OVER", "p2")
     promoted.spin(20)
@@ -248,6 +254,9 @@ def test_a_merge_is_obeyed_once_and_only_behind_a_barrier(returned: Rig) -> None
     order(returned, "MERGE", "p2")
     returned.spin(20)
     assert record_of(returned).generation == 2
+    order(returned, "MERGE", "p2")
+    returned.spin(20)
+    assert (record_of(returned).generation, record_of(returned).role) == (2, SourceRole.FENCED)
     order(returned, "REOPEN", "p1")
     returned.spin(20)
     generation = record_of(returned).generation

@@ -166,9 +166,8 @@ def test_an_empty_tail_needs_no_word(make: Make) -> None:
     [
         (lambda w, n: w.there.tails.update({n: -1}), "does not let it be read"),
         (lambda w, n: _put(w, n, source={"role": SourceRole.MIRRORING}), "not promoted"),
-        (lambda w, n: _put(w, n, target={"barrier": None}), "opened before its barrier"),
     ],
-    ids=["unread", "at home", "opened as it stood"],
+    ids=["unread", "at home"],
 )
 def test_a_mailbox_that_can_t_go_back_is_left_out_and_holds_nobody(make: Make, spoil: Any, words: str) -> None:
     way = make()
@@ -223,6 +222,17 @@ def test_a_source_that_could_not_be_read_to_its_end_is_not_turned(make: Make) ->
     with pytest.raises(StoppedError, match="not read to its end"):
         way.begin().run()
     assert not [a for a in way.back.orders if a.order.kind == "TAKE_OVER"]
+
+
+@pytest.mark.parametrize("deaf", ["source", "standby"])
+def test_an_undo_before_the_close_leaves_everybody_where_they_are_and_orders_nothing(make: Make, deaf: str) -> None:
+    way = make()
+    way.there.deaf = {deaf}
+    with pytest.raises(StoppedError):
+        way.begin().run()
+    before = len(way.back.orders)
+    assert way.coordinator(way.back.committed).undo().stage == "UNDONE"
+    assert len(way.back.orders) == before
 
 
 def test_what_is_wanted_after_a_merge_comes_with_the_next(make: Make) -> None:

@@ -133,6 +133,26 @@ def test_a_gap_is_not_whole_until_a_seed_fills_it(new_world: Callable[..., Any])
     assert fold(world.log).is_whole
 
 
+def test_the_tail_of_an_old_source_is_no_gap_and_what_happened_at_another_server_is_one(
+    new_world: Callable[..., Any],
+) -> None:
+    world = new_world()
+    source = world.source()
+    source.save("a", b"first")
+    source.close()
+    source.hand_over("p2", source.last)
+    source.save("b", b"tail")
+    source.close()
+    folded = fold(world.log)
+    assert (folded.is_whole, folded.gaps) == (True, 0)
+    source.hand_over("p2")
+    source.save("c", b"home again")
+    folded = fold(world.log)
+    assert (folded.is_whole, folded.gaps) == (False, 1)
+    source.seed()
+    assert fold(world.log).is_whole
+
+
 @pytest.mark.parametrize("cut", [1, 3, 5])
 def test_a_seed_that_did_not_end_says_nothing_of_what_is_gone(new_world: Callable[..., Any], cut: int) -> None:
     world = new_world()

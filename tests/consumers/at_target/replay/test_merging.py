@@ -170,6 +170,41 @@ def test_one_adversity_at_any_boundary_of_a_merge_makes_no_difference(
             raise
 
 
+def test_what_the_tail_replaces_stays_recoverable(split: Callable[[], tuple[Any, Any]], adversity: Any) -> None:
+    """Between the look and the write a user may have edited it."""
+    world, source = split()
+    merged(world, source, adversity())
+    assert world.making.key("a") in {item.stamp.split(":")[1] for item in world.target.recoverable}
+
+
+def test_a_mailbox_opened_before_its_barrier_gets_what_was_captured_and_not_applied(world: Any) -> None:
+    source = world.source()
+    source.save("a", b"first", marks=READ)
+    source.save("b", b"first", marks=READ)
+    world.replay()
+    world.order("PAUSE")
+    world.replay()
+    source.save("c", b"captured, never applied", marks=READ)
+    source.save("b", b"captured, never applied", marks=READ)
+    source.close()
+    world.order("OPEN", accepted=True)
+    world.replay()
+    Users(world).edit("b", b"by users")
+    world.order("MERGE", promotion="p2")
+    world.replay()
+    assert world.mailbox_record().role == "MERGING"
+    previous = source.last
+    source.hand_over("p2", previous)
+    source.save("d", b"tail", marks=READ)
+    source.close()
+    world.replay()
+    seen = {states[0][1] for key, states in world.target.visible().items() if key != "foreign"}
+    assert seen == {b"first", b"by users", b"captured, never applied", b"tail"}
+    assert world.mailbox_record().role == "OPEN"
+    assert world.mailbox_record().barrier == world.mailbox_record().applied == source.last
+    assert world.conflicts() == {world.making.key("b"): ("ItemSaved", "changed", "both")}
+
+
 def test_nothing_is_merged_without_the_order(split: Callable[[], tuple[Any, Any]]) -> None:
     world, source = split()
     before = world.target.visible()
@@ -203,6 +238,22 @@ def test_a_gap_in_the_tail_orders_no_seed_over_what_users_do(split: Callable[[],
     world.replay()
     assert world.mailbox_record().waiting
     assert not [o for o in world.orders() if o[0] == "SEED"]
+
+
+def test_another_target_that_was_not_turned_is_seeded_in_the_generation_after_the_way_back(world: Any) -> None:
+    source = world.source()
+    source.save("a", b"first")
+    source.close("another")
+    world.replay()
+    source.hand_over("p2")
+    world.replay()
+    assert [kind for kind, _ in world.orders()] == ["SEED"]
+    source.items["b"] = ("inbox-s", b"what users made at the other target", READ, "ck-x")
+    source.story[world.making.key("b")].append(("inbox", b"what users made at the other target", READ))
+    source.seed()
+    world.replay()
+    assert world.mailbox_record().role == "MIRRORING"
+    world.assert_exact(source, orders=True)
 
 
 def test_another_target_that_rests_at_the_barrier_takes_the_tail_as_it_is(world: Any) -> None:

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from schemas.change import Marks
+from schemas.faults import TransportFault
 from schemas.identity import Stamp, target_id
+from schemas.ports import AnswerUnknown
 from schemas.state import IndexEntry, ItemRecord, ItemState, MailboxRecord, SourceFolder, TargetFolder, TargetMailbox
 from schemas.turning import Known
 
@@ -137,7 +139,25 @@ def test_it_is_taken_over_once_by_a_promotion(make: Callable[[], Turned], advers
     turned.take_over(adversity())
     turned.change(adversity())
     turned.take_over(adversity())
+    turned.source.mark("a", FLAGGED)
+    turned.source.move("b", "work-s")
+    turned.source.delete("n")
+    turned.world.replay()
     assert_exact(turned)
+
+
+def test_a_stamp_whose_answer_was_lost_is_found_and_not_written_again(make: Callable[[], Turned]) -> None:
+    turned = make()
+
+    def lose(name: str, when: str) -> None:
+        if (name, when) == ("update", "after") and turned.world.target.calls.count("update") == 1:
+            raise AnswerUnknown(TransportFault.RESET, "struck")
+
+    turned.world.opposite = lambda _order: turned.known
+    turned.world.order("TAKE_OVER", promotion="p9")
+    turned.world.replay_hooked(lose)
+    assert turned.world.mailbox_record().handed == "p9"
+    assert turned.world.target.calls.count("update") == 1
 
 
 def test_nothing_is_taken_over_before_the_other_direction_ended(world: Any) -> None:
@@ -179,3 +199,22 @@ def test_where_a_copy_would_lose_something_content_is_changed_in_place(
     turned.world.replay()
     assert_exact(turned)
     assert set(turned.world.target.items) == before
+
+
+def test_an_edit_whose_answer_was_lost_is_seen_by_its_stamp_and_not_sent_again(
+    make: Callable[..., Turned], adversity: Any
+) -> None:
+    turned = make(portable_only=True, settings={"edits_in_place": True})
+    turned.take_over(adversity())
+    turned.source.hand_over("p9")
+    turned.source.save("c", b"edited", marks=READ)
+    turned.world.replay()
+    turned.source.save("c", b"edited twice", marks=READ)
+
+    def lose(name: str, when: str) -> None:
+        if (name, when) == ("edit", "after"):
+            raise AnswerUnknown(TransportFault.RESET, "struck")
+
+    turned.world.replay_hooked(lose)
+    assert_exact(turned)
+    assert turned.world.target.calls.count("edit") == 2
