@@ -71,6 +71,18 @@ class BackSession(Session):
         self.old_tails |= read_tails(self.there, {m: self.known[m].targets[self.target] for m in mailboxes})
         return {m: len(left) for m, left in self.old_tails.items()}
 
+    def missing(self) -> list[str]:
+        """Return the commands of the four owners of the way back that do not run."""
+        there, back = wiring.topics_of(self.there), wiring.topics_of(self.settings)
+        target, source = back.source, there.source
+        needed = {
+            there.feed_group: "mailshadow feed",
+            there.replay_group(target): f"mailshadow replay --target {target}",
+            back.feed_group: f"mailshadow feed --back {target}",
+            back.replay_group(source): f"mailshadow replay --back {target}",
+        }
+        return [command for group, command in needed.items() if not self.members(group)]
+
     def passage(self) -> Passage:
         """Return what the return of the old source works with."""
         return Passage(
@@ -80,6 +92,7 @@ class BackSession(Session):
             tails=self.read_old_tails,
             is_merging=self.options["is_merging"],
             is_mirror=self.options["is_mirror"],
+            missing=self.missing,
         )
 
 
@@ -203,15 +216,7 @@ def _session(
 
 def _require_services(session: BackSession) -> None:
     """Raise SettingsError, with what to start, where one of the four owners of the way back does not run."""
-    there, back = wiring.topics_of(session.there), wiring.topics_of(session.settings)
-    target, source = back.source, there.source
-    needed = {
-        there.feed_group: "mailshadow feed",
-        there.replay_group(target): f"mailshadow replay --target {target}",
-        back.feed_group: f"mailshadow feed --back {target}",
-        back.replay_group(source): f"mailshadow replay --back {target}",
-    }
-    if missing := [command for group, command in needed.items() if not session.members(group)]:
+    if missing := session.missing():
         raise SettingsError(f"the way back needs both directions; start {', '.join(f'`{m}`' for m in missing)} first")
 
 

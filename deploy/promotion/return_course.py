@@ -21,7 +21,8 @@ from schemas.state import IndexEntry, Order, Promoted, Promotion, SourceRole, Ta
 from schemas.topics import Topics
 
 OBEY_SECONDS_MAX = 60.0
-STALL_SECONDS = 60.0
+STALL_SECONDS_MAX = 900.0
+ASK_SECONDS = 10.0
 MERGES_MAX = 3
 """An item that was deleted at one side and marked at the other is asked for, and comes with the next merge."""
 
@@ -32,7 +33,8 @@ class Passage:
 
     `there` is what the log says of the first direction, `topics` and `back` name both; `tails` reads what the old
     source holds beyond the barrier, changes by mailbox, -1 where it can't be read; `is_merging`: the operator wants the
-    tail brought over; `is_mirror`: the old source is to be mirrored to, and no more.
+    tail brought over; `is_mirror`: the old source is to be mirrored to, and no more. `missing` are the commands of the
+    services that do not run.
     """
 
     there: Sight
@@ -41,6 +43,7 @@ class Passage:
     tails: Callable[[Sequence[str]], Mapping[str, int]]
     is_merging: bool
     is_mirror: bool
+    missing: Callable[[], Sequence[str]]
 
 
 class ReturnCoordinator(Coordinator):
@@ -51,6 +54,7 @@ class ReturnCoordinator(Coordinator):
     def __init__(self, course: Course, passage: Passage, progress: Promotion) -> None:
         super().__init__(course, progress)
         self._passage = passage
+        self._asked_at = -ASK_SECONDS
 
     def undo(self) -> Promotion:
         """Leave the users at the promoted target; before the close nothing has to be led back."""
@@ -173,18 +177,34 @@ class ReturnCoordinator(Coordinator):
         what: str,
         sight: Sight | None = None,
     ) -> None:
-        """Wait until all have obeyed, as long as something moves; StoppedError where one does not."""
-        sight = sight or self._passage.there
+        """Wait until each was seen to have obeyed, while something moves; StoppedError where nothing does any more.
+
+        A mailbox that is read or listed once shows nothing until that is through, so where all services live the wait
+        is long.
+        """
+        sight, left = sight or self._passage.there, list(part)
         moved_at, before = self._course.monotonic(), -1
-        while waiting := [o for o in part if not is_done(sight.look(LOOK_SECONDS), o)]:
-            picture = sight.look(0.0)
-            progress = _progress(picture, part) + len(part) - len(waiting)
+        while left:
+            picture = sight.look(LOOK_SECONDS)
+            left = [o for o in left if not is_done(picture, o)]
+            progress = _progress(picture, left) + len(part) - len(left)
             if (now := self._course.monotonic(), progress)[1] != before:
                 moved_at, before = now, progress
-            held = [text for o in waiting if (text := blocked(picture.of(o.mailbox)))]
-            if now - moved_at > OBEY_SECONDS_MAX or (held and len(held) == len(waiting)):
-                why = f": {held[0]}" if held else f": see what runs for {server}"
-                raise self._stopped_at(f"{len(waiting)} mailboxes: {what} at {server}{why}")
+            held = [text for o in left if (text := blocked(picture.of(o.mailbox)))]
+            if held and len(held) == len(left):
+                raise self._stopped_at(f"{len(left)} mailboxes: {what} at {server}: {held[0]}")
+            if now - moved_at > OBEY_SECONDS_MAX and (why := self._why_still(now, now - moved_at, server)):
+                raise self._stopped_at(f"{len(left)} mailboxes: {what} at {server}: {why}")
+
+    def _why_still(self, now: float, still_seconds: float, server: str) -> str:
+        """Say why nothing moves, asked now and then: somebody does not run, or it was too long."""
+        if still_seconds > STALL_SECONDS_MAX:
+            return f"see the log of what runs for {server}"
+        if now - self._asked_at < ASK_SECONDS:
+            return ""
+        self._asked_at = now
+        missing = self._passage.missing()
+        return f"start {', '.join(f'`{m}`' for m in missing)}" if missing else ""
 
     def _await_level(self) -> None:
         """Wait until the one listing is through and everything it found is applied."""
@@ -202,9 +222,9 @@ class ReturnCoordinator(Coordinator):
 
 
 def _progress(picture: Picture, part: Sequence[Promoted]) -> int:
-    """Return a number that grows with everything the feeds and replays of these mailboxes do."""
+    """Return a number that moves with what is done for these mailboxes; not with what their users do."""
     seen = [picture.of(o.mailbox) for o in part]
-    return sum(s.source.generation + s.source.next_sequence + s.target.applied_sequence for s in seen)
+    return sum(s.source.generation + s.target.generation + s.target.applied_sequence for s in seen)
 
 
 def _awaits(entry: IndexEntry) -> bool:

@@ -101,7 +101,8 @@ class Way:
 
     def __init__(self, back: Any, **values: Any) -> None:
         self.back, self.there = back, There(back)
-        self.values = {"is_merging": True, "is_mirror": False} | values
+        self.missing: list[str] = []
+        self.values: dict[str, Any] = {"is_merging": True, "is_mirror": False, "missing": lambda: self.missing} | values
 
     def begin(self, **values: Any) -> ReturnCoordinator:
         return self.coordinator(replace(self.back.promotion(), stage="RETURN", **values))
@@ -203,8 +204,37 @@ def test_an_owner_that_does_not_obey_stops_it_by_name_and_resuming_asks_again(
     way.there.deaf = {server}
     with pytest.raises(StoppedError, match=f"stopped at {stage}: 2 mailboxes.*{server}.*--resume"):
         way.begin().run()
+    assert way.back.clock_seconds > 600, "what lives may be busy for long"
     way.there.deaf = set()
     assert way.coordinator(way.back.committed).run().stage == "DONE"
+
+
+def test_a_service_that_does_not_run_stops_it_soon_and_is_named(make: Make) -> None:
+    way = make()
+    way.there.deaf, way.missing = {"source"}, ["mailshadow replay --target standby"]
+    with pytest.raises(StoppedError, match="start `mailshadow replay --target standby`"):
+        way.begin().run()
+    assert way.back.clock_seconds < 120
+
+
+def test_a_mailbox_that_was_level_once_does_not_wait_for_the_others_to_be_so_at_the_same_time(make: Make) -> None:
+    way = make(2)
+    names, looks = way.back.names, [0]
+    look = way.look
+
+    def busy(timeout_seconds: float) -> Picture:
+        picture: Picture = look(timeout_seconds)
+        looks[0] += 1
+        for number, name in enumerate(names):
+            seen = picture.of(name)
+            is_behind = looks[0] % 2 == number
+            if seen.source.handed and way.back.committed.stage == "REVERSE":
+                seen.target = replace(seen.target, applied_sequence=seen.source.next_sequence - 1 - is_behind)
+        return picture
+
+    way.look = busy
+    assert way.begin().run().stage == "DONE"
+    assert way.back.clock_seconds < 120
 
 
 def test_a_mailbox_that_is_held_stops_it_at_once_with_the_reason(make: Make) -> None:
