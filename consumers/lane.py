@@ -6,6 +6,7 @@ Failure: design §6. Before the commit a run is planned again, after it it is se
 go on falls behind with an offset of its own and leaves its lane; the lanes beside it don't notice.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -47,6 +48,8 @@ from schemas.state import ItemState
 LEDGER_LOST = "ledger lost"
 RUN_STEPS_MAX = 200
 RUN_SIZE_BYTES_MAX = 16_000_000
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +230,8 @@ class Lane:
 
     def _end_seed(self, run: Run, received: Received, end: SeedEnd) -> None:
         change = received.change
+        if is_merging(self._ledger.mailbox(self._mailbox)):
+            return
         if counted := self._gate.stops_seed(received, stale_records(self._ledger, change, end)):
             self._gate.trip(self._mailbox, ReplicationFault.DELETION_BREAKER, counted)
             raise FellBehind(ReplicationFault.DELETION_BREAKER)
@@ -246,6 +251,10 @@ class Lane:
         record = self._ledger.mailbox(self._mailbox)
         self._metrics.waiting.labels(mailbox=self._mailbox).set(0)
         self._proof.forget_all(self._mailbox)
+        if is_merging(record):
+            # the feed refuses a seed while it reads a tail; one all the same must not make users' work a mirror's
+            log.error("a seed in the middle of a merge passed over", extra={"mailbox": self._mailbox})
+            return
         begun = replace(mirroring(record), waiting="", seed_begun=received.change.sequence, scope=self._scope.digest)
         self._ledger.put_mailbox(begun)
 

@@ -23,6 +23,8 @@ from schemas.state import ItemState, Order
 log = logging.getLogger(__name__)
 
 ORDERS_MAX = 100
+RENEW_MS = 6 * 3_600_000
+"""Kafka forgets an offset of a topic that a group does not subscribe to a week after its last commit (KIP-211)."""
 PAUSED = "paused"
 
 
@@ -38,9 +40,11 @@ class Given:
 class OrderBook:
     """The orders of one partition, in order; `position` may be committed with what is done."""
 
-    def __init__(self, reader: LogReader, topic: str) -> None:
+    def __init__(self, reader: LogReader, topic: str, clock: Clock) -> None:
         self._reader = reader
         self._topic = topic
+        self._clock = clock
+        self._committed_at = clock()
         self._given: deque[Given] = deque()
         self._done = self._committed = reader.position
 
@@ -57,12 +61,13 @@ class OrderBook:
 
     @property
     def positions(self) -> Mapping[str, int]:
-        """What is to be committed, nothing if that is so already."""
-        return {self._topic: self._done} if self._done != self._committed else {}
+        """What is to be committed; nothing if that is so already, and was done lately."""
+        is_old = self._done and self._clock() - self._committed_at >= RENEW_MS
+        return {self._topic: self._done} if is_old or self._done != self._committed else {}
 
     def settle(self) -> None:
         """Note that `positions` is committed."""
-        self._committed = self._done
+        self._committed, self._committed_at = self._done, self._clock()
 
     def _read(self) -> None:
         for record in self._reader.read(ORDERS_MAX, 0.0):

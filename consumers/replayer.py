@@ -243,7 +243,7 @@ class Replayer:
         topics, target = self._topics, self._settings.target
         archive = Archive(letters=lambda: self._owned.history(topics.dead_letters(target)), open_log=side.open_log)
         redriver = Redriver(self._ledger, archive, self._orders.want, self._carry_out)
-        self._book = OrderBook(side.orders, topics.orders(target))
+        self._book = OrderBook(side.orders, topics.orders(target), self._clock)
         self._ahead = RunAhead(side.open_log, self._ledger.mailboxes, self._clock)
         self._desk = Desk(
             ledger=self._ledger,

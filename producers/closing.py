@@ -24,6 +24,14 @@ def is_fenced(record: MailboxRecord) -> bool:
     return record.role == SourceRole.FENCED
 
 
+def refuses(record: MailboxRecord, kind: str) -> bool:
+    """Tell whether an order has to wait: after the barrier all, and a seed while a tail is read for a merge.
+
+    A seed says everything anew, so the target where users work would take the old source's word for all of it.
+    """
+    return is_fenced(record) or (kind == "SEED" and record.role == SourceRole.CLOSED and bool(record.returned))
+
+
 def obey(capture: Capture, order: Order, now: int, *, is_capturing: bool) -> None:
     """Obey CLOSE, REOPEN or MERGE; once more changes nothing. `is_capturing`: whether the source can be read at all."""
     record = capture.index.record
@@ -33,6 +41,8 @@ def obey(capture: Capture, order: Order, now: int, *, is_capturing: bool) -> Non
         _merge(capture, order, now, is_capturing=is_capturing)
     elif record.generation == 0:
         log.warning("never captured, nothing to close", extra={"mailbox": order.mailbox})
+    elif order.promotion and order.promotion == record.reopened:
+        log.warning("close of an undone promotion passed over", extra={"mailbox": order.mailbox})
     elif not is_fenced(record):
         capture.index.record = replace(
             record,

@@ -131,9 +131,14 @@ class Feed:
             self._end_closed()
             self._begin_rounds()
             parts = self._gather(orders)
-            self._publish(parts + self._heartbeats(parts), {})
+            beats = self._heartbeats(parts)
+            self._publish(parts + beats, self._renewed(orders) if beats else {})
             if not parts and not ordered:
                 self._doorbell.wait(0.1)
+
+    def _renewed(self, orders: LogReader) -> Mapping[str, int]:
+        """Return where the orders were obeyed to: Kafka forgets an offset of a topic nobody subscribed after a week."""
+        return {} if self._heard else {self._topics.orders(self._topics.source): orders.position}
 
     def _take_up(self, registered: Mapping[str, str]) -> None:
         new = {m: a for m, a in registered.items() if m not in self._mailboxes}
@@ -200,7 +205,7 @@ class Feed:
             mailbox.is_begun_closed = False
             if closing.is_fenced(mailbox.capture.index.record):
                 mailbox.parts = None
-        elif closing.is_fenced(mailbox.capture.index.record):
+        elif closing.refuses(mailbox.capture.index.record, order.kind):
             log.warning("order after the barrier refused", extra={"mailbox": order.mailbox, "kind": order.kind})
         else:
             apply_order(mailbox.capture, order, self._clock())

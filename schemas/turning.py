@@ -117,7 +117,7 @@ def ledger_records(known: Known, before: Mapping[str, ItemRecord]) -> list[ItemR
     for item, record in sorted(known.records.items()):
         entry = _at_source(known, item)
         folder_id = known.folder_at_target(entry.folder_id) if entry else ""
-        if entry is None or not record.target_id or not folder_id:
+        if entry is None or not record.target_id or not folder_id or _holds_newer(entry):
             continue
         stamped = before.get(item)
         is_behind = record.state is ItemState.PARKED and record.reason != CARRIED
@@ -137,6 +137,11 @@ def ledger_records(known: Known, before: Mapping[str, ItemRecord]) -> list[ItemR
             )
         )
     return found
+
+
+def _holds_newer(entry: IndexEntry) -> bool:
+    """Tell whether the old source may hold content that was never read: it is not ours to replace by an older one."""
+    return entry.owed is not None and entry.owed.is_news
 
 
 def _mapped(known: Known) -> list[TargetFolder]:

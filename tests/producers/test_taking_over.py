@@ -265,6 +265,14 @@ def test_a_merge_is_obeyed_once_and_only_behind_a_barrier(returned: Rig) -> None
     assert (record_of(returned).generation, record_of(returned).role) == (generation, SourceRole.MIRRORING)
 
 
+def test_a_seed_is_refused_while_the_tail_is_read(returned: Rig) -> None:
+    order(returned, "MERGE", "p2")
+    order(returned, "SEED", "")
+    returned.spin(20)
+    kinds = sorted(type(o).__name__ for o in said(returned, 2))
+    assert kinds == ["Barrier", "Handover", "ItemMarked", "ItemSaved"]
+
+
 @pytest.mark.parametrize("failure", ["lost", "applied"])
 @pytest.mark.parametrize("number", range(5))
 def test_dead_anywhere_while_the_tail_is_read_it_is_said_once(returned: Rig, failure: str, number: int) -> None:

@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 
 from schemas.change import Marks
-from schemas.state import IndexEntry, ItemRecord, ItemState, MailboxRecord, SourceFolder, TargetFolder, TargetMailbox
+from schemas.state import (
+    IndexEntry,
+    ItemRecord,
+    ItemState,
+    MailboxRecord,
+    Owed,
+    SourceFolder,
+    TargetFolder,
+    TargetMailbox,
+)
 from schemas.turning import CARRIED, Known, index_entries, index_folders, ledger_folders, ledger_records
 
 READ, UNREAD = Marks(is_read=True), Marks(is_read=False)
@@ -139,6 +148,15 @@ def test_a_folder_that_is_gone_at_the_old_source_is_new_to_the_listing_and_no_pa
     here.folders["in-s"] = replace(here.folders["in-s"], gone=True)
     assert not index_folders(here)
     assert not ledger_folders(here)
+
+
+def test_content_at_the_old_source_that_was_never_read_is_not_given_to_the_way_back() -> None:
+    owed = Owed(since=1, attempts=8, retry_at=2, reason="ErrorCorruptData", is_news=True)
+    here = known(
+        entries=(entry("a", owed=owed), entry("b", owed=replace(owed, is_news=False))),
+        records=(record("a"), record("b")),
+    )
+    assert [r.item for r in ledger_records(here, {})] == ["b"]
 
 
 def test_turned_twice_everything_is_where_it_was() -> None:

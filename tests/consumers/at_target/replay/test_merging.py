@@ -268,3 +268,23 @@ def test_another_target_that_rests_at_the_barrier_takes_the_tail_as_it_is(world:
     world.replay()
     assert world.mailbox_record().role == "DRAINED"
     world.assert_exact(source)
+
+
+def test_a_seed_in_the_middle_of_a_merge_leaves_what_users_did_and_the_role(
+    split: Callable[[], tuple[Any, Any]],
+) -> None:
+    world, source = split()
+    previous = source.last
+    world.order("MERGE", promotion="p2")
+    world.replay()
+    source.hand_over("p2", previous)
+    source.save("b", b"by the source", marks=READ)
+    source.seed()
+    world.replay()
+    shown = world.target.visible()[world.making.key("b")]
+    assert [content for _, content, _ in shown] == [b"by users"]
+    assert "made by users" in {content.decode() for _, content, _ in world.target.visible()["foreign"]}
+    assert world.mailbox_record().role == "MERGING"
+    source.close()
+    world.replay()
+    assert world.mailbox_record().role == "OPEN"
