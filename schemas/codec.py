@@ -130,11 +130,15 @@ def _header(parsed: Any) -> bytes:
     return MARKER + bytes.fromhex(fingerprint(to_parsing_canonical_form(parsed), "CRC-64-AVRO"))
 
 
+def _name_of(parsed: Any) -> str:
+    return str(parsed.get("name", "")) if isinstance(parsed, dict) else ""
+
+
 def _earlier(written: str, by_type: dict[type, _Schema]) -> _Schema | None:
     """Return the schema that a JSON text is, to be read as the present one of its name; None if there is none."""
     read: Any = json.loads(written)
     parsed: Any = parse_schema(read)
-    present = next((s for s in by_type.values() if NAMESPACE + s.record.__name__ == parsed["name"]), None)
+    present = next((s for s in by_type.values() if NAMESPACE + s.record.__name__ == _name_of(parsed)), None)
     return _Schema(present.record, parsed, _header(parsed), present.parsed) if present else None
 
 
