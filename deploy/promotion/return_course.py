@@ -97,29 +97,34 @@ class ReturnCoordinator(Coordinator):
 
     def _merge(self) -> str:
         """Have the tail brought over by the first direction: its replay takes part before its feed reads."""
-        for number in range(1, MERGES_MAX + 1):
-            asked = self.progress.promotion if number == 1 else f"{self.progress.promotion}/{number}"
+        for _ in range(MERGES_MAX):
             picture = self._passage.there.look(0.0)
-            part = [
-                o for o in self._chosen() if not self._is_reversed(o) and (number == 1 or picture.of(o.mailbox).wanted)
-            ]
+            waiting = [o for o in self._chosen() if not self._is_reversed(o)]
+            asked = {o.mailbox: merge_id(picture.of(o.mailbox), self.progress.promotion) for o in waiting}
+            part = [o for o in waiting if asked[o.mailbox]]
             if not part:
                 break
             self._course.say(f"{len(part)} mailboxes: the old source is read beyond its barrier, what it has is merged")
             self._merge_once(part, asked)
         return "REVERSE"
 
-    def _merge_once(self, part: Sequence[Promoted], asked: str) -> None:
+    def _merge_once(self, part: Sequence[Promoted], asked: Mapping[str, str]) -> None:
         topics, target = self._passage.topics, self._passage.back.source
-        self._commit([self._asking(o, target, "MERGE", topics, asked) for o in part])
-        self._require(part, target, lambda p, o: p.of(o.mailbox).target.returned == asked, "can't take the tail")
-        self._commit([self._asking(o, topics.source, "MERGE", topics, asked) for o in part])
-        self._require(part, topics.source, lambda p, o: p.of(o.mailbox).source.returned == asked, "is not read")
+
+        def is_taking_part(picture: Picture, one: Promoted) -> bool:
+            return picture.of(one.mailbox).target.returned == asked[one.mailbox]
+
+        def is_read(picture: Picture, one: Promoted) -> bool:
+            return picture.of(one.mailbox).source.returned == asked[one.mailbox]
 
         def is_merged(picture: Picture, one: Promoted) -> bool:
             seen = picture.of(one.mailbox)
-            return has_ended(seen.source, seen.target, self.progress.promotion)
+            return is_read(picture, one) and has_ended(seen.source, seen.target, self.progress.promotion)
 
+        self._commit([self._asking(o, target, "MERGE", topics, asked[o.mailbox]) for o in part])
+        self._require(part, target, is_taking_part, "can't take the tail")
+        self._commit([self._asking(o, topics.source, "MERGE", topics, asked[o.mailbox]) for o in part])
+        self._require(part, topics.source, is_read, "is not read")
         self._require(part, target, is_merged, "tail is not merged")
         picture = self._passage.there.look(0.0)
         if unread := [o for o in part if _is_unread(picture.of(o.mailbox))]:
@@ -219,6 +224,26 @@ class ReturnCoordinator(Coordinator):
     def _stopped_at(self, text: str) -> StoppedError:
         self._commit(failure=text[:NOTE_CHARACTERS_MAX])
         return StoppedError(f"stopped at {self.progress.stage}: {text}. Mend it, then `mailshadow failback --resume`")
+
+
+def merge_id(seen: Seen, promotion: str) -> str:
+    """Return the id by which a mailbox is to be merged now: `promotion`, `promotion/2`…; nothing where it is done.
+
+    One that is under way is asked for by the same id again. Another one is needed where the source could not be read to
+    its end, or where something is wanted of it since.
+    """
+    numbers = [_number(returned, promotion) for returned in (seen.source.returned, seen.target.returned)]
+    number = max(*numbers, 1)
+    if min(numbers) == max(numbers) > 0 and has_ended(seen.source, seen.target, promotion):
+        if not seen.wanted and not _is_unread(seen):
+            return ""
+        number += 1
+    return promotion if number == 1 else f"{promotion}/{number}"
+
+
+def _number(returned: str, promotion: str) -> int:
+    base, _, number = returned.partition("/")
+    return 0 if base != promotion else int(number or 1)
 
 
 def _progress(picture: Picture, part: Sequence[Promoted]) -> int:

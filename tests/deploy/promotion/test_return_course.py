@@ -9,7 +9,7 @@ import pytest
 from deploy.promotion.course import StoppedError
 from deploy.promotion.opposite import has_ended
 from deploy.promotion.picture import Picture
-from deploy.promotion.return_course import Passage, ReturnCoordinator
+from deploy.promotion.return_course import Passage, ReturnCoordinator, merge_id
 from schemas.change import Version
 from schemas.state import ItemRecord, ItemState, Promotion, SourceRole, TargetRole
 from schemas.topics import Topics
@@ -67,7 +67,7 @@ class There:
         if order.kind == "MERGE" and is_feed and seen.source.returned != order.promotion:
             assert seen.target.role == TargetRole.MERGING, "the replay has to take part before the feed reads"
             barrier = Version(generation=seen.source.generation + 1, sequence=3)
-            unread = {"closed_at": 9} if order.mailbox in self.unread else {}
+            unread = {"closed_at": 9} if order.mailbox in self.unread else {"certain_up_to": 10}
             seen.source = replace(
                 seen.source, returned=order.promotion, generation=barrier.generation, barrier=barrier, **unread
             )
@@ -252,6 +252,10 @@ def test_a_source_that_could_not_be_read_to_its_end_is_not_turned(make: Make) ->
     with pytest.raises(StoppedError, match="not read to its end"):
         way.begin().run()
     assert not [a for a in way.back.orders if a.order.kind == "TAKE_OVER"]
+    way.there.unread = set()
+    assert way.coordinator(way.back.committed).run().stage == "DONE"
+    again = {a.order.mailbox for a in way.back.orders if a.order.promotion == "p1/2"}
+    assert again == {way.back.names[0]}, "what was read is not read again"
 
 
 @pytest.mark.parametrize("deaf", ["source", "standby"])
@@ -272,6 +276,29 @@ def test_what_is_wanted_after_a_merge_comes_with_the_next(make: Make) -> None:
     assert way.begin().run().stage == "DONE"
     merged = [a.order.promotion for a in way.back.orders if a.order.kind == "MERGE" and a.server == "standby"]
     assert merged == ["p1", "p1", "p1/2"]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "is_ended", "expected"),
+    [
+        ("", "", False, "p1"),
+        ("p0", "p0", True, "p1"),
+        ("p0", "p1", False, "p1"),
+        ("p1", "p1", False, "p1"),
+        ("p1", "p1", True, ""),
+        ("p1", "p1/2", False, "p1/2"),
+        ("p1/2", "p1/2", False, "p1/2"),
+        ("p1/2", "p1/2", True, ""),
+    ],
+)
+def test_a_merge_under_way_is_asked_for_by_the_same_id(
+    make: Make, source: str, target: str, expected: str, *, is_ended: bool
+) -> None:
+    way = make(1)
+    (name,) = way.back.names
+    role = TargetRole.OPEN if is_ended else TargetRole.MERGING
+    _put(way, name, source={"returned": source}, target={"returned": target, "role": role})
+    assert merge_id(way.there.picture.of(name), "p1") == expected
 
 
 def test_a_death_at_any_boundary_is_resumed_to_the_same_end(make: Make, died: type[BaseException]) -> None:
