@@ -9,10 +9,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from deploy.commands.failback import failback
+from deploy.commands.failover import failover
+from deploy.commands.status import status
 from deploy.lab.child import Child
 from deploy.lab.comparison.comparison import compare
 from deploy.lab.comparison.folders import folders_of
@@ -92,11 +95,15 @@ def subject_of(mime: bytes) -> str:
     return next(line[9:].decode() for line in mime.split(b"\r\n") if line.startswith(b"Subject: "))
 
 
+def run(living: Living, command: click.Command, *arguments: str, is_refused: bool = False) -> str:
+    """Run a command in this process, where it starts faster, to the end that is meant; return what it said."""
+    ended = CliRunner().invoke(command, [*arguments, "--config", str(living.world.config)])
+    assert bool(ended.exit_code) == is_refused, (ended.output, ended.exception)
+    return ended.output if not is_refused or isinstance(ended.exception, SystemExit) else str(ended.exception)
+
+
 def refused(living: Living, *arguments: str) -> str:
-    """Run `failback` in this process, which starts faster, to the refusal that is meant; return what it said."""
-    ended = CliRunner().invoke(failback, [*arguments, "--config", str(living.world.config)])
-    assert ended.exit_code, ended.output
-    return ended.output if isinstance(ended.exception, SystemExit) else str(ended.exception)
+    return run(living, failback, *arguments, is_refused=True)
 
 
 def statement(said: str) -> dict[str, Any]:
@@ -124,7 +131,7 @@ def test_the_source_is_lost_with_a_tail_and_users_work_on_both_sides(living: Liv
     world, source = living.world, [Server(living, n, at_target=False) for n in range(2)]
     names = [[server.new() for _ in range(6)] for server in source]
     living.split = {"names": names}
-    living.settle()
+    living.await_level()
     world.feed.signal(signal.SIGKILL)
     world.feed.stop()
     living.split["tail"] = source[0].new()
@@ -138,7 +145,7 @@ def test_the_source_is_lost_with_a_tail_and_users_work_on_both_sides(living: Liv
     source[1].edit(names[1][1], "by the source alone")
     source[1].delete(names[1][2])
     world.source.signal(signal.SIGKILL)
-    found = statement(living.run("failover", "--all", "--to", TARGET, "--source-lost", "--json"))
+    found = statement(run(living, failover, "--all", "--to", TARGET, "--source-lost", "--json"))
     assert found["stage"] == "DONE"
     target = [Server(living, n, at_target=True) for n in range(2)]
     living.split["users"] = target[0].new()
@@ -168,7 +175,7 @@ def test_a_source_that_comes_back_is_not_written_to_and_is_reported(living: Livi
         "FolderSaved": 1, "ItemMarked": 2, "ItemMoved": 1, "ItemDeleted": 1, "ItemSaved": 1
     }  # fmt: skip
     assert [Server(living, n, at_target=False).told() for n in range(2)] == before
-    assert "the old source answers" in living.run("status")
+    assert "the old source answers" in run(living, status)
 
 
 def _answered(said: str, answers: list[str]) -> bool:
@@ -189,7 +196,7 @@ def test_the_way_back_survives_its_command_and_loses_nothing(living: Living, bac
             owner.signal(signal.SIGKILL)
             owner.stop()
             owner.start()
-    found = statement(living.run("failback", "--resume", "--merge", "--json"))
+    found = statement(run(living, failback, "--resume", "--merge", "--json"))
     assert found["stage"] == "DONE"
     # tail, new mail, a copy, what was edited or marked there alone; and at the source nothing of its originals
     assert made_at(living.world.target) - before[1] == 5
