@@ -96,20 +96,26 @@ class ReturnCoordinator(Coordinator):
         return replace(one, tail=found.get(one.mailbox, -1), left_out=bool(note), note=note)
 
     def _merge(self) -> str:
-        """Have the tail brought over by the first direction: its replay takes part before its feed reads."""
+        """Have the tail of the old source brought over by the first direction."""
+        waiting = [o for o in self._chosen() if not self._is_reversed(o)]
+        self._merge_tails(waiting, self._passage.topics, self._passage.back.source, self._passage.there)
+        return "REVERSE"
+
+    def _merge_tails(self, waiting: Sequence[Promoted], topics: Topics, target: str, sight: Sight) -> None:
+        """Have a direction read its source beyond the barrier, and apply it beside what users do at its target."""
         for _ in range(MERGES_MAX):
-            picture = self._passage.there.look(0.0)
-            waiting = [o for o in self._chosen() if not self._is_reversed(o)]
+            picture = sight.look(0.0)
             asked = {o.mailbox: merge_id(picture.of(o.mailbox), self.progress.promotion) for o in waiting}
             part = [o for o in waiting if asked[o.mailbox]]
             if not part:
                 break
-            self._course.say(f"{len(part)} mailboxes: the old source is read beyond its barrier, what it has is merged")
-            self._merge_once(part, asked)
-        return "REVERSE"
+            self._course.say(f"{len(part)} mailboxes: {topics.source} is read on, what it has is merged")
+            self._merge_once(part, asked, topics, target, sight)
 
-    def _merge_once(self, part: Sequence[Promoted], asked: Mapping[str, str]) -> None:
-        topics, target = self._passage.topics, self._passage.back.source
+    def _merge_once(
+        self, part: Sequence[Promoted], asked: Mapping[str, str], topics: Topics, target: str, sight: Sight
+    ) -> None:
+        """Order one merge: the replay takes part before the feed reads."""
 
         def is_taking_part(picture: Picture, one: Promoted) -> bool:
             return picture.of(one.mailbox).target.returned == asked[one.mailbox]
@@ -122,13 +128,13 @@ class ReturnCoordinator(Coordinator):
             return is_read(picture, one) and has_ended(seen.source, seen.target, self.progress.promotion)
 
         self._commit([self._asking(o, target, "MERGE", topics, asked[o.mailbox]) for o in part])
-        self._require(part, target, is_taking_part, "can't take the tail")
+        self._require(part, target, is_taking_part, "can't take the tail", sight)
         self._commit([self._asking(o, topics.source, "MERGE", topics, asked[o.mailbox]) for o in part])
-        self._require(part, topics.source, is_read, "is not read")
-        self._require(part, target, is_merged, "tail is not merged")
-        picture = self._passage.there.look(0.0)
+        self._require(part, topics.source, is_read, "is not read", sight)
+        self._require(part, target, is_merged, "tail is not merged", sight)
+        picture = sight.look(0.0)
         if unread := [o for o in part if _is_unread(picture.of(o.mailbox))]:
-            raise self._stopped_at(f"{len(unread)} mailboxes: the old source was not read to its end")
+            raise self._stopped_at(f"{len(unread)} mailboxes: {topics.source} was not read to its end")
 
     def _reverse(self) -> str:
         """Turn the roles: ledger first, then index, then one listing; the old source is written to from here on."""
@@ -137,12 +143,21 @@ class ReturnCoordinator(Coordinator):
         self._course.say(f"{len(part)} mailboxes: what {back.source} has flows to {self.progress.target}")
         self._hand_over(part, self._course.sight, back, self.progress.target)
         self._await_level()
+        # from here on the tail that counts is the promoted target's, and it was not read yet
+        self._commit(mailboxes=tuple(replace(o, tail=-1) for o in self.progress.mailboxes))
         return "DONE" if self._passage.is_mirror else "CHECK"
 
     def _forward(self) -> str:
         """Turn the roles once more: the first direction mirrors again, and nothing is copied for it."""
         part = [o for o in self._chosen() if State(o.state) in {State.OPEN, State.LED, State.CONFIRMED}]
-        topics = self._passage.topics
+        topics, back = self._passage.topics, self._passage.back
+        if left := [o for o in part if o.tail]:
+            # the promoted target was not read to its end: what it has would be written over
+            if not self._passage.is_merging:
+                raise self._stopped_at(
+                    f"{len(left)} mailboxes: {back.source} holds what nobody captured, or was not read; `--merge` too"
+                )
+            self._merge_tails(left, back, topics.source, self._course.sight)
         self._hand_over(part, self._passage.there, topics, self._passage.back.source)
         self._course.say(f"{len(part)} mailboxes are mirrored to {self._passage.back.source} again")
         return "DONE"

@@ -62,6 +62,8 @@ class There:
     def obey(self, addressed: Any) -> None:
         order, is_back = addressed.order, addressed.topics == BACK
         seen = (self.back.picture if is_back else self.picture).of(order.mailbox)
+        if is_back and order.kind == "MERGE":
+            assert seen.source.role == SourceRole.FENCED, "users are at the old source"
         is_feed = addressed.server == addressed.topics.source
         self.told.append((order.kind, addressed.server))
         if order.kind == "MERGE" and is_feed and seen.source.returned != order.promotion:
@@ -267,6 +269,28 @@ def test_an_undo_before_the_close_leaves_everybody_where_they_are_and_orders_not
     before = len(way.back.orders)
     assert way.coordinator(way.back.committed).undo().stage == "UNDONE"
     assert len(way.back.orders) == before
+
+
+@pytest.mark.parametrize("tail", [2, -1], ids=["a tail", "not read"])
+def test_what_the_promoted_target_still_had_is_merged_before_the_roles_turn_forward(make: Make, tail: int) -> None:
+    way = make()
+    way.back.tail = {way.back.names[0]: tail}
+    way.values["is_merging"] = False
+    with pytest.raises(StoppedError, match="stopped at FORWARD: 1 mailboxes: source holds what nobody captured"):
+        way.begin().run()
+    assert not [a for a in way.back.orders if a.topics == THERE and a.order.kind == "TAKE_OVER"]
+    way.values["is_merging"] = True
+    assert way.coordinator(way.back.committed).run().stage == "DONE"
+    merged = [(a.server, a.order.mailbox) for a in way.back.orders if a.topics == BACK and a.order.kind == "MERGE"]
+    assert merged == [("standby", way.back.names[0]), ("source", way.back.names[0])]
+
+
+def test_a_target_that_can_t_be_read_at_the_end_is_not_taken_for_one_without_a_tail(make: Make) -> None:
+    way = make(is_merging=False)
+    course = way.back.course
+    way.back.course = lambda: replace(course(), tails=lambda _mailboxes: {})
+    with pytest.raises(StoppedError, match="stopped at FORWARD: 2 mailboxes"):
+        way.begin().run()
 
 
 def test_what_is_wanted_after_a_merge_comes_with_the_next(make: Make) -> None:
