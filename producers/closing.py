@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 KINDS = frozenset({"CLOSE", "REOPEN", "MERGE"})
 REOPENED = "reopened"
+MERGE_MS_MIN = 2_000
+"""So long a returned source is read at least: what its target wants of the tail is asked for while it is applied."""
 
 
 def is_fenced(record: MailboxRecord) -> bool:
@@ -82,6 +84,8 @@ def after_round(capture: Capture, now: int, *, is_empty: bool) -> bool:
     owed = [o for i in index.owed if (o := index.entries[i].owed)]
     hopeful = [o for o in owed if o.attempts < decisions.UNREADABLE_ATTEMPTS]
     is_certain = record.certain_up_to >= record.closed_at
+    if record.returned and now - record.closed_at < MERGE_MS_MIN:
+        return False
     if not is_empty or index.pending or hopeful or record.seed_begun or not is_certain:
         return False
     _fence(capture, "read to the end", now, is_planned=True, is_read=True)

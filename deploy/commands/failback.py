@@ -290,7 +290,8 @@ def _tell(session: BackSession, progress: Promotion, seconds: Mapping[str, float
     found = loss.statement(progress, picture, unapplied, session.tails, with_subjects=with_subjects)
     there = session.there_watch.look(0.0)
     for row in found["mailboxes"]:
-        conflicts = sorted(there.of(row["mailbox"]).conflicts.values(), key=lambda c: c.item)
+        both = (there.of(row["mailbox"]).conflicts, picture.of(row["mailbox"]).conflicts)
+        conflicts = sorted((c for found_ in both for c in found_.values()), key=lambda c: c.item)
         row["old_source"] = [
             {k: v for k, v in asdict(one).items() if with_subjects or k not in {"subject", "sender"}}
             for one in session.old_tails.get(row["mailbox"], [])

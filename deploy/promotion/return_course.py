@@ -96,34 +96,45 @@ class ReturnCoordinator(Coordinator):
         return replace(one, tail=found.get(one.mailbox, -1), left_out=bool(note), note=note)
 
     def _merge(self) -> str:
-        """Have the tail brought over by the first direction: its replay takes part before its feed reads."""
-        for number in range(1, MERGES_MAX + 1):
-            asked = self.progress.promotion if number == 1 else f"{self.progress.promotion}/{number}"
-            picture = self._passage.there.look(0.0)
-            part = [
-                o for o in self._chosen() if not self._is_reversed(o) and (number == 1 or picture.of(o.mailbox).wanted)
-            ]
-            if not part:
-                break
-            self._course.say(f"{len(part)} mailboxes: the old source is read beyond its barrier, what it has is merged")
-            self._merge_once(part, asked)
+        """Have the tail of the old source brought over by the first direction."""
+        waiting = [o for o in self._chosen() if not self._is_reversed(o)]
+        self._merge_tails(waiting, self._passage.topics, self._passage.back.source, self._passage.there)
         return "REVERSE"
 
-    def _merge_once(self, part: Sequence[Promoted], asked: str) -> None:
-        topics, target = self._passage.topics, self._passage.back.source
-        self._commit([self._asking(o, target, "MERGE", topics, asked) for o in part])
-        self._require(part, target, lambda p, o: p.of(o.mailbox).target.returned == asked, "can't take the tail")
-        self._commit([self._asking(o, topics.source, "MERGE", topics, asked) for o in part])
-        self._require(part, topics.source, lambda p, o: p.of(o.mailbox).source.returned == asked, "is not read")
+    def _merge_tails(self, waiting: Sequence[Promoted], topics: Topics, target: str, sight: Sight) -> None:
+        """Have a direction read its source beyond the barrier, and apply it beside what users do at its target."""
+        for _ in range(MERGES_MAX):
+            picture = sight.look(0.0)
+            asked = {o.mailbox: merge_id(picture.of(o.mailbox), self.progress.promotion) for o in waiting}
+            part = [o for o in waiting if asked[o.mailbox]]
+            if not part:
+                break
+            self._course.say(f"{len(part)} mailboxes: {topics.source} is read on, what it has is merged")
+            self._merge_once(part, asked, topics, target, sight)
+
+    def _merge_once(
+        self, part: Sequence[Promoted], asked: Mapping[str, str], topics: Topics, target: str, sight: Sight
+    ) -> None:
+        """Order one merge: the replay takes part before the feed reads."""
+
+        def is_taking_part(picture: Picture, one: Promoted) -> bool:
+            return picture.of(one.mailbox).target.returned == asked[one.mailbox]
+
+        def is_read(picture: Picture, one: Promoted) -> bool:
+            return picture.of(one.mailbox).source.returned == asked[one.mailbox]
 
         def is_merged(picture: Picture, one: Promoted) -> bool:
             seen = picture.of(one.mailbox)
-            return has_ended(seen.source, seen.target, self.progress.promotion)
+            return is_read(picture, one) and has_ended(seen.source, seen.target, self.progress.promotion)
 
-        self._require(part, target, is_merged, "tail is not merged")
-        picture = self._passage.there.look(0.0)
+        self._commit([self._asking(o, target, "MERGE", topics, asked[o.mailbox]) for o in part])
+        self._require(part, target, is_taking_part, "can't take the tail", sight)
+        self._commit([self._asking(o, topics.source, "MERGE", topics, asked[o.mailbox]) for o in part])
+        self._require(part, topics.source, is_read, "is not read", sight)
+        self._require(part, target, is_merged, "tail is not merged", sight)
+        picture = sight.look(0.0)
         if unread := [o for o in part if _is_unread(picture.of(o.mailbox))]:
-            raise self._stopped_at(f"{len(unread)} mailboxes: the old source was not read to its end")
+            raise self._stopped_at(f"{len(unread)} mailboxes: {topics.source} was not read to its end")
 
     def _reverse(self) -> str:
         """Turn the roles: ledger first, then index, then one listing; the old source is written to from here on."""
@@ -132,12 +143,21 @@ class ReturnCoordinator(Coordinator):
         self._course.say(f"{len(part)} mailboxes: what {back.source} has flows to {self.progress.target}")
         self._hand_over(part, self._course.sight, back, self.progress.target)
         self._await_level()
+        # from here on the tail that counts is the promoted target's, and it was not read yet
+        self._commit(mailboxes=tuple(replace(o, tail=-1) for o in self.progress.mailboxes))
         return "DONE" if self._passage.is_mirror else "CHECK"
 
     def _forward(self) -> str:
         """Turn the roles once more: the first direction mirrors again, and nothing is copied for it."""
         part = [o for o in self._chosen() if State(o.state) in {State.OPEN, State.LED, State.CONFIRMED}]
-        topics = self._passage.topics
+        topics, back = self._passage.topics, self._passage.back
+        if left := [o for o in part if o.tail]:
+            # the promoted target was not read to its end: what it has would be written over
+            if not self._passage.is_merging:
+                raise self._stopped_at(
+                    f"{len(left)} mailboxes: {back.source} holds what nobody captured, or was not read; `--merge` too"
+                )
+            self._merge_tails(left, back, topics.source, self._course.sight)
         self._hand_over(part, self._passage.there, topics, self._passage.back.source)
         self._course.say(f"{len(part)} mailboxes are mirrored to {self._passage.back.source} again")
         return "DONE"
@@ -219,6 +239,26 @@ class ReturnCoordinator(Coordinator):
     def _stopped_at(self, text: str) -> StoppedError:
         self._commit(failure=text[:NOTE_CHARACTERS_MAX])
         return StoppedError(f"stopped at {self.progress.stage}: {text}. Mend it, then `mailshadow failback --resume`")
+
+
+def merge_id(seen: Seen, promotion: str) -> str:
+    """Return the id by which a mailbox is to be merged now: `promotion`, `promotion/2`…; nothing where it is done.
+
+    One that is under way is asked for by the same id again. Another one is needed where the source could not be read to
+    its end, or where something is wanted of it since.
+    """
+    numbers = [_number(returned, promotion) for returned in (seen.source.returned, seen.target.returned)]
+    number = max(*numbers, 1)
+    if min(numbers) == max(numbers) > 0 and has_ended(seen.source, seen.target, promotion):
+        if not seen.wanted and not _is_unread(seen):
+            return ""
+        number += 1
+    return promotion if number == 1 else f"{promotion}/{number}"
+
+
+def _number(returned: str, promotion: str) -> int:
+    base, _, number = returned.partition("/")
+    return 0 if base != promotion else int(number or 1)
 
 
 def _progress(picture: Picture, part: Sequence[Promoted]) -> int:

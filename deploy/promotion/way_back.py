@@ -13,7 +13,7 @@ CHECK …  the ordinary planned promotion, of the other direction, by the same t
 FORWARD  `TAKE_OVER` in the first direction, replay before feed, and it mirrors as before.
 
 State: the stage in `control`; what was obeyed in the mailbox records (`returned`, `handed`: the id of the promotion
-that asked). The ledgers of both directions stay, because they know the stamps.
+that asked, `id/2` for a second merge of it). The ledgers of both directions stay, because they know the stamps.
 Order: a replay obeys before its feed is asked, so no change comes to a ledger that does not know its items; a mailbox's
 record is committed last, so what was taken over in part is taken over anew.
 What if we die here? Before a stage's orders: nothing was asked. After them: they are obeyed, and once more is nothing.

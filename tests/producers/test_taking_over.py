@@ -249,6 +249,20 @@ def test_the_tail_is_a_generation_of_its_own_that_names_the_barrier_and_ends_wit
     assert record.barrier == Version(generation=2, sequence=len(tail) + 2) == returned.changes()[-1].version
 
 
+def test_what_the_target_wants_of_the_tail_is_answered_before_the_barrier(returned: Rig) -> None:
+    (item,) = {c.operation.ref.item for c in returned.changes() if isinstance(c.operation, ItemSaved)}
+    order(returned, "MERGE", "p2")
+    returned.spin(1, milliseconds=500)
+    returned.rest(0)
+    returned.order(
+        Order(mailbox=returned.mailbox, kind="WANT", items=(item,), target="one", reason="gone there", issued_at=1)
+    )
+    returned.spin(20)
+    saved = [o for o in said(returned, 2) if isinstance(o, ItemSaved) and o.ref.item == item]
+    assert [o.targets for o in saved] == [("one",)]
+    assert isinstance(said(returned, 2)[-1], Barrier)
+
+
 def test_a_merge_is_obeyed_once_and_only_behind_a_barrier(returned: Rig) -> None:
     order(returned, "MERGE", "p2")
     order(returned, "MERGE", "p2")

@@ -9,7 +9,7 @@ import pytest
 from deploy.promotion.course import StoppedError
 from deploy.promotion.opposite import has_ended
 from deploy.promotion.picture import Picture
-from deploy.promotion.return_course import Passage, ReturnCoordinator
+from deploy.promotion.return_course import Passage, ReturnCoordinator, merge_id
 from schemas.change import Version
 from schemas.state import ItemRecord, ItemState, Promotion, SourceRole, TargetRole
 from schemas.topics import Topics
@@ -62,12 +62,14 @@ class There:
     def obey(self, addressed: Any) -> None:
         order, is_back = addressed.order, addressed.topics == BACK
         seen = (self.back.picture if is_back else self.picture).of(order.mailbox)
+        if is_back and order.kind == "MERGE":
+            assert seen.source.role == SourceRole.FENCED, "users are at the old source"
         is_feed = addressed.server == addressed.topics.source
         self.told.append((order.kind, addressed.server))
         if order.kind == "MERGE" and is_feed and seen.source.returned != order.promotion:
             assert seen.target.role == TargetRole.MERGING, "the replay has to take part before the feed reads"
             barrier = Version(generation=seen.source.generation + 1, sequence=3)
-            unread = {"closed_at": 9} if order.mailbox in self.unread else {}
+            unread = {"closed_at": 9} if order.mailbox in self.unread else {"certain_up_to": 10}
             seen.source = replace(
                 seen.source, returned=order.promotion, generation=barrier.generation, barrier=barrier, **unread
             )
@@ -252,6 +254,10 @@ def test_a_source_that_could_not_be_read_to_its_end_is_not_turned(make: Make) ->
     with pytest.raises(StoppedError, match="not read to its end"):
         way.begin().run()
     assert not [a for a in way.back.orders if a.order.kind == "TAKE_OVER"]
+    way.there.unread = set()
+    assert way.coordinator(way.back.committed).run().stage == "DONE"
+    again = {a.order.mailbox for a in way.back.orders if a.order.promotion == "p1/2"}
+    assert again == {way.back.names[0]}, "what was read is not read again"
 
 
 @pytest.mark.parametrize("deaf", ["source", "standby"])
@@ -265,6 +271,28 @@ def test_an_undo_before_the_close_leaves_everybody_where_they_are_and_orders_not
     assert len(way.back.orders) == before
 
 
+@pytest.mark.parametrize("tail", [2, -1], ids=["a tail", "not read"])
+def test_what_the_promoted_target_still_had_is_merged_before_the_roles_turn_forward(make: Make, tail: int) -> None:
+    way = make()
+    way.back.tail = {way.back.names[0]: tail}
+    way.values["is_merging"] = False
+    with pytest.raises(StoppedError, match="stopped at FORWARD: 1 mailboxes: source holds what nobody captured"):
+        way.begin().run()
+    assert not [a for a in way.back.orders if a.topics == THERE and a.order.kind == "TAKE_OVER"]
+    way.values["is_merging"] = True
+    assert way.coordinator(way.back.committed).run().stage == "DONE"
+    merged = [(a.server, a.order.mailbox) for a in way.back.orders if a.topics == BACK and a.order.kind == "MERGE"]
+    assert merged == [("standby", way.back.names[0]), ("source", way.back.names[0])]
+
+
+def test_a_target_that_can_t_be_read_at_the_end_is_not_taken_for_one_without_a_tail(make: Make) -> None:
+    way = make(is_merging=False)
+    course = way.back.course
+    way.back.course = lambda: replace(course(), tails=lambda _mailboxes: {})
+    with pytest.raises(StoppedError, match="stopped at FORWARD: 2 mailboxes"):
+        way.begin().run()
+
+
 def test_what_is_wanted_after_a_merge_comes_with_the_next(make: Make) -> None:
     way = make()
     way.there.picture.of(way.back.names[0]).wanted["w"] = WANTED
@@ -272,6 +300,29 @@ def test_what_is_wanted_after_a_merge_comes_with_the_next(make: Make) -> None:
     assert way.begin().run().stage == "DONE"
     merged = [a.order.promotion for a in way.back.orders if a.order.kind == "MERGE" and a.server == "standby"]
     assert merged == ["p1", "p1", "p1/2"]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "is_ended", "expected"),
+    [
+        ("", "", False, "p1"),
+        ("p0", "p0", True, "p1"),
+        ("p0", "p1", False, "p1"),
+        ("p1", "p1", False, "p1"),
+        ("p1", "p1", True, ""),
+        ("p1", "p1/2", False, "p1/2"),
+        ("p1/2", "p1/2", False, "p1/2"),
+        ("p1/2", "p1/2", True, ""),
+    ],
+)
+def test_a_merge_under_way_is_asked_for_by_the_same_id(
+    make: Make, source: str, target: str, expected: str, *, is_ended: bool
+) -> None:
+    way = make(1)
+    (name,) = way.back.names
+    role = TargetRole.OPEN if is_ended else TargetRole.MERGING
+    _put(way, name, source={"returned": source}, target={"returned": target, "role": role})
+    assert merge_id(way.there.picture.of(name), "p1") == expected
 
 
 def test_a_death_at_any_boundary_is_resumed_to_the_same_end(make: Make, died: type[BaseException]) -> None:
