@@ -78,6 +78,11 @@ class Ledger:
         """Remember what stays at the target and is ours no more."""
         self._overlay[orphan_key(mailbox, orphan.item)] = orphan
 
+    def orphan(self, mailbox: str, item: str) -> Orphan | None:
+        """Return what of an item stays at the target and is ours no more."""
+        found: Orphan | None = self._get(orphan_key(mailbox, item))
+        return found
+
     def put_folder(self, mailbox: str, folder: TargetFolder) -> None:
         """Remember what stands for a source folder."""
         self._overlay[folder_key(mailbox, folder.folder_id)] = folder

@@ -175,9 +175,10 @@ class Proof:
 
     def _judge(self, look: _Look, folder: TargetFolder, checksum: Checksum, address: str) -> None:
         mailbox = look.place[0]
-        stamps = [s for i in look.items.values() if (s := Stamp.parse(i.stamp)) and s.target == self._target_name]
+        listed = [i for i in look.items.values() if not self._is_left(mailbox, i)]
+        stamps = [s for i in listed if (s := Stamp.parse(i.stamp)) and s.target == self._target_name]
         records = {s.item: r for s in stamps if (r := self._ledger.item(mailbox, s.item))}
-        seen = verdict.see(look.items.values(), records, folder.folder_id, self._target_name)
+        seen = verdict.see(listed, records, folder.folder_id, self._target_name)
         self._foreign[look.place] = seen.foreign
         found: dict[str, int] = {}
         if not verdict.is_as_expected(seen, records, checksum):
@@ -192,6 +193,14 @@ class Proof:
         self._fresh.discard(look.place)
         self._end(look, "different" if found else "equal", self._interval_ms)
         self._tell(mailbox, folder, found)
+
+    def _is_left(self, mailbox: str, listed: ListedItem) -> bool:
+        """Tell whether an item stays on an operator's word: an orphan is listed and counted as such, and no rot."""
+        stamp = Stamp.parse(listed.stamp)
+        if stamp is None or stamp.target != self._target_name:
+            return False
+        orphan = self._ledger.orphan(mailbox, stamp.item)
+        return orphan is not None and orphan.nonce == stamp.nonce
 
     def _found_elsewhere(self, address: str, mailbox: str, missing: list[ItemRecord]) -> set[str]:
         """Return which absent items stand in another mirrored folder."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from consumers.breaker import BreakerLimit
 from consumers.scope import Scope
 from schemas.ports import CallRefused
 from schemas.state import TargetFolder
@@ -205,3 +206,25 @@ def test_what_should_have_come_into_scope_and_did_not_is_told_as_missing(proving
     source.prove("old-s")
     proving.replay()
     assert folder(proving, "old-s").divergence == {"missing": 1}
+
+
+def test_what_an_operator_left_there_is_no_rot_and_a_stranger_beside_it_is(new_world: Any) -> None:
+    """Skipped deletions are listed as orphans: an alert that never ended would hide what is."""
+    limit = BreakerLimit(deletions_max=1, share_max=0.1, window_seconds=600)
+    world = new_world(checksum_interval_seconds=30.0, rests=40, settings={"breaker_limit": limit})
+    source = filled(world)
+    world.replay()
+    for name in ("one", "two", "three"):
+        source.delete(name)
+    world.replay()
+    world.order("SKIP")
+    source.prove()
+    world.replay()
+    assert len(list(world.orphans())) == 2
+    assert folder(world).divergence == {}
+    assert folder(world).compared_at > 0
+    world.target.add_item(_inbox(world), b"x", _stamp(world, "two"))
+    for _ in range(3):
+        world.now_ms += 60_000
+        world.replay()
+    assert folder(world).divergence == {"extra": 1}
