@@ -5,10 +5,10 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import ConfigResource, OffsetSpec, ResourceType  # type: ignore[attr-defined] # as in kafka
 
-from deploy.kafka import CALL_TIMEOUT_SECONDS, KafkaSettings, admin, answer_of
+from deploy.kafka import CALL_TIMEOUT_SECONDS, KafkaSettings, admin, answer_of, reader
 from schemas.fleet_metrics import LogMetrics
 from schemas.topics import Topics
 
@@ -45,6 +45,9 @@ class LogWatch:
         self._topics += [topics.target_state(target) for target in targets]
         self._changes = topics.changes
         self._groups = [topics.feed_group, *(topics.replay_group(target) for target in targets)]
+        # No members: they only ask. An admin client that asks for a group's offsets kills its process where the group
+        # has no coordinator yet (librdkafka 2.16, https://github.com/confluentinc/confluent-kafka-javascript/issues/374).
+        self._asking = {group: reader(settings, group) for group in self._groups[1:]}
         self._metrics = metrics
         self._monotonic = monotonic
         self._stuck: dict[tuple[str, int], tuple[int, float]] = {}
@@ -67,6 +70,11 @@ class LogWatch:
         with contextlib.suppress(KafkaException):
             self._tell_settings()
         self._metrics.answered_at.set(time.time())
+
+    def close(self) -> None:
+        """Ask no more."""
+        for consumer in self._asking.values():
+            consumer.close()
 
     def _offsets(self, which: OffsetSpec, isolation: IsolationLevel) -> dict[tuple[str, int], int]:
         asked = {TopicPartition(topic, number): which for topic in self._topics for number in self._numbers}
@@ -92,13 +100,11 @@ class LogWatch:
             with contextlib.suppress(KafkaException):  # a group that nobody joined yet
                 self._metrics.group_members.labels(group=group).set(len(answer_of(answer).members))
         places = [TopicPartition(self._changes, number) for number in self._numbers]
-        for group in self._groups[1:]:
-            asked = [ConsumerGroupTopicPartitions(group, places)]
-            for answer in self._admin.list_consumer_group_offsets(asked).values():
-                with contextlib.suppress(KafkaException):
-                    found = answer_of(answer).topic_partitions or []
-                    lag = sum(ends[self._changes, at.partition] - at.offset for at in found if at.offset >= 0)
-                    self._metrics.group_lag_records.labels(group=group).set(lag)
+        for group, consumer in self._asking.items():
+            with contextlib.suppress(KafkaException):  # a group without a coordinator, for a moment
+                found = [at for at in consumer.committed(places, CALL_TIMEOUT_SECONDS) if at.offset >= 0]
+                lag = sum(ends[self._changes, at.partition] - at.offset for at in found)
+                self._metrics.group_lag_records.labels(group=group).set(lag)
 
     def _tell_settings(self) -> None:
         known = self._admin.list_topics(timeout=CALL_TIMEOUT_SECONDS).topics

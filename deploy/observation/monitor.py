@@ -66,6 +66,7 @@ class Monitor:
             self._looked_at = time.monotonic()
             stop.wait(LOOK_SECONDS)
         self._follower.close()
+        self._watch.close()
 
     def is_healthy(self) -> bool:
         """Tell whether it still looks."""

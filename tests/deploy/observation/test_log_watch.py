@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,6 +53,10 @@ class Ground:
         self.registry = CollectorRegistry()
         metrics = LogMetrics(self.registry)
         self.watch = LogWatch(settings, self.topics, ("standby",), metrics, lambda: self.now_seconds)
+        deadline = time.monotonic() + 15
+        while not self.told("kafka_answered_timestamp_seconds"):
+            assert time.monotonic() < deadline  # topics just made have no leader for a moment
+            self.watch.look()
 
     def told(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(f"mailshadow_{name}", labels)
@@ -62,8 +67,10 @@ class Ground:
 
 
 @pytest.fixture
-def ground(kafka: str) -> Ground:
-    return Ground(kafka)
+def ground(kafka: str) -> Iterator[Ground]:
+    made = Ground(kafka)
+    yield made
+    made.watch.close()
 
 
 @pytest.fixture
@@ -123,6 +130,13 @@ def committed(ground: Ground, group: str, offset: int) -> None:
     consumer = Consumer(options)
     consumer.commit(offsets=[TopicPartition(ground.topics.changes, 0, offset)], asynchronous=False)
     consumer.close()
+
+
+def test_no_admin_client_is_asked_for_the_offsets_of_a_group(repository: Path) -> None:
+    """It kills its process where the group has no coordinator yet, and `run` holds feed and replays."""
+    name = "list_consumer" + "_group_offsets"
+    asking = [p for p in (repository / "deploy").rglob("*.py") if name in p.read_text(encoding="utf-8")]
+    assert asking == []
 
 
 @pytest.mark.slow
