@@ -117,7 +117,7 @@ def read_target(settings: KafkaSettings, topic: str) -> dict[str, TargetStanding
             standing.orphans.append(item)
             continue
         standing.items += bool(item.target_id)
-        standing.wanted += item.state is ItemState.WANTED
+        standing.wanted += item.is_wanted
         if item.state is ItemState.PARKED:
             (standing.dropped if item.dropped_at else standing.parked).append(item)
     return found

@@ -222,6 +222,11 @@ class ItemRecord:
     dropped_at: int = 0
 
     @property
+    def is_wanted(self) -> bool:
+        """Whether its content is asked of the feed; what is just being placed for the first time is not."""
+        return self.state is ItemState.WANTED and self.intent is None
+
+    @property
     def version(self) -> Version:
         """The version that last wrote it."""
         return Version(generation=self.generation, sequence=self.sequence)

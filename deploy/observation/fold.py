@@ -32,7 +32,7 @@ def notable(record: object) -> dict[str, int]:
             return {k: 1 for k, is_so in (("owed", record.owed), ("pending", record.pending)) if is_so}
         case ItemRecord(state=ItemState.PARKED):
             return {"dropped" if record.dropped_at else "parked": 1}
-        case ItemRecord(state=ItemState.WANTED):
+        case ItemRecord(is_wanted=True):
             return {"wanted": 1}
         case Orphan():
             return {"orphan": 1}

@@ -69,7 +69,7 @@ class Picture:
             item = record if isinstance(record, ItemRecord) else None
             is_parked = item is not None and item.state is ItemState.PARKED
             _put(seen.parked, name, item, is_kept=is_parked)
-            _put(seen.wanted, name, item, is_kept=item is not None and item.state is ItemState.WANTED)
+            _put(seen.wanted, name, item, is_kept=item is not None and item.is_wanted)
         elif kind == "folder":
             _put(seen.folders, name, record, is_kept=isinstance(record, TargetFolder) and not record.left_out)
 

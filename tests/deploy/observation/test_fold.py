@@ -1,13 +1,27 @@
 """Records in, looks out; and what ten thousand mailboxes cost Prometheus."""
 
+from dataclasses import replace
+
 from prometheus_client import CollectorRegistry, generate_latest
 
 from deploy.observation.fleet import judged, tell_fleet, tell_worst
-from deploy.observation.fold import SOURCE, Fold
+from deploy.observation.fold import SOURCE, Fold, notable
 from deploy.observation.health import Health, Limits
-from schemas.codec import encode
+from deploy.promotion.picture import Picture
+from schemas.codec import decode, encode
 from schemas.fleet_metrics import FleetMetrics, LogMetrics, WorstMetrics
-from schemas.state import IndexEntry, ItemRecord, ItemState, MailboxRecord, Owed, SourceRole, TargetMailbox, TargetRole
+from schemas.state import (
+    IndexEntry,
+    Intent,
+    IntentKind,
+    ItemRecord,
+    ItemState,
+    MailboxRecord,
+    Owed,
+    SourceRole,
+    TargetMailbox,
+    TargetRole,
+)
 
 NOW = 1_000_000_000
 SERIES_MAX = 400
@@ -53,6 +67,20 @@ def test_what_needs_work_is_counted_by_its_newest_record_and_not_after_its_tombs
     fold.take("standby", "m/item/b", None, NOW)
     (look,) = fold.looks("standby")
     assert look.counts == {}
+
+
+def test_what_is_just_being_written_is_not_asked_of_the_feed() -> None:
+    """Else every busy mailbox would be incomplete, and left out of a promotion."""
+    placing = Intent(
+        kind=IntentKind.PLACE, generation=1, sequence=1, nonce="n", target_id="staged", change_key="", folder_id="f",
+        replaced_id="", source_change_key="c",
+    )  # fmt: skip
+    wanted = replace(decode(parked()), state=ItemState.WANTED)
+    picture = Picture()
+    for intent, count in ((placing, 0), (None, 1)):
+        record = replace(wanted, intent=intent)
+        picture.take_target("m/item/b", record)
+        assert (notable(record).get("wanted", 0), len(picture.of("m").wanted)) == (count, count)
 
 
 def test_a_target_that_stands_still_stalls_from_the_first_change_it_leaves() -> None:
