@@ -71,8 +71,8 @@ corpus: $(VENV)/installed ## every message of the corpus through every generatio
 front-door: $(VENV)/installed ## the front door with every way of leading exchangelib's own discovery
 	MAILSHADOW_FRONT_DOOR=1 $(VENV)/bin/pytest tests/deploy/front_door tests/end_to_end/test_front_door.py
 
-way-back: $(VENV)/installed ## the way back, with the owners of both directions killed in its middle
-	MAILSHADOW_WAY_BACK=1 $(VENV)/bin/pytest tests/end_to_end/test_failback.py
+way-back: $(VENV)/installed ## the way back, with the owners of both directions killed in its middle, and with the target dead
+	MAILSHADOW_WAY_BACK=1 $(VENV)/bin/pytest tests/end_to_end/test_failback.py tests/end_to_end/test_failback_lost.py
 
 acls: $(VENV)/installed ## every single right in Kafka taken away once: nothing may arrive without it
 	MAILSHADOW_ALL_ACLS=1 $(VENV)/bin/pytest tests/end_to_end/test_secured_kafka.py
