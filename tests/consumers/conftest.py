@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
+from threading import Lock
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -40,22 +41,26 @@ class MemoryOwned:
     written: list[Outgoing] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)
     logs: dict[str, list[Incoming]] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
 
     def get(self, topic: str, key: str) -> bytes | None:
         return self.state.get((topic, key))
 
     def scan(self, topic: str, prefix: str) -> Iterator[tuple[str, bytes]]:
-        yield from sorted((k, v) for (t, k), v in list(self.state.items()) if t == topic and k.startswith(prefix))
+        with self.lock:  # lanes read while one of them commits, as they do in the cache on disk
+            held = list(self.state.items())
+        yield from sorted((k, v) for (t, k), v in held if t == topic and k.startswith(prefix))
 
     def transact(self, records: Sequence[Outgoing], positions: Mapping[str, int]) -> None:
         self.hook("transact", "before")
         self.written += records
         self.positions |= positions
-        for record in records:
-            if record.value is None:
-                self.state.pop((record.topic, record.key), None)
-            else:
-                self.state[record.topic, record.key] = record.value
+        with self.lock:
+            for record in records:
+                if record.value is None:
+                    self.state.pop((record.topic, record.key), None)
+                else:
+                    self.state[record.topic, record.key] = record.value
         self.hook("transact", "after")
 
     def history(self, topic: str) -> Iterable[Incoming]:
