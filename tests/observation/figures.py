@@ -43,7 +43,6 @@ MOVES: Final[Mapping[str, Mapping[str, str]]] = {
         "feed: Bytes on the wire 2": RISES,
         "replay: Changes": RISES,
         "replay: Content": RISES,
-        "replay: Folders compared": RISES,
         "kafka: Transactions": RISES,
         "kafka: Topics, log, index and ledger": RISES,
     },
@@ -97,6 +96,7 @@ MOVES: Final[Mapping[str, Mapping[str, str]]] = {
     "a burst that is skipped": {"replay: Left over 1": RISES},
     "rot at the target": {
         "fleet: Divergence": RISES,
+        "replay: Folders compared": DIFFERS,
         "replay: Divergent and foreign 1": RISES,
         "replay: Divergent and foreign 2": RISES,
     },
