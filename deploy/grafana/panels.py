@@ -24,6 +24,8 @@ def _quantile(share: float, metric: str, by: str) -> str:
     return f"histogram_quantile({share}, sum by (le, {by}) (rate({metric}_bucket[$__rate_interval])))"
 
 
+# The first event of a labelled counter makes its series, and `increase` and `rate` begin after it: what may happen once
+# is shown as it stands.
 DASHBOARDS: dict[str, tuple[Panel, ...]] = {
     "fleet": (
         _panel("Protected", "percentunit", 'sum(mailshadow_fleet_mailboxes{health="protected"}) / sum(mailshadow_fleet_mailboxes{health!="promoted"})', kind="stat"),
@@ -69,13 +71,13 @@ DASHBOARDS: dict[str, tuple[Panel, ...]] = {
         _panel("Content", "Bps", "rate(mailshadow_replay_content_bytes_total[$__rate_interval])"),
         _panel("Records behind", "short", "sum(mailshadow_replay_records_behind)"),
         _panel("Turns ended early", "ops", "sum by (code) (rate(mailshadow_replay_call_failures_total[$__rate_interval])) # {{code}}"),
-        _panel("Parked", "short", "increase(mailshadow_replay_parked_total[1h]) # {{code}}"),
+        _panel("Parked since it started", "short", "sum by (code) (mailshadow_replay_parked_total) # {{code}}"),
         _panel("Waiting and held mailboxes", "short", "mailshadow_replay_waiting_mailboxes # waiting", "mailshadow_replay_held_mailboxes # {{code}}"),
         _panel("Held back", "s", "max(mailshadow_replay_held_oldest_seconds) # oldest", "max(mailshadow_replay_hold_seconds) # hold"),
         _panel("Held records", "short", "sum(mailshadow_replay_held_records)"),
         _panel("Folders compared", "ops", "rate(mailshadow_replay_folders_compared_total[$__rate_interval]) # {{outcome}}"),
         _panel("Divergent and foreign", "short", "mailshadow_replay_divergent_items # {{kind}}", "mailshadow_replay_foreign_items # foreign"),
-        _panel("Settled after a doubt", "short", "increase(mailshadow_replay_settled_total[1h]) # {{kind}} {{finding}}"),
+        _panel("Settled after a doubt since it started", "short", "sum by (kind, finding) (mailshadow_replay_settled_total) # {{kind}} {{finding}}"),
         _panel("Left over", "short", "increase(mailshadow_replay_orphaned_total[1h]) # orphans", "increase(mailshadow_replay_staged_removed_total[1h]) # staged, removed"),
     ),
     "kafka": (
