@@ -29,6 +29,7 @@ _librdkafka_log.setLevel(logging.ERROR)
 TRANSACTION_TIMEOUT_MS = 15_000
 CALL_TIMEOUT_SECONDS = 10.0
 RECORD_SIZE_BYTES_MAX = 1_000_000
+START_SECONDS = 30.0
 RETRY_SECONDS = 0.1
 _NOT_READY = frozenset(
     {
@@ -44,6 +45,13 @@ _NOT_READY = frozenset(
 )
 
 
+_AWAY = frozenset(
+    {
+        KafkaError._TIMED_OUT,  # noqa: SLF001 - as above
+        KafkaError._TRANSPORT,  # noqa: SLF001 - as above
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - as above
+    }
+)
 _NOT_ALLOWED = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
 
 
@@ -158,15 +166,16 @@ def partition_counts(settings: KafkaSettings) -> dict[str, int]:
 def topic_ids(settings: KafkaSettings, names: Iterable[str]) -> dict[str, str]:
     """Return name to topic id: a topic made anew under an old name has another one.
 
-    Waits out a broker that has not heard of a new topic yet; KafkaException if it never does.
+    Waits out a broker that has not heard of a new topic yet, or is about to come back: a service that starts now would
+    only be started again. KafkaException if that takes long.
     """
     client, asked = admin(settings), TopicCollection(list(names))
-    deadline = time.monotonic() + CALL_TIMEOUT_SECONDS
+    deadline = time.monotonic() + START_SECONDS
     while True:
         try:
             return {name: str(answer_of(f).topic_id) for name, f in client.describe_topics(asked).items()}
         except KafkaException as error:
-            if error.args[0].code() not in _NOT_READY or time.monotonic() > deadline:
+            if error.args[0].code() not in _NOT_READY | _AWAY or time.monotonic() > deadline:
                 raise
             time.sleep(RETRY_SECONDS)
 
