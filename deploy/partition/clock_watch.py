@@ -24,9 +24,10 @@ class ClockWatch:
 
     def has_jumped(self) -> bool:
         """Look at both clocks; `jumped_ms` tells by how much, negative for a step back."""
-        wall, steady = self._seen
-        self._seen = self._clock(), self._monotonic()
-        moved_ms = round(self._seen[0] - wall - (self._seen[1] - steady) * 1000)
+        # lanes look from threads of their own: each compares two looks that are whole
+        (wall, steady), now = self._seen, (self._clock(), self._monotonic())
+        self._seen = now
+        moved_ms = round(now[0] - wall - (now[1] - steady) * 1000)
         if abs(moved_ms) >= JUMP_MS and not self.jumped_ms:
             self.jumped_ms = moved_ms
         return bool(self.jumped_ms)

@@ -30,6 +30,7 @@ from .feed_life import FeedJob, live_feed
 from .replay_life import ReplayJob, live_replay
 
 EXIT_LOST = 75
+LOST = "partition lost"
 LIFE_SECONDS_MAX = 60
 LOSSES_MAX = 3
 _ROOT = Path(__file__).resolve().parents[3]
@@ -170,7 +171,7 @@ def _be_worker(order: dict[str, Any], pipe: int) -> None:
         code = 0
     except (PartitionLost, KafkaException):
         # the product's own loop, or its supervisor, begins again: one more death, at a moment nobody chose
-        boundaries.report(at="partition lost", error=traceback.format_exc(), is_exiting=True)
+        boundaries.report(at=LOST, error=traceback.format_exc(), is_exiting=True)
         code = EXIT_LOST
     except BaseException:  # noqa: BLE001 - the parent must be told whatever it was
         boundaries.report(error=traceback.format_exc())

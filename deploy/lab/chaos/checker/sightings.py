@@ -99,12 +99,18 @@ def _presence(case: Case, pairing: Pairing, item: str, lives: list[Life]) -> Ite
 
 def _stands_under_another_key(case: Case, pairing: Pairing, item: str, time_ms: int) -> bool:
     """Whether users see the same item of the source under a key it got later: its index was lost after a move."""
-    lives = case.source_lives(pairing, item)
+    lives, born = case.source_lives(pairing, item), _born(case, pairing, item)
     return any(
-        other != item and any(life in lives for life in case.source_lives(pairing, other))
+        _born(case, pairing, other) > born and any(life in lives for life in case.source_lives(pairing, other))
         for other, seen in traces(pairing)
         if any(is_alive(life, time_ms) for life in seen)
     )
+
+
+def _born(case: Case, pairing: Pairing, item: str) -> int:
+    """Return the generation that first told of an item: a lost index begins another."""
+    told = case.log.changes_of(pairing.mailbox, item)
+    return told[0].change.generation if told else 0
 
 
 def _replaces(pairing: Pairing, item: str, moment: Moment, others: list[str]) -> bool:
