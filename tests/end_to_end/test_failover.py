@@ -7,16 +7,19 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from deploy.lab.comparison.folders import folders_of
 from deploy.lab.comparison.items import listed, read
 from deploy.lab.session import SessionError
-from deploy.lab.world import TARGET
+from deploy.lab.world import PIPELINE, SOURCE, TARGET
 from schemas.identity import mailbox_id
+from schemas.topics import Topics
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 Living = Any
@@ -39,24 +42,32 @@ def subjects(session: Any, address: str) -> dict[str, str]:
     return {i.item_id: i.canonical.subject for i in read(session, address, items)}
 
 
-@pytest.fixture
-def stopped_replay(living: Living) -> Iterator[None]:
-    living.world.replay.signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        living.world.replay.signal(signal.SIGCONT)
+@contextmanager
+def closed(living: Living, mailbox: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a promotion that stands still right after its close: the replay is stopped, for as long as the block lasts.
 
-
-def begun(living: Living, *arguments: str, until: str) -> subprocess.Popen[str]:
-    """Start the command and wait until it says something."""
-    command = [sys.executable, "-m", "deploy", "failover", *arguments, "--config", str(living.world.config)]
+    Not before: a command that finds no replay in its group refuses to begin.
+    """
+    command = [sys.executable, "-m", "deploy", "failover", mailbox, "--to", TARGET]
+    command += ["--config", str(living.world.config)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603
     assert process.stdout
-    for line in process.stdout:
-        if until in line:
-            return process
-    pytest.fail(f"it never said {until!r}")
+    assert any("closed at the source" in line for line in process.stdout), "it never said so"
+    living.world.replay.signal(signal.SIGSTOP)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(10)
+        living.world.replay.signal(signal.SIGCONT)
+        living.await_true(lambda: members(living) > 0)
+
+
+def members(living: Living) -> int:
+    """Return how many replays take part in their group."""
+    group = Topics(PIPELINE, SOURCE).replay_group(TARGET)
+    client = AdminClient({"bootstrap.servers": living.world.broker.bootstrap_servers})
+    return len(client.describe_consumer_groups([group])[group].result(10).members)
 
 
 def test_a_dry_run_says_steps_and_loss_and_changes_nothing(living: Living) -> None:
@@ -71,15 +82,10 @@ def test_nothing_to_go_on_with_is_said(living: Living) -> None:
     assert "there is no promotion to go on with" in failover(living, "--resume", code=76)
 
 
-def test_a_promotion_that_is_undone_mirrors_again_and_misses_nothing(living: Living, stopped_replay: None) -> None:
-    assert stopped_replay is None
-    mailbox = living.users[0].address
-    first = begun(living, mailbox, "--to", TARGET, until="closed at the source")
-    living.await_true(lambda: any(row["source"]["role"] == "FENCED" for row in living.world.status()))
-    living.put(living.mail(0))
-    first.kill()
-    first.wait(10)
-    living.world.replay.signal(signal.SIGCONT)
+def test_a_promotion_that_is_undone_mirrors_again_and_misses_nothing(living: Living) -> None:
+    with closed(living, living.users[0].address):
+        living.await_true(lambda: any(row["source"]["role"] == "FENCED" for row in living.world.status()))
+        living.put(living.mail(0))
     assert statement(living, "--undo")["stage"] == "UNDONE"
     living.await_level()
     assert living.row()["role"] == "MIRRORING"
@@ -87,17 +93,13 @@ def test_a_promotion_that_is_undone_mirrors_again_and_misses_nothing(living: Liv
     assert len(living.inbox(0)) == len(living.ids(living.users[0], living.source_session, "inbox"))
 
 
-def test_a_planned_promotion_survives_its_command_and_loses_nothing(living: Living, stopped_replay: None) -> None:
-    assert stopped_replay is None
+def test_a_planned_promotion_survives_its_command_and_loses_nothing(living: Living) -> None:
     living.put(living.mail(0))
     mailbox = living.users[0].address
-    first = begun(living, mailbox, "--to", TARGET, until="closed at the source")
-    refused = failover(living, "--all", "--to", TARGET, code=76)
-    assert f"(process {first.pid})" in refused
-    assert "since 20" in refused
-    first.kill()
-    first.wait(10)
-    living.world.replay.signal(signal.SIGCONT)
+    with closed(living, mailbox) as first:
+        refused = failover(living, "--all", "--to", TARGET, code=76)
+        assert f"(process {first.pid})" in refused
+        assert "since 20" in refused
     found = statement(living, "--resume")
     (row,) = found["mailboxes"]
     assert (found["stage"], found["nothing_lost"], row["state"], row["tail_read"]) == ("DONE", True, "LED", True)

@@ -81,6 +81,8 @@ class Forkers:
             life = Life(**json.loads(stdout.readline()))
         finally:
             self._idle.put(process)
+        if life.code == EXIT_LOST:
+            print(life.error)
         assert life.code in {0, EXIT_DIED, EXIT_LOST, -signal.SIGKILL}, f"a worker failed ({life.code}): {life.error}"
         return life
 

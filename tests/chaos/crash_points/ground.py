@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import date
+from functools import partial
 from itertools import count
 from os import environ, getpid
 from pathlib import Path
@@ -25,16 +25,18 @@ from schemas.state import ItemRecord, TargetMailbox
 from schemas.topics import Topics
 
 from .feed_life import FeedJob
-from .forking import LOST, Forkers, Life, forkers
+from .forking import LOSSES_MAX, LOST, Forkers, Life, forkers
 from .owning import SOURCE, Server
 from .replay_life import ReplayJob
 
 WORKERS = 3
 BEYOND_MAX = 12
+SPARE = BEYOND_MAX + 12
+"""Trials for what lies beyond the last boundary, and for those whose partition was lost."""
 IS_FULL = bool(environ.get("MAILSHADOW_CRASH_POINTS"))
 """Whether every boundary of every case is struck (`make crash-points`), or a few of a few."""
-SEED = int(environ.get("MAILSHADOW_SEED", str(date.today().toordinal())))  # noqa: DTZ011 - any day will do
-"""Which cases and boundaries the short form strikes: others every day."""
+SEED = int(environ.get("MAILSHADOW_SEED", "7"))
+"""Which cases and boundaries the short form strikes: the same every time, so that what turns red was changed."""
 STRIDE = 1 if IS_FULL else 6
 _NUMBERS = count(1)
 
@@ -109,12 +111,11 @@ class Ground:
         began = time.monotonic()
         with ThreadPoolExecutor(WORKERS) as threads:
             try:
-                struck = list(threads.map(strike, numbers))
+                struck = list(threads.map(partial(_struck, strike), numbers))
             except BaseException:
                 threads.shutdown(cancel_futures=True)
                 raise
         assert sum(map(bool, struck)) * 2 >= len(struck), "most workers ended before their boundary came"
-        assert struck.count(LOST) <= max(1, len(struck) // 4), "a partition may be lost on a slow machine, not so often"
         beyond = 0
         while strike(expected + beyond):
             beyond += 1
@@ -206,6 +207,15 @@ class SourceLog:
 
 
 _TOPIC_LOCK = Lock()
+
+
+def _struck(strike: Callable[[int], str], number: int) -> str:
+    """Strike a boundary, again where the slow machine took the partition away first: also a death, not this one."""
+    for _ in range(LOSSES_MAX):
+        at = strike(number)
+        if at != LOST:
+            return at
+    raise AssertionError(f"the partition was lost {LOSSES_MAX} times before boundary {number}; why is printed above")
 
 
 def _forget(settings: KafkaSettings, topics: Topics) -> None:

@@ -1,6 +1,6 @@
 """The replay dies at every boundary between two I/O calls, and a new owner finishes: the target is exact.
 
-The short form strikes some boundaries of some cases, others with every MAILSHADOW_SEED; `make crash-points` all.
+The short form strikes some boundaries of some cases, others with another MAILSHADOW_SEED; `make crash-points` all.
 """
 
 import signal
