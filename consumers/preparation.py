@@ -108,7 +108,8 @@ class Preparation:
         if _is_adopted_and_unnamed(step):
             return Action(Do.ORPHAN)
         planned = plan(step.received.change, step.operation, step.record, target, self._left_out(run, step))
-        if planned.do is Do.PLACE and intents.is_ambiguous(step.record) and target not in _asked_by(step.operation):
+        is_unsure = planned.do in {Do.PLACE, Do.DISCARD} and intents.is_ambiguous(step.record)
+        if is_unsure and target not in _asked_by(step.operation):
             step.reason = ReplicationFault.AMBIGUOUS_STAMP
             return Action(Do.PARK)
         action = self._gate.decide(step.received, planned)

@@ -7,17 +7,18 @@ Failure: what can't be placed stays parked with the reason of this try; a mailbo
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 
 from consumers.holding import OpenLog
+from consumers.intents import is_ambiguous
 from consumers.ledger import Ledger
 from consumers.plan import Action, Do
 from consumers.run import Run
 from consumers.step import Step
 from consumers.subscription import Received, Subscription
-from schemas.change import Change, Form, ItemSaved
+from schemas.change import Change, Form, ItemDeleted, ItemSaved
 from schemas.codec import decode
 from schemas.ports import Incoming
 from schemas.state import DeadLetter, ItemRecord, ItemState, Order
@@ -50,6 +51,10 @@ class Redriver:
     def redrive(self, order: Order, address: str, offset: int) -> None:
         """Do what a REDRIVE order says; `offset` is where the mailbox stands, should it fall behind."""
         parked = {r.item: r for i in order.items if (r := self._parked(order.mailbox, i))}
+        for item in self._gone(order.mailbox, parked):
+            # of several that might be ours none is deleted by guess; who redrives it has looked
+            self._ledger.drop_item(order.mailbox, item)
+            del parked[item]
         if order.kind == "REDRIVE":
             for item, record in parked.items():
                 self._ledger.put_item(order.mailbox, replace(record, dropped_at=0))
@@ -70,13 +75,23 @@ class Redriver:
         record = self._ledger.item(mailbox, item)
         return record if record and record.state is ItemState.PARKED and not record.intent else None
 
-    def _evidence(self, mailbox: str, parked: dict[str, ItemRecord]) -> Iterator[Received]:
+    def _gone(self, mailbox: str, parked: Mapping[str, ItemRecord]) -> list[str]:
+        """Return which ambiguous items were deleted at the source since."""
+        unsure = {item for item, record in parked.items() if is_ambiguous(record)}
+        changes = {item: decode(letter.change) for item, letter in self._newest(mailbox, unsure).items()}
+        return [i for i, c in changes.items() if isinstance(c, Change) and isinstance(c.operation, ItemDeleted)]
+
+    def _newest(self, mailbox: str, items: Collection[str]) -> dict[str, DeadLetter]:
+        """Return the last dead letter of each item."""
         newest: dict[str, DeadLetter] = {}
-        for incoming in self._archive.letters():
+        for incoming in self._archive.letters() if items else ():
             letter = decode(incoming.value) if incoming.value else None
-            if isinstance(letter, DeadLetter) and letter.mailbox == mailbox and letter.item in parked:
+            if isinstance(letter, DeadLetter) and letter.mailbox == mailbox and letter.item in items:
                 newest[letter.item] = letter
-        for item, letter in newest.items():
+        return newest
+
+    def _evidence(self, mailbox: str, parked: dict[str, ItemRecord]) -> Iterator[Received]:
+        for item, letter in self._newest(mailbox, parked).items():
             received = self._content(letter)
             if received is None:
                 log.warning("no evidence of content", extra={"mailbox": mailbox, "item": item})

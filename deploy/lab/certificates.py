@@ -2,6 +2,7 @@
 
 import datetime as dt
 import ipaddress
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -29,10 +30,10 @@ class Authority:
         )
         self.ca_file.write_bytes(certificate.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str) -> Path:
-        """Issue a certificate for 127.0.0.1 and for a client called `name`; return the file with it and its key."""
+    def issue(self, name: str, hosts: Sequence[str] = ("localhost",)) -> Path:
+        """Issue a certificate for 127.0.0.1, hosts, and a client called `name`; return the file with it and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        addresses = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        addresses = [*map(x509.DNSName, hosts), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         certificate = (
             self._begun(_name(name), key.public_key())

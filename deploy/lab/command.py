@@ -6,7 +6,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -75,6 +75,7 @@ class LabOptions:
     keep: Path | None
     is_portable: bool
     is_quiet: bool
+    has_disaster: bool = False
 
 
 @click.group(cls=LazyGroup, places=PLACES, invoke_without_command=True)
@@ -103,6 +104,12 @@ class LabOptions:
     "--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep all data and logs in this new directory."
 )
 @click.option("--portable", is_flag=True, help="Carry mail as MIME and properties even where the target takes streams.")
+@click.option(
+    "--failover/--no-failover",
+    "has_disaster",
+    default=True,
+    help="Then kill the source, promote the target, and come back. By default done.",
+)
 @click.option("--quiet", is_flag=True, help="Print the result only.")
 @click.pass_context
 def lab(  # noqa: PLR0913 - one argument an option
@@ -115,9 +122,10 @@ def lab(  # noqa: PLR0913 - one argument an option
     report_path: Path | None,
     keep: Path | None,
     portable: bool,
+    has_disaster: bool,
     quiet: bool,
 ) -> None:
-    """Mirror mail from one simulated Exchange to another through a real Kafka, live, and compare both."""
+    """Mirror mail from one simulated Exchange to another through a real Kafka, live; kill the source; come back."""
     if context.invoked_subcommand is not None:
         return
     options = LabOptions(
@@ -129,6 +137,7 @@ def lab(  # noqa: PLR0913 - one argument an option
         keep=keep,
         is_portable=portable,
         is_quiet=quiet,
+        has_disaster=has_disaster,
     )
     console = Console()
     with named_exit_codes():
@@ -165,6 +174,8 @@ def demonstrate(
         raise NotInstalledError("the lab needs its extra packages: pip install 'mailshadow[lab,embedded]'")
     # imported here because the services are installed without the lab's packages
     from deploy.lab.demonstration import Demonstration, Script  # noqa: PLC0415
+    from deploy.lab.disaster import Disaster  # noqa: PLC0415
+    from deploy.lab.front_door import FrontDoor  # noqa: PLC0415
 
     display = Display(console, is_quiet=options.is_quiet)
     fetch = FetchDisplay(Console(stderr=True))
@@ -184,10 +195,18 @@ def demonstrate(
         fetch.close()
         with display.phase("Starting two Exchange servers"):
             world.start_servers()
+        door = FrontDoor(world) if options.has_disaster else None
         script = Script(seconds=options.seconds, seed=options.seed, mails=mails)
         demonstration = Demonstration(world, script, display, lambda stage: on_stage(stage, world))
         stack.callback(demonstration.close)
-        return demonstration.run()
+        result = demonstration.run()
+        if door is None or not result.is_clean:
+            return result
+        stack.callback(door.close)
+        door.start()
+        disaster = Disaster(world, door, display, options.seed + 1)
+        stack.callback(disaster.close)
+        return replace(result, disaster=disaster.run())
 
 
 def _mails(options: LabOptions, display: Display) -> Iterator[NewMail] | None:

@@ -91,7 +91,6 @@ class Demonstration:
         self._on_stage("quiet")
         parked = self._standing(0).parked
         calls = self._calls()
-        self._world.stop_services()
         with self._display.phase("Comparing both servers item by item") as phase:
             addresses = self._world.source_address, self._world.target_address
             found = compare(*addresses, self._world.mailboxes, phase.report)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.lab.comparison.comparison import Comparison
+from deploy.lab.disaster import Outcome
 from deploy.lab.lag import percentile
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -48,11 +49,13 @@ class RunResult:
     server_calls: dict[str, int]
     seed: int
     commit: str
+    disaster: Outcome | None = None
 
     @property
     def is_clean(self) -> bool:
         """Whether the target, empty before the run, holds exactly what the source holds, and nothing is parked."""
-        return self.comparison.is_clean and self.comparison.folders_extra == 0 and self.parked == 0
+        is_mirrored = self.comparison.is_clean and self.comparison.folders_extra == 0 and self.parked == 0
+        return is_mirrored and (self.disaster is None or self.disaster.is_clean)
 
     def as_json(self) -> dict[str, Any]:
         """Return the report's keys and values."""
@@ -73,6 +76,7 @@ class RunResult:
             "log_bytes": self.log_bytes,
             "mail_bytes": self.mail_bytes,
             "server_calls": self.server_calls,
+            "disaster": self.disaster.as_json() if self.disaster else None,
             "seed": self.seed,
             "commit": self.commit,
         }
@@ -128,6 +132,7 @@ def show(console: Console, result: RunResult) -> None:
         "folders extra": found.folders_extra,
     }
     rows |= {name: str(count) for name, count in also.items() if count}
+    rows |= _told(result.disaster) if result.disaster else {}
     for name, value in rows.items():
         table.add_row(name, value)
     console.print(table)
@@ -136,7 +141,26 @@ def show(console: Console, result: RunResult) -> None:
         console.print(f"  mailbox {problem.mailbox}, folder {problem.folder}: {problem.kind}{fields}", markup=False)
     if len(found.problems) > _PROBLEM_ROWS_MAX:
         console.print(f"  and {len(found.problems) - _PROBLEM_ROWS_MAX} more")
-    console.print("Everything arrived." if result.is_clean else "The target differs from the source.")
+    console.print("Everything arrived." if result.is_clean else "Not everything is as it should be.")
+
+
+def _told(act: Outcome) -> dict[str, str]:
+    """Return the rows of the second act."""
+    after = act.comparison
+    return {
+        "source killed": f"{act.promoted} of {act.mailboxes} mailboxes promoted in {act.promotion_seconds:.1f} s; the"
+        f" client read its mail {act.client_seconds:.1f} s after the command began, and wrote: {_word(act.wrote)}",
+        "client led to": ", ".join(act.client_servers),
+        "loss statement": f"{act.reported} items reported, {act.missed} really missed; {act.unreported} unreported,"
+        f" {act.needless} needlessly reported",
+        "way back": f"{act.merged} changes of the old source merged, {act.conflicts} conflicts,"
+        f" {act.failback_seconds:.1f} s; {after.identical} of {after.items_source} items identical"
+        f" ({after.items_target} at the target)",
+    }
+
+
+def _word(is_so: bool) -> str:  # noqa: FBT001 - a word for a truth value
+    return "yes" if is_so else "no"
 
 
 def commit() -> str:

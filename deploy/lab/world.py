@@ -54,8 +54,12 @@ class World:
         self.target = self._server("target", options.target_version, [t for _, t in self.mailboxes])
         self.config = directory / "mailshadow.toml"
         arguments = ["--config", str(self.config)]
+        self.further_settings = ""
         self.feed = Child("feed", ["feed", *arguments], directory / "feed.log")
         self.replay = Child("replay", ["replay", *arguments, "--target", TARGET], directory / "replay.log")
+        back = [*arguments, "--back", TARGET]
+        self.owners_back = [Child(f"{n} back", [n, *back], directory / f"{n}-back.log") for n in ("feed", "replay")]
+        """Feed and replay of the way back; started when the old source is to return."""
 
     def _server(self, name: str, version: str, addresses: Iterable[str]) -> ExchangeProcess:
         return ExchangeProcess(
@@ -73,7 +77,7 @@ class World:
 
     def write_settings(self) -> None:
         """Write the settings file; broker and servers must run."""
-        self.config.write_text(self._settings(), encoding="utf-8")
+        self.config.write_text(self._settings() + self.further_settings, encoding="utf-8")
 
     def start_services(self) -> None:
         """Write the settings file, then start feed and replay; broker and servers must run."""
@@ -82,15 +86,18 @@ class World:
         self.replay.start()
 
     def stop_services(self) -> None:
-        """Stop feed and replay in order."""
-        self.feed.stop()
-        self.replay.stop()
+        """Stop every feed and replay in order."""
+        for service in (self.feed, self.replay, *self.owners_back):
+            service.stop()
 
     def stop(self) -> None:
         """Stop whatever runs, clients first."""
         steps: tuple[Callable[[], object], ...] = (
-            self.feed.stop, self.replay.stop, self.source.stop, self.target.stop, self.broker.stop
-        )  # fmt: skip
+            self.stop_services,
+            self.source.stop,
+            self.target.stop,
+            self.broker.stop,
+        )
         for step in steps:
             step()
 

@@ -60,8 +60,8 @@ class Comparison:
 
 
 @dataclass(slots=True)
-class _Side:
-    """One mailbox of one server as it was read."""
+class Side:
+    """One mailbox of one server as it was read: items by folder, what was listed, how many are staged."""
 
     folders: dict[FolderKey, list[Seen]] = field(default_factory=dict)
     listed: dict[str, ListedItem] = field(default_factory=dict)
@@ -69,6 +69,7 @@ class _Side:
 
     @property
     def item_count(self) -> int:
+        """How many items lie in its folders."""
         return sum(map(len, self.folders.values()))
 
 
@@ -84,7 +85,7 @@ def compare(
     try:
         with ThreadPoolExecutor(2) as threads:
             for pair in mailboxes:
-                sides = list(threads.map(_read_side, sessions, pair, (False, True)))
+                sides = list(threads.map(read_side, sessions, pair))
                 total = total.plus(_compare_mailbox(sessions, pair, (sides[0], sides[1])))
                 on_progress(total.items_source)
     finally:
@@ -93,14 +94,14 @@ def compare(
     return total
 
 
-def _read_side(session: UserSession, mailbox: str, is_target: bool) -> _Side:  # noqa: FBT001 - mapped over both sides
-    side = _Side()
+def read_side(session: UserSession, mailbox: str) -> Side:
+    """Read one mailbox of one server; raises SessionError."""
+    side = Side()
     for key, folder in folders_of(session, mailbox).items():
         found = list(listed(session, mailbox, folder.folder_id)) if folder.item_count else []
         side.folders[key] = [_seen(item) for item in read(session, mailbox, found)]
         side.listed.update((item.item_id, item) for item in found)
-    if is_target:
-        side.staged = sum(folder.item_count for folder in staging_of(session, mailbox))
+    side.staged = sum(folder.item_count for folder in staging_of(session, mailbox))
     return side
 
 
@@ -112,7 +113,7 @@ def _seen(item: ReadItem) -> Seen:
 
 
 def _compare_mailbox(
-    sessions: tuple[UserSession, UserSession], pair: tuple[str, str], sides: tuple[_Side, _Side]
+    sessions: tuple[UserSession, UserSession], pair: tuple[str, str], sides: tuple[Side, Side]
 ) -> Comparison:
     source, target = sides
     total = Comparison(
@@ -154,7 +155,7 @@ def _counted(found: Match, rows: list[Problem]) -> Comparison:
 def _differing_fields(
     sessions: tuple[UserSession, UserSession],
     pair: tuple[str, str],
-    sides: tuple[_Side, _Side],
+    sides: tuple[Side, Side],
     pairs: Sequence[tuple[Seen, Seen]],
 ) -> list[list[str]]:
     """Read differing items once more, because only their digests were kept, and name what differs."""

@@ -109,7 +109,7 @@ class Door:
         """Return the server at which an ordinary client finds the mailbox, or its error."""
         ports = dict.fromkeys(HOSTS, self.tls.port) | {"autodiscover.source.test": self.responder.port}
         ended = subprocess.run(  # noqa: S603 - our own client
-            [sys.executable, str(Path(__file__).with_name("client.py")), address],
+            [sys.executable, "-m", "deploy.lab.client", address],
             capture_output=True,
             check=True,
             timeout=90,

@@ -87,7 +87,8 @@ def test_the_users_own_mail_arrives_whole_and_the_report_says_so(tmp_path: Path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(MESSAGE.replace(b"Subject: x", b"Subject: %d" % number))
     report = tmp_path / "out" / "demo.json"
-    run = start(tmp_path, "--mail", str(mail), "--mailboxes", "2", "--seconds", "0", "--report", str(report), "--quiet")
+    options = ("--mailboxes", "2", "--seconds", "0", "--report", str(report), "--quiet", "--no-failover")
+    run = start(tmp_path, "--mail", str(mail), *options)
     output, _ = run.communicate()
     assert run.returncode == 0, output
     found = json.loads(report.read_text())
@@ -95,6 +96,24 @@ def test_the_users_own_mail_arrives_whole_and_the_report_says_so(tmp_path: Path)
     assert found["first_copy"]["items"] == 40
     assert found["log_bytes"] > 0
     assert found["server_calls"]["target"] > 0
+    assert found["disaster"] is None
+    assert processes_of(tmp_path) == []
+    assert list(tmp_path.glob("mailshadow-lab-*")) == []
+
+
+@pytest.mark.slow
+def test_the_source_is_killed_its_users_go_on_and_come_home_and_nothing_is_left(tmp_path: Path) -> None:
+    report = tmp_path / "demo.json"
+    run = start(tmp_path, "--mailboxes", "2", "--seconds", "1", "--report", str(report))
+    output, _ = run.communicate()
+    assert run.returncode == 0, output
+    told = json.loads(report.read_text())["disaster"]
+    assert told["promoted"] == 2
+    assert told["client_servers"] == ["source", "standby", "source"]
+    assert told["missed"] == told["reported"] > 0
+    assert (told["unreported"], told["needless"]) == (0, 0)
+    assert told["merged"] >= told["missed"]
+    assert told["after"]["identical"] == told["after"]["items_target"] == told["after"]["items_source"]
     assert processes_of(tmp_path) == []
     assert list(tmp_path.glob("mailshadow-lab-*")) == []
 

@@ -41,7 +41,7 @@ def _judge_family(case: Case, pairing: Pairing, source: list[Life], shown: list[
         if source:
             detail = f"{other.last.write.subject!r} is there {len(shown)} times, at the source {len(source)} times"
             yield anomaly("twice-at-end", pairing, item, detail)
-        else:
+        elif not _is_excused(case, pairing, item):
             yield anomaly("extra", pairing, item, f"{other.last.write.subject!r} is gone at the source")
 
 

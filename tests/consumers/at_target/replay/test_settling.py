@@ -13,6 +13,7 @@ from schemas.change import Marks
 from schemas.codec import decode
 from schemas.faults import ReplicationFault, TransportFault
 from schemas.ports import AnswerUnknown
+from schemas.state import ItemRecord, ItemState
 
 LATE = "still under way"
 FLAGGED = Marks(is_read=True, flag_status="Flagged", categories=("red",), importance="High")
@@ -262,16 +263,34 @@ def test_of_several_with_one_stamp_none_is_adopted_and_no_further_one_is_made(
 
         struck.also = copy
         world.replay_through(struck)
-        return world, struck
+        return world, source, struck
 
-    _, undisturbed = play(None)
+    _, _, undisturbed = play(None)
     reasons = set()
     for number in undisturbed.places("death"):
-        world, _ = play(number)
+        world, source, _ = play(number)
         shown = [content for _, content, _ in world.target.visible()[world.making.key("a")]]
         assert shown == [b"second", b"second"], undisturbed.boundaries[number]
         (record,) = world.item_records()
         reasons.add(record.reason)
         letters = [decode(r.value) for r in world.owned.history(world.topics.dead_letters("t"))]
         assert [letter.reason for letter in letters] == [record.reason] * bool(record.reason)
+        delete(world, source, record)
     assert reasons == {"", ReplicationFault.AMBIGUOUS_STAMP}
+
+
+def delete(world: Any, source: Any, record: ItemRecord) -> None:
+    """Which of several is ours is not guessed for a deletion either: it stays parked until somebody redrives it."""
+    source.delete("a")
+    world.replay()
+    shown = world.target.visible().get(world.making.key("a"), [])
+    if not record.reason:
+        assert world.item_records() == []
+        return
+    assert len(shown) == 2
+    (parked,) = world.item_records()
+    assert (parked.state, parked.reason) == (ItemState.PARKED, ReplicationFault.AMBIGUOUS_STAMP)
+    world.order("REDRIVE", world.making.key("a"))
+    world.replay()
+    assert world.item_records() == []
+    assert world.target.visible().get(world.making.key("a"), []) == shown
