@@ -1,7 +1,8 @@
 """What a promotion really missed, item by item: what the old source shows against what its target shows.
 
 Knows nothing of mailshadow's own records: both servers are read through EWS, and the old source's journal tells which
-items users moved (an item in a folder that was renamed lies elsewhere too, and was not moved).
+items users moved. An item lies elsewhere too when its folder was renamed or moved: neither server has the other's path
+then, and the item itself is not missed.
 """
 
 from collections import defaultdict, deque
@@ -22,6 +23,12 @@ class Missed:
     deleted: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    key: FolderKey
+    seen: Seen
+
+
 def missed(sessions: tuple[UserSession, UserSession], pair: tuple[str, str], moved: Collection[str]) -> Missed:
     """Compare one mailbox, given as (address at the source, at the target); `moved` are ItemIds. SessionError."""
     source, target = (read_side(session, address).folders for session, address in zip(sessions, pair, strict=True))
@@ -33,33 +40,35 @@ def missed_between(
 ) -> Missed:
     """Pair by folder first, then by content wherever it lies, then by identity."""
     found: set[str] = set()
-    left: list[Seen] = []
-    over: list[Seen] = []
+    left: list[_Placed] = []
+    over: list[_Placed] = []
     for key in source.keys() | target.keys():
         matched = match(source.get(key, ()), target.get(key, ()))
         found |= {one.item_id for one, _ in matched.differing}
-        left += matched.missing
-        over += matched.extra
-    by_digest = _by(over, "digest")
-    elsewhere = [one for one in left if not _taken(by_digest, one.digest)]
-    found |= {one.item_id for one in left if one not in elsewhere and one.item_id in moved}
-    by_identity = _by((one for rest in by_digest.values() for one in rest), "identity")
-    for one in elsewhere:
-        _taken(by_identity, one.identity)
-        found.add(one.item_id)
-    return Missed(frozenset(found), sum(map(len, by_identity.values())))
+        left += [_Placed(key, one) for one in matched.missing]
+        over += [_Placed(key, one) for one in matched.extra]
+    waiting = _by(over, "digest")
+    unpaired: list[_Placed] = []
+    for one in left:
+        other = _taken(waiting, one.seen.digest)
+        if other is None:
+            unpaired.append(one)
+        elif one.seen.item_id in moved and (one.key in target or other.key in source):
+            found.add(one.seen.item_id)
+    waiting = _by((one for rest in waiting.values() for one in rest), "identity")
+    for one in unpaired:
+        _taken(waiting, one.seen.identity)
+        found.add(one.seen.item_id)
+    return Missed(frozenset(found), sum(map(len, waiting.values())))
 
 
-def _by(items: Iterable[Seen], name: str) -> dict[bytes, deque[Seen]]:
-    found: defaultdict[bytes, deque[Seen]] = defaultdict(deque)
+def _by(items: Iterable[_Placed], name: str) -> dict[bytes, deque[_Placed]]:
+    found: defaultdict[bytes, deque[_Placed]] = defaultdict(deque)
     for item in items:
-        found[getattr(item, name)].append(item)
+        found[getattr(item.seen, name)].append(item)
     return found
 
 
-def _taken(waiting: dict[bytes, deque[Seen]], key: bytes) -> bool:
-    """Take one away; tell whether there was one."""
-    if not waiting.get(key):
-        return False
-    waiting[key].popleft()
-    return True
+def _taken(waiting: dict[bytes, deque[_Placed]], key: bytes) -> _Placed | None:
+    """Take one away, if there is one."""
+    return waiting[key].popleft() if waiting.get(key) else None

@@ -47,6 +47,7 @@ def test_a_renamed_folder_misses_none_of_its_items_but_what_is_new_in_it() -> No
     source = {RENAMED: [seen("a"), seen("b"), seen("new")]}
     target = {ASIDE: [seen("a"), seen("b")]}
     assert missed_between(source, target, ()) == Missed(frozenset({"new"}), 0)
+    assert missed_between(source, target, {"a"}) == Missed(frozenset({"new"}), 0), "moved before, and captured"
 
 
 def test_copies_with_equal_content_are_counted_each() -> None:
