@@ -15,6 +15,8 @@ KILLS ?= 3
 # Which chaos `make chaos` makes, and for how long faults come.
 SEED ?= 1
 MINUTES ?= 8
+# How many failovers and failbacks `make cycles` makes.
+CYCLES ?= 50
 # How many mailboxes `make failover` promotes at once; 1000 take a while to be copied first.
 PROMOTED ?= 1 100
 # Chosen tests: make test TESTS=tests/deploy/lab
@@ -38,7 +40,7 @@ INSTALL := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench kill crash-points chaos sabotage failover observe scale wheel lock image lab-image \
+.PHONY: help setup demo test check bench kill crash-points chaos cycles sabotage failover observe scale wheel lock image lab-image \
 	image-demo compose-lab audit acls corpus front-door way-back clean distclean
 
 help: ## this list
@@ -81,6 +83,10 @@ chaos: $(VENV)/installed | $(REPORTS) ## every fault at random for MINUTES from 
 	rm -rf $(BUILD)/chaos
 	$(VENV)/bin/mailshadow lab chaos --seed $(SEED) --minutes $(MINUTES) --target standby=2019 --target branch=2016 --keep $(BUILD)/chaos \
 		--report $(REPORTS)/chaos.json
+
+cycles: $(VENV)/installed | $(REPORTS) ## CYCLES failovers and failbacks from SEED, under load, with something killed in most
+	rm -rf $(BUILD)/cycles
+	$(VENV)/bin/mailshadow lab cycles --seed $(SEED) --cycles $(CYCLES) --keep $(BUILD)/cycles --report $(REPORTS)/cycles.json
 
 sabotage: $(VENV)/installed | $(REPORTS) ## deliberate defects under chaos, each to be named by the checker; an hour at most
 	$(VENV)/bin/python tests/chaos/sabotage --at-once 2 --budget-minutes 60 --report $(REPORTS)/sabotage.json

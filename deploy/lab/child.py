@@ -49,6 +49,11 @@ class Child:
         """Whether the process lives."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started and ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
     def start(self) -> None:
         """Start the process; does nothing when it runs already."""
         if self.is_running:

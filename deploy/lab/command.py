@@ -37,6 +37,7 @@ PLACES = {
     "exchange": "deploy.lab.exchange.command:exchange",
     "bench": "deploy.lab.bench:bench",
     "chaos": "deploy.lab.chaos.command:chaos",
+    "cycles": "deploy.lab.cycles:cycles",
     "promotion": "deploy.lab.promotion_bench:promotion",
     "scale": "deploy.lab.scale:scale",
 }

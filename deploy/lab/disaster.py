@@ -4,21 +4,19 @@ Read `run` from top to bottom: it is the whole story. Feed and source are killed
 moment earlier, so that there is always something nobody captured. Everything is done by the commands an operator has.
 """
 
-import json
 import signal
-import subprocess
-import sys
 import threading
 import time
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from deploy.lab.comparison.comparison import Comparison, compare
-from deploy.lab.display import Display, Phase
+from deploy.lab.display import Display
 from deploy.lab.front_door import FrontDoor
 from deploy.lab.missed import Missed, missed
+from deploy.lab.operator import Operator
 from deploy.lab.session import SessionError, UserSession
-from deploy.lab.standing import StalledError, standing
 from deploy.lab.workload.activity import Pace, play
 from deploy.lab.workload.generator import Generator
 from deploy.lab.world import SOURCE, TARGET, World
@@ -27,10 +25,6 @@ from schemas.identity import mailbox_id
 BEFORE_SECONDS = 4.0
 UNSEEN_SECONDS = 1.5
 ACTIVITY_SECONDS_MAX = 30.0
-COMMAND_SECONDS_MAX = 300.0
-OWNERS_SECONDS_MAX = 60.0
-LEVEL_SECONDS_MAX = 60.0
-LOOK_SECONDS = 0.5
 WRITTEN = "Written while the source was dead"
 _NO_ITEM = frozenset({"FolderSaved", "FolderDeleted"})
 
@@ -81,6 +75,7 @@ class Disaster:
         self._world, self._door, self._display = world, door, display
         self._generator = Generator(seed, tuple(source for source, _ in world.mailboxes))
         self._source, self._target = UserSession(world.source_address), UserSession(world.target_address)
+        self._operator = Operator(world)
         self._client = world.mailboxes[0][0]
 
     def close(self) -> None:
@@ -94,9 +89,9 @@ class Disaster:
         seen = self._world.source.history()[-1]["seq"]
         with self._display.phase("The source dies in the middle of it (kill -9)"):
             self._die()
-        with self._display.phase("mailshadow failover --all --source-lost") as phase:
+        with self._display.phase("mailshadow failover --all --source-lost"):
             began = time.monotonic()
-            promoted = self._command(phase, "failover", "--all", "--to", TARGET, "--source-lost", "--json")
+            promoted = self._operator.promote("--source-lost")
             promotion_seconds = time.monotonic() - began
         with self._display.phase("The same client, told nothing, reads and writes") as phase:
             newest = self._newest_at_target()
@@ -106,16 +101,17 @@ class Disaster:
             phase.report(2, f"led to {self._server(during)}")
         with self._display.phase("The source is back: what did the statement leave out?", unit="items missed") as phase:
             self._bring_back()
-            reported = _reported(self._command(phase, "failover", "--tail", "--json"))
-            missing = self._missed(seen)
+            reported = reported_in(self._operator.run("failover", "--tail", "--json"))
+            written = self._world.source.history(seen)
+            missing = self._missed(written)
             phase.report(sum(len(m.items) + m.deleted for m in missing.values()))
-        with self._display.phase("mailshadow failback --all --merge") as phase:
+        with self._display.phase("mailshadow failback --all --merge"):
             began = time.monotonic()
-            home = self._fail_back(phase)
+            home = self._operator.go_home()
             failback_seconds = time.monotonic() - began
         after = self._door.client(self._client)
         with self._display.phase("Comparing both servers once more") as phase:
-            self._await_level()
+            self._operator.await_level()
             self._world.stop_services()
             found = compare(
                 self._world.source_address, self._world.target_address, self._world.mailboxes, phase.report
@@ -132,7 +128,7 @@ class Disaster:
             merged=sum(len(row["old_source"]) for row in home["mailboxes"]),
             conflicts=sum(len(row["conflicts"]) for row in home["mailboxes"]),
             comparison=found,
-            **_judged(reported, missing),
+            **judged(reported, missing, {entry["item_id"] for entry in written}),
         )
 
     # -- the source ----------------------------------------------------------------------------------------
@@ -159,9 +155,8 @@ class Disaster:
         self._world.source.kill()
         self._world.source.start()
 
-    def _missed(self, seen: int) -> dict[str, Missed]:
+    def _missed(self, written: Iterable[Mapping[str, Any]]) -> dict[str, Missed]:
         """Return what each target really lacks, by mailbox id."""
-        written = self._world.source.history(seen)
         moved = {entry["item_id"] for entry in written if entry["kind"] == "move"}
         sessions = self._source, self._target
         return {mailbox_id(pair[0]): missed(sessions, pair, moved) for pair in self._world.mailboxes}
@@ -184,43 +179,8 @@ class Disaster:
         urls = {self._world.source_address.url: SOURCE, self._world.target_address.url: TARGET}
         return urls.get(client.get("url", ""), str(client.get("error", "elsewhere")))
 
-    # -- commands ------------------------------------------------------------------------------------------
 
-    def _command(self, phase: Phase, *arguments: str) -> dict[str, Any]:
-        """Run a command to its end and return what it printed for programs; StalledError where it printed nothing."""
-        command = [sys.executable, "-m", "deploy", *arguments, "--config", str(self._world.config)]
-        done = subprocess.run(  # noqa: S603 - our own command
-            command, capture_output=True, text=True, timeout=COMMAND_SECONDS_MAX, check=False
-        )
-        phase.report(0, f"exit code {done.returncode}") if done.returncode else None
-        if "{\n" not in done.stdout:
-            raise StalledError(f"{' '.join(arguments)} ended with code {done.returncode}: {done.stderr[-2000:]}")
-        found: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{\n") : done.stdout.rindex("}") + 1])
-        return found
-
-    def _fail_back(self, phase: Phase) -> dict[str, Any]:
-        """Start both directions, and go back as soon as every owner takes part."""
-        for service in (self._world.feed, *self._world.owners_back):
-            service.start()
-        deadline = time.monotonic() + OWNERS_SECONDS_MAX
-        while True:
-            try:
-                return self._command(phase, "failback", "--all", "--merge", "--accept-losses", "--json")
-            except StalledError as refused:
-                if "needs both directions" not in str(refused) or time.monotonic() > deadline:
-                    raise
-                time.sleep(LOOK_SECONDS)
-
-    def _await_level(self) -> None:
-        since_ms, deadline = int(time.time() * 1000), time.monotonic() + LEVEL_SECONDS_MAX
-        while (now := standing(self._world.status(), TARGET, since_ms)).level < len(self._world.mailboxes):
-            self._world.require_services()
-            if time.monotonic() > deadline:
-                raise StalledError(f"Home again, {now.level} of {len(self._world.mailboxes)} mailboxes are level.")
-            time.sleep(LOOK_SECONDS)
-
-
-def _reported(statement: dict[str, Any]) -> dict[str, tuple[set[str], int]]:
+def reported_in(statement: dict[str, Any]) -> dict[str, tuple[set[str], int]]:
     """Return by mailbox which ItemIds a loss statement names, and how many deletions."""
     found = {}
     for row in statement["mailboxes"]:
@@ -232,13 +192,19 @@ def _reported(statement: dict[str, Any]) -> dict[str, tuple[set[str], int]]:
     return found
 
 
-def _judged(reported: dict[str, tuple[set[str], int]], missing: dict[str, Missed]) -> dict[str, int]:
-    """Compare item by item what was reported with what was missed."""
+def judged(
+    reported: dict[str, tuple[set[str], int]], missing: dict[str, Missed], written: Collection[str]
+) -> dict[str, int]:
+    """Compare item by item what was reported with what was missed.
+
+    `written` are the ItemIds users wrote since: one that ended as it had begun (read and unread, moved and moved back)
+    is named rightly and misses nothing.
+    """
     unreported = needless = told = 0
     for mailbox, real in missing.items():
         items, deleted = reported.get(mailbox, (set(), 0))
         unreported += len(real.items - items) + max(0, real.deleted - deleted)
-        needless += len(items - real.items) + max(0, deleted - real.deleted)
+        needless += len(items - real.items - set(written)) + max(0, deleted - real.deleted)
         told += len(items) + deleted
     counted = sum(len(m.items) + m.deleted for m in missing.values())
     return {"reported": told, "missed": counted, "unreported": unreported, "needless": needless}
