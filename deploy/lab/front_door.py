@@ -12,6 +12,7 @@ import sys
 import time
 from typing import Any
 
+from deploy.lab.broker.guard import die_with_parent
 from deploy.lab.certificates import Authority
 from deploy.lab.child import Child, ChildError
 from deploy.lab.haproxy import free_port
@@ -84,6 +85,24 @@ class FrontDoor:
             raise ChildError(f"The client ended with code {done.returncode}: {done.stderr[-500:]}")
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return found
+
+    def following(self, address: str) -> "subprocess.Popen[str]":
+        """Start a client that says where its mailbox is, and once more when another server answers and at what time."""
+        names = self._names
+        if names is None:
+            raise ChildError("The front door was not started.")
+        client = subprocess.Popen(  # noqa: S603 - our own client
+            [sys.executable, "-m", "deploy.lab.client", address, "--user", USER, "--follow"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | self._surroundings(names),
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 - one prctl call, which takes no lock
+        )
+        said = client.stdout.readline() if client.stdout else ""
+        if "url" not in said:
+            raise ChildError(f"The client of the front door found nobody: {said.strip()}")
+        return client
 
     def _surroundings(self, names: Names) -> dict[str, str]:
         kept = self._directory / "client"
