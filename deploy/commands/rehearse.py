@@ -25,7 +25,6 @@ from deploy.rehearsal.real_folders import folder_ids
 from deploy.rehearsal.rehearsal import Outcome, Rehearsal, RehearsalError
 from deploy.rehearsal.scratch import Scratch
 from deploy.sections import Settings, SettingsError
-from schemas.identity import target_id
 from schemas.state import Registration
 
 MAILBOXES_MAX = 3_000
@@ -99,7 +98,7 @@ def _hold(
             is_over = True
         except InterruptedRehearsal:
             click.echo("mailshadow: interrupted: what was placed is taken away first", err=True)
-            raise click.exceptions.Exit(exit_codes.INTERRUPTED) from None
+            sys.exit(exit_codes.INTERRUPTED)
         finally:
             if not (is_kept and is_over):
                 shelter()
@@ -175,11 +174,10 @@ def _require_safe(settings: Settings, chosen: Mapping[str, Registration]) -> Non
     existing = kafka.partition_counts(connection)
     states = [t for n in settings.targets if (t := topics.target_state(n)) in existing]
     folders = folder_ids(connection, [topics.source_state, *states], chosen)
-    stamps = [target_id(topics.pipeline, name) for name in settings.targets]
     with closing(Scratch(section)) as scratch:
         for registration in chosen.values():
             address = registration.targets[section.name]
             finding = check_mailbox(section, "target", address)
             if not finding.is_good:
                 raise PreflightError(f"rehearsal: {finding.subject}: {finding.text}", finding.exit_code)
-            scratch.require_nobodys(address, folders, stamps)
+            scratch.require_nobodys(address, folders)

@@ -4,8 +4,7 @@ Order, taking away: what carries the rehearsal's stamp, then the folders it made
 Failure: what is not the rehearsal's own stays where it is, and so does a folder that holds such; it is counted.
 """
 
-from collections.abc import Iterable, Mapping
-from contextlib import closing
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
@@ -19,14 +18,21 @@ from deploy.sections import ServerSection
 from deploy.throttle import Throttle
 from deploy.verification.knowledge import MailboxKnowledge
 from deploy.verification.listed_folder import read_side
+from schemas import ews
+from schemas.ews import M, T, child_text
 from schemas.faults import GONE
 from schemas.identity import Stamp
 from schemas.metrics import SessionMetrics
+from schemas.ports import CallRefused
 from schemas.state import TargetFolder
 
 CALL_ITEMS_MAX = 100
 STAGING = "mailshadow-staging-"
-STAGING_KINDS = ("note", "appointment", "contact", "task", "stickynote", "journal")
+ADVICE = "`mailshadow rehearse --clean-up` takes away what an earlier rehearsal left, else name another"
+_BELOW_ROOT = (
+    '<m:FindFolder Traversal="Shallow"><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape>'
+    f"<m:ParentFolderIds>{ews.distinguished_ref('root')}</m:ParentFolderIds></m:FindFolder>"
+)
 
 
 class ScratchError(Exception):
@@ -65,25 +71,22 @@ class Scratch:
         """End the session."""
         self._session.close()
 
-    def require_nobodys(self, address: str, known_folders: Iterable[str], real_stamps: Iterable[str]) -> None:
+    def require_nobodys(self, address: str, known_folders: Collection[str]) -> None:
         """Raise ScratchError unless the mailbox is empty, and none that any server of the pipeline has.
 
         `known_folders` are FolderIds of the pipeline's servers: one of them here means that this is the same mailbox
-        by another name. `real_stamps` are the pipeline's targets as their staging folders name them.
+        by another name. Staging folders are those of whatever replays here, or of a rehearsal that was killed.
         """
         folder_ids = self.target.folder_ids(address)
-        if set(folder_ids) & set(known_folders):
+        if not set(folder_ids).isdisjoint(known_folders):
             raise ScratchError(f"{address}: is a mailbox of the pipeline itself by another name; name an empty one")
-        root_id = self.target.root(address, "root")
-        for stamp in real_stamps:
-            if any(self.target.find_child(address, root_id, f"{STAGING}{stamp}-{kind}") for kind in STAGING_KINDS):
-                raise ScratchError(f"{address}: the pipeline replays into this mailbox, or did; name another")
+        if self._staging(address):
+            raise ScratchError(f"{address}: something is replayed into this mailbox, or was; {ADVICE}")
         for folder_id in folder_ids:
             held = self.target.folder(address, folder_id)
             if held is not None and held.total_count:
                 raise ScratchError(
-                    f"{address}: is not empty, and a rehearsal writes only into empty mailboxes; "
-                    "`mailshadow rehearse --clean-up` takes away what an earlier one left"
+                    f"{address}: is not empty, and a rehearsal writes only into empty mailboxes; {ADVICE}"
                 )
 
     def throw_away(self, address: str, known: MailboxKnowledge, stamp_name: str) -> Thrown:
@@ -97,7 +100,8 @@ class Scratch:
                 thrown.folders_left += 1
             elif held is not None:
                 thrown.folders += remove_staging(self._session, address, {"": held.folder_id})
-        thrown.folders += remove_staging(self._session, address, self._staging(address, stamp_name, known))
+        staging = {n: i for n, i in self._staging(address).items() if n.startswith(f"{STAGING}{stamp_name}-")}
+        thrown.folders += remove_staging(self._session, address, staging)
         return thrown
 
     def _held(self, address: str, made: TargetFolder, folders: Mapping[str, TargetFolder]) -> HeldFolder | None:
@@ -118,15 +122,18 @@ class Scratch:
                 raise ScratchError(f"{address}: {len(refused)} items can't be deleted ({refused[0].code}); try again")
             thrown.items += len(outcomes)
 
-    def _staging(self, address: str, stamp_name: str, known: MailboxKnowledge) -> Mapping[str, str]:
-        """Return the staging folders, also one whose making nobody wrote down."""
-        root_id = self.target.root(address, "root")
-        found = dict(known.target.staging)
-        for kind in STAGING_KINDS:
-            held = self.target.find_child(address, root_id, f"{STAGING}{stamp_name}-{kind}")
-            if held and held.folder_id not in found.values():
-                found[kind] = held.folder_id
-        return found
+    def _staging(self, address: str) -> dict[str, str]:
+        """Return the staging folders of whatever replays here by name, also one whose making nobody wrote down."""
+        message = self._session.call("FindFolder", address, _BELOW_ROOT, 1).messages[0]
+        if not message.is_done or message.element is None:
+            raise CallRefused(message.code, message.text)
+        found = message.element.iterfind(f"{M}RootFolder/{T}Folders/*")
+        named = {child_text(f, f"{T}DisplayName"): f.find(f"{T}FolderId") for f in found}
+        return {
+            name: str(reference.get("Id", ""))
+            for name, reference in named.items()
+            if name.startswith(STAGING) and reference is not None
+        }
 
 
 def _children_first(folders: Mapping[str, TargetFolder]) -> list[TargetFolder]:
@@ -140,8 +147,3 @@ def _children_first(folders: Mapping[str, TargetFolder]) -> list[TargetFolder]:
 
     made = [f for f in folders.values() if f.created and not f.distinguished]
     return sorted(made, key=lambda f: depth(f.folder_id), reverse=True)
-
-
-def opened(section: ServerSection) -> closing[Scratch]:
-    """Return the scratch server as a block that ends its session."""
-    return closing(Scratch(section))
