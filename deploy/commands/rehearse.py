@@ -42,7 +42,7 @@ class InterruptedRehearsal(BaseException):
 @click.option(
     "--report", "report_path", type=click.Path(path_type=Path, file_okay=False), help="Where the report goes."
 )
-@click.option("--keep", is_flag=True, help="Leave everything there to be looked at; --clean-up takes it away.")
+@click.option("--keep", is_flag=True, help="At its end leave everything to be looked at; --clean-up takes it away.")
 @click.option("--clean-up", is_flag=True, help="Only take away what rehearsals left that ended otherwise.")
 def rehearse(
     config: Path,
@@ -103,8 +103,16 @@ def _hold(
             if not (is_kept and is_over):
                 shelter()
                 say("the rehearsal is thrown away")
-                cleared = left_over.clear(settings, place, say, is_mine=True)
+                cleared = _thrown_away(settings, place, say)
     return report.values_of(place.name, began_at, outcome, cleared), outcome
+
+
+def _thrown_away(settings: Settings, place: Place, say: Callable[[str], None]) -> left_over.Cleared:
+    try:
+        return left_over.clear(settings, place, say, is_mine=True)
+    except Exception:
+        click.echo("mailshadow: not all of it could be taken away: `mailshadow rehearse --clean-up` goes on", err=True)
+        raise
 
 
 @contextmanager

@@ -6,7 +6,8 @@ what is said of it; then all of it stands in the rehearsal's topics before anyth
 Failure: a mailbox whose log does not say all of it is left out, with the reason; nothing is asked of the source.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from confluent_kafka import KafkaException, Producer
@@ -26,6 +27,8 @@ INIT_SECONDS = 30.0
 COMMIT_SECONDS = 30.0
 TRANSACTION_BYTES_MAX = 8_000_000
 TRANSACTION_RECORDS_MAX = 2_000
+TRANSACTION_SECONDS_MAX = 5.0
+"""Kafka ends one that is open for 15 s, and fences its writer."""
 
 
 @dataclass(slots=True)
@@ -109,7 +112,7 @@ class LogCopy:
         self._partitions = settings.partition_count
         self._producer: Producer = producer(settings, f"{topics.pipeline}.rehearsal")
         self._records = self._bytes = 0
-        self._is_open = False
+        self._opened_at: float | None = None
         try:
             self._producer.init_transactions(INIT_SECONDS)
         except KafkaException as error:
@@ -120,9 +123,9 @@ class LogCopy:
         if self._records >= TRANSACTION_RECORDS_MAX or self._bytes >= TRANSACTION_BYTES_MAX:
             self.commit()
         try:
-            if not self._is_open:
+            if self._opened_at is None:
                 self._producer.begin_transaction()
-                self._is_open = True
+                self._opened_at = time.monotonic()
             number = partition_of(mailbox, self._partitions) if partition is None else partition
             self._producer.produce(topic, key=key, value=value, partition=number)
             self._producer.poll(0)
@@ -131,15 +134,21 @@ class LogCopy:
         self._records += 1
         self._bytes += len(value)
 
+    def beat(self) -> bool:
+        """End a transaction that is open for long: much of a log may be read before the next record of ours."""
+        if self._opened_at is not None and time.monotonic() - self._opened_at > TRANSACTION_SECONDS_MAX:
+            self.commit()
+        return True
+
     def commit(self) -> None:
         """Make all that was written seen."""
-        if not self._is_open:
+        if self._opened_at is None:
             return
         try:
             self._producer.commit_transaction(COMMIT_SECONDS)
         except KafkaException as error:
             raise KafkaUnreachableError(f"the rehearsal's topics can't be written: {error}") from error
-        self._is_open, self._records, self._bytes = False, 0, 0
+        self._opened_at, self._records, self._bytes = None, 0, 0
 
 
 def take_excerpt(
@@ -148,14 +157,13 @@ def take_excerpt(
     own: Topics,
     mailboxes: Iterable[str],
     copy: LogCopy,
-    is_wanted: Callable[[], bool] = lambda: True,
 ) -> Excerpt:
     """Copy what the real log says of the mailboxes to the rehearsal's own; PartitionLost if Kafka can't be read."""
     excerpt = Excerpt({m: Taken(MailboxRecord(mailbox=m)) for m in mailboxes})
     for number in sorted({partition_of(m, settings.partition_count) for m in excerpt.mailboxes}):
 
         def records(topic: str, number: int = number) -> Iterator[Incoming]:
-            found = read_to_end(settings, topic, number, None, is_wanted)
+            found = read_to_end(settings, topic, number, None, copy.beat)
             return (r for r in found if isinstance(r, Incoming) and r.key.split("/")[0] in excerpt.mailboxes)
 
         _take_state(records(real.mailboxes), records(real.source_state), excerpt.mailboxes)

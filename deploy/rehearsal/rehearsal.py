@@ -243,8 +243,8 @@ class Rehearsal:
 
 
 def is_level(seen: Seen, last: Version) -> bool:
-    """Tell whether a mailbox was applied up to the last change that was copied."""
-    return seen.target.applied >= last
+    """Tell whether a mailbox was applied up to the last change that was copied, and its feed's record is seen too."""
+    return seen.source.generation > 0 and seen.target.applied >= last
 
 
 def _door_of(own: Settings) -> AutodiscoverSection:
