@@ -1,6 +1,7 @@
 """`rehearse`: a whole failover on a scratch server from a copy of the log, measured and thrown away."""
 
 import json
+import logging
 import secrets
 import signal
 import sys
@@ -59,6 +60,8 @@ def rehearse(
     found as the log says it.
     """
     set_up("ERROR")
+    # a transaction refused while the group settles is tried again; it is no news to who watches a rehearsal
+    logging.getLogger("librdkafka").setLevel(logging.CRITICAL)
     if clean_up and (mailboxes or is_all or keep or report_path):
         raise SettingsError("--clean-up: goes with no other option and no mailbox: it takes away all that is left")
     if not clean_up and bool(mailboxes) == is_all:

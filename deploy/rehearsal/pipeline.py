@@ -50,6 +50,8 @@ def with_mailboxes(settings: Settings, place: Place, registrations: list[Registr
     return replace(
         settings,
         pipeline=replace(settings.pipeline, name=place.name, data_directory=place.work),
+        # an administrator who makes the pipeline's topics can't make those of a name nobody knows before
+        kafka=replace(settings.kafka, create_topics=True),
         targets={section.name: TargetSection(**server, portable_only=section.portable_only)},
         # no deletion of the log is new: what held a mailbox when it happened was decided then
         replay=replace(settings.replay, breaker_deletions_max=0, metrics_port=0),

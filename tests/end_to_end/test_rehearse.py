@@ -16,13 +16,16 @@ from click.testing import CliRunner
 from confluent_kafka.admin import AdminClient
 
 from deploy import exit_codes, wiring
+from deploy.commands.preflight import PreflightError
 from deploy.commands.rehearse import rehearse
 from deploy.kafka import end_offset, partition_counts, reader
 from deploy.lab.exchange.process import ExchangeProcess
 from deploy.lab.session import ServerAddress, UserSession
 from deploy.lab.world import PIPELINE
+from deploy.rehearsal.rehearsal import RehearsalError
 from deploy.rehearsal.scratch import ScratchError
 from deploy.removal import StillReplayingError
+from deploy.sections import SettingsError
 from deploy.settings import load
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -176,6 +179,43 @@ def test_a_rehearsal_measures_a_whole_failover_and_nobody_notices(living: Living
     living.put(living.mail(0))
     living.await_level()
     assert living.compare().is_clean
+
+
+@pytest.mark.parametrize(
+    ("server", "values", "error", "words"),
+    [
+        ("target", 'address = "{local}@target.test"', RehearsalError, "a mailbox of the pipeline itself"),
+        ("source", 'address = "{local}@source.test"', RehearsalError, "a mailbox of the pipeline itself"),
+        ("target by another name", 'address = "{local}@target.test"', ScratchError, "by another name"),
+        ("source by another name", 'address = "{local}@source.test"', ScratchError, "by another name"),
+        ("scratch", 'address = "{local}-nobody@source.test"', PreflightError, "there is no such mailbox"),
+        ("scratch", 'timeout_seconds = 1\npassword = "wrong"', PreflightError, "does not let"),
+        ("nobody", "timeout_seconds = 1", PreflightError, "check the url and that the server runs"),
+    ],
+)
+def test_what_is_no_scratch_mailbox_is_refused_before_anything_is_made(
+    stage: Stage, server: str, values: str, error: type[Exception], words: str
+) -> None:
+    world = stage.living.world
+    servers = {"target": world.target_address, "source": world.source_address, "scratch": stage.address}
+    found = servers.get(server.removesuffix(" by another name"), stage.address)
+    url = found.url if server != "nobody" else "http://127.0.0.1:9/EWS/Exchange.asmx"
+    if server.endswith("another name"):
+        url = url.replace("127.0.0.1", "localhost")
+    given = values if "password" in values else f'{values}\npassword = "{found.password}"'
+    config = world.config.with_name("refused.toml")
+    config.write_text(
+        f'{world.config.read_text()}\n[rehearsal]\nurl = "{url}"\nuser = "{found.user}"\n'
+        f'version = "{found.version}"\nauth = "basic"\n{given}\n'
+    )
+    with pytest.raises(error, match=words):
+        replace(stage, config=config).here("--all")
+    assert stage.left_in_kafka() == []
+
+
+def test_a_mailbox_nobody_mirrors_is_named(stage: Stage) -> None:
+    with pytest.raises(SettingsError, match=r"nobody@source\.test: not mirrored"):
+        stage.here("nobody@source.test")
 
 
 def test_a_rehearsal_that_was_killed_is_taken_away_by_the_next_command(stage: Stage) -> None:
