@@ -68,6 +68,16 @@ def rights_of_way_back(there: Topics, back: Topics, principals: Principals, repl
     return _merged(found)
 
 
+def rights_of_rehearsals(prefix: str, operator: str) -> list[Right]:
+    """Return what an operator needs to hold rehearsals and throw them away; `prefix` begins all their names."""
+    topic = ("CREATE", "READ", "WRITE", "DELETE")
+    return [
+        Right(operator, Resource.TOPIC, prefix, topic, is_prefix=True),
+        Right(operator, Resource.GROUP, prefix, ("READ", "DELETE"), is_prefix=True),
+        Right(operator, Resource.TRANSACTIONAL_ID, prefix, ("WRITE",), is_prefix=True),
+    ]
+
+
 def _feed(who: str, topics: Topics, targets: tuple[str, ...]) -> list[Right]:
     used = {
         topics.changes: ("READ", "WRITE"),

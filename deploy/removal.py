@@ -5,7 +5,7 @@ anywhere leaves something that running again finds and takes away.
 Failure: a mailbox whose server or rights are gone is told; `--keep-staging` goes on without it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,10 +80,15 @@ def remove_staging(session: EwsSession, address: str, folder_ids: Mapping[str, s
 
 def remove(admin: AdminClient, remains: Remains, delete_file: Callable[[Path], None] = Path.unlink) -> None:
     """Delete topics, group and caches; what is gone already is no error."""
-    _settle(admin.delete_topics(list(remains.topics)) if remains.topics else {})
-    _settle(admin.delete_consumer_groups([remains.group]))
+    delete_all(admin, remains.topics, [remains.group])
     for path in remains.cache_files:
         delete_file(path)
+
+
+def delete_all(admin: AdminClient, topics: Sequence[str], groups: Sequence[str]) -> None:
+    """Delete topics and groups; what is gone already is no error."""
+    _settle(admin.delete_topics(list(topics)) if topics else {})
+    _settle(admin.delete_consumer_groups(list(groups)) if groups else {})
 
 
 def _settle(futures: Mapping[str, object]) -> None:

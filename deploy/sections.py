@@ -129,6 +129,19 @@ class TargetSection(ServerSection):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RehearsalSection(ServerSection):
+    """The scratch server of `rehearse`, and which mailbox there stands for which of the source.
+
+    `address` is a pattern: {local} and {domain} are the parts of the source's address; `addresses` are said one by one
+    and count before it.
+    """
+
+    address: str = "{local}-rehearsal@{domain}"
+    addresses: dict[str, str] = field(default_factory=dict)
+    portable_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FeedSection:
     """Content forms, intervals in seconds (no checksums at 0), the port of /metrics (0: none)."""
 
@@ -194,3 +207,4 @@ class Settings:
     monitor: MonitorSection = MonitorSection()
     mailboxes: tuple[MailboxSection, ...] = ()
     front_door: FrontDoorSection = field(default_factory=FrontDoorSection)
+    rehearsal: RehearsalSection | None = None

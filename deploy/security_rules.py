@@ -22,6 +22,8 @@ def check_security(settings: Settings) -> None:
     _check_server("source", settings.source)
     for name, target in settings.targets.items():
         _check_server(f"targets.{name}", target)
+    if settings.rehearsal:
+        _check_server("rehearsal", settings.rehearsal)
     _check_metrics(settings.metrics)
 
 

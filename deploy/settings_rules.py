@@ -4,6 +4,7 @@ import difflib
 import re
 
 from deploy.front_door import rules as front_door_rules
+from deploy.rehearsal import rules as rehearsal_rules
 from deploy.sections import ReplaySection, Settings, SettingsError
 from deploy.security_rules import check_security
 from schemas.change import Form
@@ -36,6 +37,7 @@ def check(settings: Settings) -> None:
     for path, server in {
         "source": settings.source,
         **{f"targets.{n}": t for n, t in settings.targets.items()},
+        **({"rehearsal": settings.rehearsal} if settings.rehearsal else {}),
     }.items():
         _topic_name(f"{path}.name", server.name)
         _limit(f"{path}.timeout_seconds", server.timeout_seconds, 1, 3600)
@@ -45,6 +47,8 @@ def check(settings: Settings) -> None:
         if not server.url.startswith(("http://", "https://")):
             raise SettingsError(f"{path}.url: must be an http or https address (got {server.url})")
     _check_targets(settings)
+    if wrong_rehearsal := rehearsal_rules.first_wrong(settings):
+        raise SettingsError(wrong_rehearsal)
     for number, form in enumerate(settings.feed.forms):
         _one_of(f"feed.forms[{number}]", form, tuple(Form))
     if not settings.feed.forms:

@@ -31,6 +31,7 @@ def with_secrets(settings: Settings, directory: Path, environment: Mapping[str, 
         settings,
         source=_server(settings.source, "source", place),
         targets={n: _server(t, f"targets.{n}", place) for n, t in settings.targets.items()},
+        rehearsal=_server(settings.rehearsal, "rehearsal", place) if settings.rehearsal else None,
         kafka=_kafka(settings.kafka, place),
         metrics=_with_secret(metrics, "metrics", "password", place, is_needed=bool(metrics.user)),
     )

@@ -16,6 +16,8 @@ from deploy.partition.cache import CacheError
 from deploy.partition.owned import EndlessTransactionError, RecordTooLargeError
 from deploy.promotion.office import DrivenError
 from deploy.promotion.report import LossReportError
+from deploy.rehearsal.rehearsal import RehearsalError
+from deploy.rehearsal.scratch import ScratchError
 from deploy.removal import StagingLeftError, StillReplayingError
 from deploy.restoring import RestoreError
 from deploy.schema_registry import SchemaRegistryError
@@ -42,6 +44,8 @@ _CODES: dict[type[Exception], int] = {
     ReportError: exit_codes.DISK,
     SignatureError: exit_codes.SETTINGS,
     RestoreError: exit_codes.NOT_RESTORABLE,
+    RehearsalError: exit_codes.NOT_RESTORABLE,
+    ScratchError: exit_codes.NOT_RESTORABLE,
     RecordTooLargeError: exit_codes.HALTED,
     EndlessTransactionError: exit_codes.HALTED,
     HaltError: exit_codes.HALTED,

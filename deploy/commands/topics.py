@@ -9,8 +9,16 @@ import click
 from deploy import kafka, wiring
 from deploy.commands.options import config_option, json_option, settings_of
 from deploy.commands.target_mailbox import require_target_name
-from deploy.kafka_access import Principals, as_commands, as_json_rows, rights_of, rights_of_way_back
+from deploy.kafka_access import (
+    Principals,
+    as_commands,
+    as_json_rows,
+    rights_of,
+    rights_of_rehearsals,
+    rights_of_way_back,
+)
 from deploy.promotion.turned import turned
+from deploy.rehearsal.rules import rehearsal_name
 from deploy.sections import Settings
 from deploy.settings import load
 
@@ -70,6 +78,8 @@ def acls(config: Path, as_json: bool, feed: str, replay: str, operator: str, bac
     if back:
         first = replay.replace("{target}", back)
         rights = rights_of_way_back(wiring.topics_of(there), topics_, principals, first)
+    elif settings.rehearsal:
+        rights += rights_of_rehearsals(rehearsal_name(settings.pipeline.name, ""), operator)
     if as_json:
         click.echo(json.dumps({"acls": as_json_rows(rights)}, indent=2))
         return

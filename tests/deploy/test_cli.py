@@ -20,6 +20,7 @@ COMMANDS = {
     "status",
     "verify",
     "restore",
+    "rehearse",
     "failover",
     "failback",
     "targets",

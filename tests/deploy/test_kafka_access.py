@@ -1,6 +1,15 @@
 """The least each principal needs, as commands and as data."""
 
-from deploy.kafka_access import Principals, Resource, as_commands, as_json_rows, rights_of, rights_of_way_back
+from deploy.kafka_access import (
+    Principals,
+    Resource,
+    as_commands,
+    as_json_rows,
+    rights_of,
+    rights_of_rehearsals,
+    rights_of_way_back,
+)
+from deploy.rehearsal.rules import rehearsal_name
 from schemas.topics import Topics
 
 TOPICS = Topics("p", "mail")
@@ -65,3 +74,12 @@ def test_the_way_back_has_rights_of_its_own_and_each_direction_reads_what_the_ot
     assert found["User:feed", "p.source-state.t"] == ("READ", "WRITE")
     assert found["User:replay-s", "p.target-state.t-s"] == ("READ", "WRITE")
     assert ("User:replay-s", "p.orders.s") not in found
+
+
+def test_rehearsals_give_an_operator_nothing_of_the_pipeline_itself() -> None:
+    prefix = rehearsal_name(TOPICS.pipeline, "")
+    found = rights_of_rehearsals(prefix, "User:operator")
+    assert {(r.resource, r.name, r.is_prefix) for r in found} == {
+        (kind, prefix, True) for kind in (Resource.TOPIC, Resource.GROUP, Resource.TRANSACTIONAL_ID)
+    }
+    assert not [t.name for t in TOPICS.catalogue(("a", "b"), 1) if t.name.startswith(prefix)]
