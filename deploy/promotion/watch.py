@@ -19,11 +19,13 @@ class Watch:
 
     def __init__(self, settings: KafkaSettings, topics: Topics, target: str) -> None:
         self.picture = Picture()
+        self._partition_count = settings.partition_count
         self._target_topic = topics.target_state(target)
         self._topics = (topics.mailboxes, topics.source_state, self._target_topic)
         self._consumer: Consumer = reader(settings, f"{topics.failover_id}.watch")
         try:
-            self._read_all(settings.partition_count)
+            self._assign()
+            self.catch_up()
         except KafkaException as error:
             self._consumer.close()
             raise PartitionLost(f"the state of the pipeline can't be read: {error}") from error
@@ -46,16 +48,9 @@ class Watch:
         """Stop reading."""
         self._consumer.close()
 
-    def _read_all(self, partition_count: int) -> None:
-        ends: dict[tuple[str, int], int] = {}
-        starts = []
-        for topic in self._topics:
-            for number in range(partition_count):
-                low, high = end_offset(self._consumer, topic, number)
-                starts.append(TopicPartition(topic, number, low))
-                if low < high:
-                    ends[topic, number] = high
-        self._consumer.assign(starts)
+    def catch_up(self) -> Picture:
+        """Return the picture with everything that stood in the topics when this was called."""
+        ends = {place: high for place, (low, high) in self._bounds().items() if low < high}
         moved_at, before = time.monotonic(), -1
         while ends:
             self.look(0.1)
@@ -68,3 +63,11 @@ class Watch:
                 moved_at, before = time.monotonic(), total
             if time.monotonic() - moved_at > STALL_SECONDS:
                 raise PartitionLost(f"reading the state of the pipeline stalls: {len(ends)} partitions are not read")
+        return self.picture
+
+    def _assign(self) -> None:
+        self._consumer.assign([TopicPartition(*place, low) for place, (low, _) in self._bounds().items()])
+
+    def _bounds(self) -> dict[tuple[str, int], tuple[int, int]]:
+        places = [(topic, number) for topic in self._topics for number in range(self._partition_count)]
+        return {place: end_offset(self._consumer, *place) for place in places}
