@@ -16,7 +16,7 @@ from schemas.state import ItemState, Registration
 
 PORTABLE = "carried as MIME: properties that MIME does not hold"
 ARCHIVE = "archive mailbox, left at the source"
-UNPROVED = "folders that no checksum was found equal to"
+UNPROVED = "folders not found equal by a checksum"
 AFTER_CUT_OVER = frozenset({Stage.STRAY_WATCH, Stage.RETURNING, Stage.ROLLED_BACK, Stage.CLOSED})
 
 
@@ -81,6 +81,8 @@ def row(
     """Return one user's row."""
     member, standing = view.members[position], view.standings[position]
     lost = losses(member, known, is_portable=is_portable)
+    if compared and compared.is_equal:
+        lost.pop(UNPROVED, None)  # every item of them was compared just now
     if compared:
         lost |= {f"compared: {kind}": number for kind, number in compared.by_kind.items()}
         lost |= {f"compared: {kind}": number for kind, number in compared.behind.items()}

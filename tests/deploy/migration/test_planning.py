@@ -19,6 +19,9 @@ AWAY = Wave(wave="away", target="standby", promotions=("p",), ended_at=7)
 ELSEWHERE = Wave(wave="elsewhere", target="other")
 
 
+LIMITS = "`--limit-mailboxes` of `plan` is that of new waves, of `schedule` that of one"
+
+
 def registered(name: str, wave: str, target: str = "standby") -> Registration:
     address = f"{name}@old.test"
     return Registration(
@@ -95,12 +98,7 @@ def test_everything_that_is_wrong_is_said_at_once(contents: Contents) -> None:
 
 def test_a_wave_takes_no_more_than_its_limit(contents: Contents) -> None:
     made = planned(contents, *(row(f"u{n}", "new", n) for n in range(4)), mailboxes_max=3)
-    assert made.errors == [
-        (
-            "wave new: 4 mailboxes, its limit is 3; `--limit-mailboxes` of `plan` is that of new waves, of `schedule` that "
-            "of one"
-        )
-    ]
+    assert made.errors == [f"wave new: 4 mailboxes, its limit is 3; {LIMITS}"]
 
 
 def test_a_mailbox_keeps_its_other_targets_and_the_case_of_its_address(contents: Contents) -> None:

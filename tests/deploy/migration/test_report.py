@@ -89,7 +89,7 @@ def test_a_mailbox_without_any_loss_is_identical(known: MailboxKnowledge) -> Non
         (record("c", state=ItemState.LEFT_OUT), "left out by the target's scope"),
         (record("c", state=ItemState.WANTED), "awaited from the source"),
         (folder(divergence={"missing": 1}), "differs: missing"),
-        (folder(folder_id="g", compared_at=0), "folders that no checksum was found equal to"),
+        (folder(folder_id="g", compared_at=0), "folders not found equal by a checksum"),
         (folder(folder_id="g", left_out=True), "folders left out by the target's scope"),
         (TargetMailbox(mailbox=M, generation=1, applied_sequence=4, unsettled=("c",)), "unsettled at the target"),
         (TargetMailbox(mailbox=M, generation=1, applied_sequence=3), "captured and not applied"),
@@ -112,6 +112,15 @@ def test_what_a_comparison_of_both_servers_finds_is_a_loss(known: MailboxKnowled
     compared = MailboxResult(mailbox=M, target="standby", divergences=differing, behind={"parked": 2}, failure="E")
     found = report.row(view(), 0, known, compared, is_portable=False)
     assert found["losses"] == {"compared: missing": 1, "compared: parked": 2, "compared: failed with E": 1}
+
+
+def test_a_folder_without_a_checksum_is_no_loss_where_all_its_items_were_compared(known: MailboxKnowledge) -> None:
+    known.put(folder(folder_id="g", compared_at=0))
+    compared = MailboxResult(mailbox=M, target="standby")
+    assert report.row(view(), 0, known, compared, is_portable=False)["losses"] == {}
+    differing = (Divergence(kind=Kind.MISSING, item="a", folder_id="f"),)
+    found = report.row(view(), 0, known, replace(compared, divergences=differing), is_portable=False)
+    assert set(found["losses"]) == {report.UNPROVED, "compared: missing"}
 
 
 @pytest.mark.parametrize(
