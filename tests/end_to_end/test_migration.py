@@ -1,6 +1,7 @@
 """A migration from 2013 to 2019 in two waves: one is cut over, watched and led back while the other stays."""
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from deploy.lab.world import TARGET, World, WorldOptions
 from schemas.identity import mailbox_id
 
 from .conftest import PARTITIONS, Living
-from .test_failback import Server
+from .test_failback import Server, begun
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 HEADER = "source,target,wave,priority,archive,notes\n"
@@ -35,6 +36,8 @@ class Unregistered(World):
 def migrating(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
     directory = tmp_path_factory.mktemp("migrating")
     world = Unregistered(WorldOptions(directory=directory, mailbox_count=3, partition_count=PARTITIONS))
+    arguments = ["--config", str(world.config), "--back", TARGET]
+    owners = [Child(f"{n}-back", [n, *arguments], directory / f"{n}-back.log") for n in ("feed", "replay")]
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("MAILSHADOW_FEED__FORMS", '["STREAM", "PORTABLE"]')
         try:
@@ -44,24 +47,13 @@ def migrating(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
             for owner in range(3):
                 life.put(life.mail(owner))
             world.start_services()
+            for owner in owners:
+                owner.start()
             yield life
         finally:
+            for owner in owners:
+                owner.stop()
             world.stop()
-
-
-@pytest.fixture(scope="module")
-def back(migrating: Living) -> Iterator[None]:
-    """The owners of the way back."""
-    world = migrating.world
-    arguments = ["--config", str(world.config), "--back", TARGET]
-    owners = [
-        Child(f"{n}-back", [n, *arguments], world.options.directory / f"{n}-back.log") for n in ("feed", "replay")
-    ]
-    for owner in owners:
-        owner.start()
-    yield
-    for owner in owners:
-        owner.stop()
 
 
 def told(living: Living, *arguments: str, code: int = exit_codes.OK) -> str:
@@ -85,14 +77,22 @@ def value(said: str) -> dict[str, Any]:
     return found
 
 
-def stage(living: Living, wave: str) -> str:
-    return str(value(told(living, "status", wave, "--json"))["waves"][0]["stage"])
+def stages(living: Living) -> dict[str, str]:
+    return {wave["wave"]: wave["stage"] for wave in value(told(living, "status", "--json"))["waves"]}
 
 
-def scheduled(living: Living, wave: str) -> None:
+def await_ready(living: Living, *waves: str) -> None:
+    deadline = time.monotonic() + 60.0
+    while not all(stages(living)[wave] == "READY" for wave in waves):
+        assert time.monotonic() < deadline, [told(living, "status", wave) for wave in waves]
+        time.sleep(0.5)
+
+
+def approved(living: Living, wave: str, *limits: str) -> None:
     now = datetime.now(UTC)
     opens, closes = now - timedelta(minutes=1), now + timedelta(hours=1)
-    told(living, "schedule", wave, "--from", opens.isoformat(), "--until", closes.isoformat())
+    told(living, "schedule", wave, "--from", opens.isoformat(), "--until", closes.isoformat(), *limits)
+    assert "APPROVED" in told(living, "approve", wave)
 
 
 def rows() -> str:
@@ -111,47 +111,46 @@ def test_a_file_that_is_wrong_registers_nobody(migrating: Living) -> None:
 def test_planned_mailboxes_are_copied_and_their_waves_become_ready(migrating: Living) -> None:
     assert "3 of 3 mailboxes" in planned(migrating, rows())
     assert "0 of 3 mailboxes" in planned(migrating, rows()), "once more changes nothing"
-    assert stage(migrating, "first") in {"PRE-STAGE", "DELTA"}
+    assert stages(migrating)["first"] in {"PRE-STAGE", "DELTA"}
     told(migrating, "approve", "first", code=exit_codes.WORD_NEEDED)
-    told(migrating, "cut-over", "first", code=exit_codes.STOPPED)
-    migrating.await_true(lambda: stage(migrating, "first") == stage(migrating, "second") == "READY")
-
-
-def test_a_wave_is_cut_over_only_when_approved_and_the_other_keeps_up(migrating: Living) -> None:
+    await_ready(migrating, "first", "second")
     assert "has no window" in told(migrating, "approve", "first", code=exit_codes.SETTINGS)
-    scheduled(migrating, "first")
-    assert "APPROVED" in told(migrating, "approve", "first")
-    said = told(migrating, "cut-over", "first")
-    assert "STRAY WATCH" in said
-    assert "2 cut over" in said
-    migrating.put(migrating.mail(2))
-    migrating.await_true(
-        lambda: Server(migrating, 2, at_target=True).told() == Server(migrating, 2, at_target=False).told()
-    )
     told(migrating, "cut-over", "first", code=exit_codes.STOPPED)
 
 
-def test_the_cut_over_of_another_wave_leaves_the_first_one_alone(migrating: Living) -> None:
-    before = [r for r in migrating.world.status() if r["mailbox"] == mailbox_id("user1@source.test")]
-    scheduled(migrating, "second")
-    migrating.await_true(lambda: stage(migrating, "second") == "READY")
-    told(migrating, "approve", "second")
+def test_an_approved_wave_is_cut_over_part_by_part_and_the_other_keeps_up(migrating: Living) -> None:
+    approved(migrating, "first", "--limit-at-once", "1")
+    said = told(migrating, "cut-over", "first")
+    assert "2 cut over" in said
+    order = [mailbox_id(f"user{n}@source.test") for n in (2, 1)]
+    assert sorted(order, key=lambda m: said.index(f"{m}  LED  nothing lost")) == order, "by priority"
+    new = Server(migrating, 2, at_target=False).new()
+    migrating.await_true(lambda: new in {subject for subject, _, _ in Server(migrating, 2, at_target=True).told()})
+    assert stages(migrating)["first"] == "STRAY WATCH"
+
+
+def test_a_cut_over_goes_on_after_its_death_and_leaves_the_first_wave_alone(migrating: Living) -> None:
+    before = [row for row in migrating.world.status() if row["mailbox"] != mailbox_id("user3@source.test")]
+    await_ready(migrating, "second")
+    approved(migrating, "second")
+    command = begun(migrating, "migrate", "cut-over", "second", until="closed at the source")
+    command.kill()
+    command.wait(10)
+    assert stages(migrating)["second"] == "WINDOW"
     assert "1 cut over" in told(migrating, "cut-over", "second")
-    assert [r for r in migrating.world.status() if r["mailbox"] == mailbox_id("user1@source.test")] == before
-    assert [stage(migrating, wave) for wave in ("first", "second")] == ["STRAY WATCH"] * 2
+    assert [r for r in migrating.world.status() if r["mailbox"] != mailbox_id("user3@source.test")] == before
+    assert stages(migrating) == {"first": "STRAY WATCH", "second": "STRAY WATCH"}
 
 
 def test_what_comes_to_the_old_source_is_seen_and_brought_over(migrating: Living) -> None:
-    told(migrating, "watch", "first")
     stray = Server(migrating, 0, at_target=False).new()
     said = told(migrating, "watch", "first", "--json", code=exit_codes.WORD_NEEDED)
     kinds = {row["mailbox"]: row["kinds"] for row in value(said)["strays"]}
     assert kinds == {mailbox_id("user1@source.test"): {"ItemSaved": 1}, mailbox_id("user2@source.test"): {}}
     told(migrating, "close", "first", code=exit_codes.WORD_NEEDED)
-    told(migrating, "watch", "first", "--merge")
+    assert "nothing came" in told(migrating, "watch", "first", "--merge")
     assert stray in {subject for subject, _, _ in Server(migrating, 0, at_target=True).told()}
-    assert stage(migrating, "first") == "STRAY WATCH"
-    told(migrating, "watch", "first")
+    assert stages(migrating)["first"] == "STRAY WATCH"
 
 
 def test_every_user_of_a_wave_is_graded(migrating: Living) -> None:
@@ -162,10 +161,8 @@ def test_every_user_of_a_wave_is_graded(migrating: Living) -> None:
     assert "IDENTICAL" in (directory / "wave.txt").read_text()
 
 
-@pytest.mark.usefixtures("back")
 def test_a_wave_is_led_back_while_the_other_stays(migrating: Living) -> None:
-    target = Server(migrating, 0, at_target=True)
-    new = target.new()
+    new = Server(migrating, 0, at_target=True).new()
     said = value(told(migrating, "roll-back", "first", "--dry-run", "--json"))
     changes = {row["mailbox"]: (row["changes"], row["losses"]) for row in said["mailboxes"]}
     assert changes == {
@@ -173,12 +170,9 @@ def test_a_wave_is_led_back_while_the_other_stays(migrating: Living) -> None:
         mailbox_id("user2@source.test"): ({}, {}),
     }
     told(migrating, "roll-back", "first", code=exit_codes.WORD_NEEDED)
-    assert stage(migrating, "first") == "STRAY WATCH"
+    assert stages(migrating)["first"] == "STRAY WATCH", "without a word for the losses nothing was begun"
     assert "ROLLED BACK" in told(migrating, "roll-back", "first", "--accept-losses")
     assert new in {subject for subject, _, _ in Server(migrating, 0, at_target=False).told()}
-    assert stage(migrating, "second") == "STRAY WATCH"
-    told(migrating, "close", "second")
+    assert "CLOSED" in told(migrating, "close", "second")
     again = Server(migrating, 1, at_target=False).new()
     migrating.await_true(lambda: again in {s for s, _, _ in Server(migrating, 1, at_target=True).told()})
-    scheduled(migrating, "first")
-    migrating.await_true(lambda: stage(migrating, "first") == "READY")
