@@ -22,6 +22,7 @@ COMMANDS = {
     "restore",
     "failover",
     "failback",
+    "migrate",
     "targets",
     "mailboxes",
     "dead-letters",
