@@ -54,10 +54,11 @@ def plan(config: Path, file: Path, target: str, limit_mailboxes: int) -> None:
 
     Columns: source, target, wave, priority, archive, notes. Again with more rows adds them; nothing is ever removed.
     """
-    settings = prepared(config)
+    settings = settings_of(config, needs_kafka=True)
     require_target_name(settings, target)
     found = mapping_file.read(_text_of(file), settings.targets[target])
     _refuse(file, found.errors)
+    wiring.prepare_topics(settings)
     with Outlook(settings) as outlook:
 
         def decide(contents: Contents) -> Sequence[Wave | Registration]:
