@@ -1,6 +1,7 @@
 """A migration from 2013 to 2019 in two waves: one is cut over, watched and led back while the other stays."""
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,8 @@ from .conftest import PARTITIONS, Living
 from .test_failback import Server, begun
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+LONG = bool(os.environ.get("MAILSHADOW_MIGRATION"))
+"""Also kill a cut-over, and cut over the other wave before the first one is led back."""
 HEADER = "source,target,wave,priority,archive,notes\n"
 
 
@@ -44,8 +47,8 @@ def migrating(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
             world.broker.start()
             world.start_servers()
             life = Living(world)
-            for owner in range(3):
-                life.put(life.mail(owner))
+            for number in range(3):
+                life.put(life.mail(number))
             world.start_services()
             for owner in owners:
                 owner.start()
@@ -118,14 +121,13 @@ def test_planned_mailboxes_are_copied_and_their_waves_become_ready(migrating: Li
     told(migrating, "cut-over", "first", code=exit_codes.STOPPED)
 
 
-def test_an_approved_wave_is_cut_over_part_by_part_goes_on_after_a_death_and_the_other_keeps_up(
-    migrating: Living,
-) -> None:
+def test_an_approved_wave_is_cut_over_part_by_part_and_the_other_keeps_up(migrating: Living) -> None:
     approved(migrating, "first", "--limit-at-once", "1")
-    command = begun(migrating, "migrate", "cut-over", "first", until="closed at the source")
-    command.kill()
-    command.wait(10)
-    assert stages(migrating)["first"] == "WINDOW"
+    if LONG:
+        command = begun(migrating, "migrate", "cut-over", "first", until="closed at the source")
+        command.kill()
+        command.wait(10)
+        assert stages(migrating)["first"] == "WINDOW"
     said = told(migrating, "cut-over", "first")
     assert "2 cut over" in said
     order = [mailbox_id(f"user{n}@source.test") for n in (2, 1)]
@@ -134,6 +136,7 @@ def test_an_approved_wave_is_cut_over_part_by_part_goes_on_after_a_death_and_the
     migrating.await_true(lambda: new in {subject for subject, _, _ in Server(migrating, 2, at_target=True).told()})
 
 
+@pytest.mark.skipif(not LONG, reason="`make migration`")
 def test_the_cut_over_of_another_wave_leaves_the_first_one_alone(migrating: Living) -> None:
     before = [row for row in migrating.world.status() if row["mailbox"] != mailbox_id("user3@source.test")]
     await_ready(migrating, "second")
@@ -174,6 +177,8 @@ def test_a_wave_is_led_back_while_the_other_stays(migrating: Living) -> None:
     assert stages(migrating)["first"] == "STRAY WATCH", "without a word for the losses nothing was begun"
     assert "ROLLED BACK" in told(migrating, "roll-back", "first", "--accept-losses")
     assert new in {subject for subject, _, _ in Server(migrating, 0, at_target=False).told()}
-    assert "CLOSED" in told(migrating, "close", "second")
+    if LONG:
+        assert "CLOSED" in told(migrating, "close", "second"), "its users stayed at the target, and nothing was read"
+    assert stages(migrating)["second"] in {"CLOSED", "READY"}
     again = Server(migrating, 1, at_target=False).new()
     migrating.await_true(lambda: again in {s for s, _, _ in Server(migrating, 1, at_target=True).told()})
