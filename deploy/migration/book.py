@@ -7,12 +7,12 @@ fences who came first, so nobody writes what was decided on an older reading.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from deploy import wiring
 from deploy.kafka import KafkaUnreachableError, producer
 from deploy.partition.reader import read_to_end
-from deploy.promotion.office import ENDS
+from deploy.promotion.office import ENDS, DrivenError
 from deploy.registry import configured
 from deploy.sections import Settings, SettingsError
 from schemas.codec import decode, encode
@@ -22,6 +22,7 @@ from schemas.topics import wave_key
 
 INIT_SECONDS = 30.0
 COMMIT_SECONDS = 15.0
+_FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})  # noqa: SLF001 - librdkafka's name
 
 
 @dataclass(slots=True)
@@ -92,10 +93,10 @@ class Book:
                     writer.produce(self._topics.control, key=key, value=value, partition=0)
                 writer.commit_transaction(COMMIT_SECONDS)
         except KafkaException as error:
-            raise KafkaUnreachableError(
-                f"the decision may not be written, or somebody changed waves at the same time ({error}); `mailshadow "
-                "migrate status` shows what stands there"
-            ) from error
+            look = "`mailshadow migrate status` shows what stands there"
+            if error.args[0].code() in _FENCED:
+                raise DrivenError(f"somebody else decided about a wave at the same time; {look}") from error
+            raise KafkaUnreachableError(f"what was decided may not be written: {error}; {look}") from error
         for record in records:
             found.take(record)
         return found

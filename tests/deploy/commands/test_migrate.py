@@ -13,8 +13,8 @@ from confluent_kafka import Producer
 from deploy import exit_codes, wiring
 from deploy.commands.failures import exit_code_of
 from deploy.commands.migrate import migrate
-from deploy.kafka import KafkaUnreachableError
 from deploy.migration.book import Book, Contents
+from deploy.promotion.office import DrivenError
 from deploy.settings import load
 from schemas.codec import encode
 from schemas.identity import mailbox_id, partition_of
@@ -143,6 +143,6 @@ def test_two_decisions_at_the_same_moment_are_not_both_written(standing: Standin
         second.change(lambda now: [replace(now.wave("pilot"), window_from="second")])
         return [replace(contents.wave("pilot"), window_from="first")]
 
-    with pytest.raises(KafkaUnreachableError, match="changed waves at the same time"):
+    with pytest.raises(DrivenError, match="decided about a wave at the same time"):
         first.change(decide)
     assert first.read().wave("pilot").window_from == "second"

@@ -83,6 +83,12 @@ def test_who_works_at_the_target_stays_in_its_wave_and_who_was_left_behind_may_l
     assert made.errors == ["line 9: its users work at standby since the cut-over of wave away: it stays there"]
 
 
+def test_nobody_leaves_a_wave_while_it_is_cut_over(contents: Contents) -> None:
+    contents.waves["away"] = replace(AWAY, ended_at=0)
+    (said,) = planned(contents, row("dora", "soon")).errors
+    assert said.startswith("line 2: wave away: no one leaves in WINDOW")
+
+
 def test_everything_that_is_wrong_is_said_at_once(contents: Contents) -> None:
     made = planned(
         contents,
