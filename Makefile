@@ -41,7 +41,7 @@ INSTALL := -m pip --disable-pip-version-check --quiet install
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test check bench kill crash-points chaos cycles sabotage failover observe scale wheel lock image lab-image \
-	image-demo compose-lab audit acls corpus front-door way-back clean distclean
+	image-demo compose-lab audit acls corpus front-door way-back migration clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ front-door: $(VENV)/installed ## the front door with every way of leading exchan
 
 way-back: $(VENV)/installed ## the way back, with the owners of both directions killed in its middle, and with the target dead
 	MAILSHADOW_WAY_BACK=1 $(VENV)/bin/pytest tests/end_to_end/test_failback.py tests/end_to_end/test_failback_lost.py
+
+migration: $(VENV)/installed ## two waves, with a cut-over killed in its middle, and one led back while the other stays
+	MAILSHADOW_MIGRATION=1 $(VENV)/bin/pytest tests/end_to_end/test_migration.py
 
 acls: $(VENV)/installed ## every single right in Kafka taken away once: nothing may arrive without it
 	MAILSHADOW_ALL_ACLS=1 $(VENV)/bin/pytest tests/end_to_end/test_secured_kafka.py

@@ -14,6 +14,7 @@ from consumers.ledger import Ledger
 from consumers.patience import FellBehind, Patience
 from consumers.run import Run
 from consumers.tidying import Tidying
+from schemas.faults import ReplicationFault
 from schemas.ports import Clock
 from schemas.state import TargetRole
 
@@ -62,7 +63,9 @@ class Stragglers:
         self._stopped_at[mailbox] = offset
         wait_seconds = self._wait_seconds.get(mailbox, RETRY_SECONDS)
         self._wait_seconds[mailbox] = min(2 * wait_seconds, RETRY_SECONDS_MAX)
-        self._retry_at[mailbox] = self._clock() + wait_seconds * 1000
+        # without an address nothing was tried: it goes on as soon as it has one (`due`)
+        is_tried = code != ReplicationFault.NOT_REGISTERED
+        self._retry_at[mailbox] = self._clock() + (wait_seconds * 1000 if is_tried else 0)
 
     def due(self, addresses: Mapping[str, str]) -> dict[str, int]:
         """Return and forget the mailboxes to be tried again now, with the offsets they go on from.
@@ -105,7 +108,7 @@ class Stragglers:
         """Settle open intents by looking; False if the mailbox fell behind, at `offset`."""
         run = Run(mailbox, address, open_items=list(items), is_sent=True)
         if not address:
-            self.fall_behind(mailbox, offset, "not-registered")
+            self.fall_behind(mailbox, offset, ReplicationFault.NOT_REGISTERED)
             return False
         try:
             self._patience.endure(lambda: self._settle_open(run))

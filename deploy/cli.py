@@ -17,6 +17,7 @@ PLACES = {
     "verify": "deploy.commands.verify:verify",
     "failover": "deploy.commands.failover:failover",
     "failback": "deploy.commands.failback:failback",
+    "migrate": "deploy.commands.migrate:migrate",
     "rehearse": "deploy.commands.rehearse:rehearse",
     "restore": "deploy.commands.restore:restore",
     "mailboxes": "deploy.commands.mailboxes:mailboxes",

@@ -113,6 +113,10 @@ def _operator(who: str, topics: Topics, targets: tuple[str, ...]) -> list[Right]
     found.append(Right(who, Resource.TOPIC, f"{topics.pipeline}.", ("CREATE",), is_prefix=True))
     found.append(Right(who, Resource.GROUP, readers_group(topics.changes), ("DESCRIBE",)))
     found.append(Right(who, Resource.CLUSTER, "kafka-cluster", ("DESCRIBE_CONFIGS",)))
+    # who drives a promotion, and who decides about a wave, is fenced like any owner
+    driven = (topics.failover_id, topics.migration_id)
+    found += [Right(who, Resource.TRANSACTIONAL_ID, name, ("WRITE",)) for name in driven]
+    found.append(Right(who, Resource.GROUP, f"{topics.failover_id}.watch", ("DESCRIBE",)))
     for target in targets:
         ours = (topics.target_state(target), topics.dead_letters(target), topics.orders(target))
         found += [Right(who, Resource.TOPIC, name, ("DELETE",)) for name in ours]

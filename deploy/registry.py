@@ -4,6 +4,7 @@ A missing registration never means removal: only forgetting one on purpose does 
 """
 
 import threading
+from dataclasses import replace
 
 from confluent_kafka import Producer
 
@@ -56,7 +57,11 @@ class Registry:
 
     def add(self, source: str, targets: dict[str, str]) -> Registration:
         """Register a mailbox for every process of the pipeline."""
-        registration = Registration(mailbox=mailbox_id(source), source=source, targets=targets)
+        with self._lock:
+            known = self._known.get(mailbox_id(source))
+        fresh = Registration(mailbox=mailbox_id(source), source=source, targets=targets)
+        # what a migration decided of it stays
+        registration = replace(known, source=source, targets=targets) if known else fresh
         producer = Producer(self._connection.options() | {"acks": "all"})
         producer.produce(self._topics.control, key=registration.mailbox, value=encode(registration))
         producer.flush(10)

@@ -40,6 +40,7 @@ TOP_LEVEL: tuple[type, ...] = (
     state.DeadLetter,
     state.Registration,
     state.Promotion,
+    state.Wave,
 )
 Convert = Callable[[Any], Any]
 

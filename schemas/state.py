@@ -304,11 +304,39 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """A mailbox that is mirrored: its address at the source and at each target."""
+    """A mailbox that is mirrored: its address at the source and at each target; the last four are of a migration."""
 
     mailbox: str
     source: str
     targets: dict[str, str]
+    wave: str = ""
+    priority: int = 0
+    archive: str = ""
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """What operators decided of one wave of a migration; times in milliseconds, those of its window in RFC 3339.
+
+    Where it stands is no field of it: that is said by its mailboxes' states in the log (`deploy.migration.stages`).
+    """
+
+    wave: str
+    target: str
+    window_from: str = ""
+    window_until: str = ""
+    mailboxes_max: int = 500
+    at_once_max: int = 100
+    behind_max: int = 100
+    approved_at: int = 0
+    approved_by: str = ""
+    accepted: tuple[str, ...] = ()
+    promotions: tuple[str, ...] = ()
+    ended_at: int = 0
+    way_back: str = ""
+    closed_at: int = 0
+    closed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,6 +75,11 @@ class Topics:
         """The transactional id of whoever drives a promotion: there is one at a time."""
         return f"{self.pipeline}.failover"
 
+    @property
+    def migration_id(self) -> str:
+        """The transactional id of whoever changes waves: the last to come fences the one before."""
+        return f"{self.pipeline}.migration"
+
     def catalogue(self, targets: tuple[str, ...], partition_count: int) -> list[TopicSettings]:
         """Every topic of the pipeline with the configuration it needs."""
         log = {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime"}
@@ -133,6 +138,11 @@ def conflict_key(mailbox: str, item: str) -> str:
 
 FAILOVER_KEY = "failover"
 """Key of the promotion in `control`: the newest one."""
+
+
+def wave_key(wave: str) -> str:
+    """Key of a wave of a migration in `control`."""
+    return f"wave/{wave}"
 
 
 def change_record_key(mailbox: str, subject: str) -> str:

@@ -139,13 +139,15 @@ def failback(config: Path, mailboxes: tuple[str, ...], **options: Any) -> None:
     require_target_name(there, target)
     back = turned(there, target)
     wiring.prepare_topics(back)
-    _refuse_losses(back, is_accepting=options["is_accepting"] or is_going_on)
+    refuse_losses(back, is_accepting=options["is_accepting"] or is_going_on)
     office = KafkaOffice(wiring.kafka_settings(back), wiring.topics_of(back))
     with closing(office):
         if is_going_on:
-            _go_on(there, back, office, options)
+            code = go_on(there, back, office, options)
         else:
-            _begin(there, back, office, _chosen(there, target, mailboxes), options)
+            code = lead_back(there, back, office, _chosen(there, target, mailboxes), options)
+    if code:
+        sys.exit(code)
 
 
 def _promoted_target(there: Settings) -> str:
@@ -159,7 +161,8 @@ def _promoted_target(there: Settings) -> str:
     return found[0] if found else next(iter(there.targets))
 
 
-def _refuse_losses(back: TurnedSettings, *, is_accepting: bool) -> None:
+def refuse_losses(back: TurnedSettings, *, is_accepting: bool) -> None:
+    """Leave with the losses of a way back to an older server, where nobody accepts them."""
     if not is_lossy(back) or is_accepting:
         return
     source = next(iter(back.targets))
@@ -188,10 +191,11 @@ def _chosen(there: Settings, target: str, mailboxes: Sequence[str]) -> list[Regi
             raise SettingsError(f"{asked}: not mirrored to {target}; `mailshadow mailboxes list` shows what is")
     if not 0 < len(names) <= MAILBOXES_MAX:
         raise SettingsError(f"{len(names)} promoted mailboxes: the way back takes 1 to {MAILBOXES_MAX}")
-    return [_turned(known[name], there.source.name, target) for name in dict.fromkeys(names)]
+    return [turned_registration(known[name], there.source.name, target) for name in dict.fromkeys(names)]
 
 
-def _turned(one: Registration, source: str, target: str) -> Registration:
+def turned_registration(one: Registration, source: str, target: str) -> Registration:
+    """Return a registration as the way back has it."""
     return Registration(mailbox=one.mailbox, source=one.targets[target], targets={source: one.source})
 
 
@@ -214,41 +218,52 @@ def _session(
     )
 
 
-def _require_services(session: BackSession) -> None:
-    """Raise SettingsError, with what to start, where one of the four owners of the way back does not run."""
-    if missing := session.missing():
-        raise SettingsError(f"the way back needs both directions; start {', '.join(f'`{m}`' for m in missing)} first")
+def _require_services(session: BackSession, *, is_turning: bool) -> None:
+    """Raise SettingsError, with what to start, where one of the owners does not run: four where roles turn."""
+    if missing := [command for command in session.missing() if is_turning or "--back" not in command]:
+        needs = "the way back needs both directions" if is_turning else "what is merged needs feed and replay"
+        raise SettingsError(f"{needs}; start {', '.join(f'`{m}`' for m in missing)} first")
 
 
 def _accepted(names: Sequence[str], chosen: Sequence[str]) -> set[str]:
     return set(chosen) if "all" in names else {id_of(name) for name in names}
 
 
-def _begin(
+def lead_back(
     there: Settings,
     back: TurnedSettings,
     office: KafkaOffice,
     known: Sequence[Registration],
     options: Mapping[str, Any],
-) -> None:
+    *,
+    promotion_id: str = "",
+    stage: str = "RETURN",
+) -> int:
+    """Lead mailboxes (`known`: as the way back has them) to their old source, and return the exit code.
+
+    A caller that has to know the promotion after its own death gives the id. `stage` STRAYS only merges what the old
+    source has, and leaves everybody where they are.
+    """
     accepted = _accepted(options["accept"], [r.mailbox for r in known])
     with ExitStack() as stack:
         session = _session(stack, there, back, known, options)
         office.refuse_other()
-        _require_services(session)
+        _require_services(session, is_turning=stage == "RETURN")
         now = wiring.now_ms()
         promotion = Promotion(
-            promotion=secrets.token_hex(6), target=there.source.name, planned=True, reason=options["reason"],
-            stage="RETURN", failure="", operator=operator_name(), since=now, began_at=now, beat=0,
+            promotion=promotion_id or secrets.token_hex(6), target=there.source.name, planned=True,
+            reason=options["reason"], stage=stage, failure="", operator=operator_name(), since=now, began_at=now,
+            beat=0,
             mailboxes=tuple(
                 Promoted(mailbox=r.mailbox, state=State.MIRRORING, accepted=r.mailbox in accepted) for r in known
             ),
         )  # fmt: skip
         office.begin(promotion)
-        _drive(session, ReturnCoordinator(session.course(office), session.passage(), promotion), options)
+        return _drive(session, ReturnCoordinator(session.course(office), session.passage(), promotion), options)
 
 
-def _go_on(there: Settings, back: TurnedSettings, office: KafkaOffice, options: Mapping[str, Any]) -> None:
+def go_on(there: Settings, back: TurnedSettings, office: KafkaOffice, options: Mapping[str, Any]) -> int:
+    """Go on with the way back there is, or leave it; return the exit code."""
     if (newest := office.newest()) and newest.target != there.source.name:
         raise SettingsError("the promotion there is does not lead back: go on with `mailshadow failover`")
     found = office.resume(operator_name(), wiring.now_ms())
@@ -257,13 +272,13 @@ def _go_on(there: Settings, back: TurnedSettings, office: KafkaOffice, options: 
         found, mailboxes=tuple(replace(o, accepted=o.accepted or o.mailbox in accepted) for o in found.mailboxes)
     )
     registered = {r.mailbox: r for r in _registered(there)}
-    known = [_turned(registered[o.mailbox], there.source.name, back.source.name) for o in found.mailboxes]
+    known = [turned_registration(registered[o.mailbox], there.source.name, back.source.name) for o in found.mailboxes]
     with ExitStack() as stack:
         session = _session(stack, there, back, known, options)
-        _drive(session, ReturnCoordinator(session.course(office), session.passage(), found), options)
+        return _drive(session, ReturnCoordinator(session.course(office), session.passage(), found), options)
 
 
-def _drive(session: BackSession, coordinator: ReturnCoordinator, options: Mapping[str, Any]) -> None:
+def _drive(session: BackSession, coordinator: ReturnCoordinator, options: Mapping[str, Any]) -> int:
     failure = ""
     try:
         if options["is_undone"]:
@@ -276,9 +291,8 @@ def _drive(session: BackSession, coordinator: ReturnCoordinator, options: Mappin
     _tell(session, progress, coordinator.seconds, options)
     if failure or (progress.stage == "UNDONE" and progress.failure):
         click.echo(f"mailshadow: {failure or progress.failure}", err=True)
-        sys.exit(exit_codes.STOPPED if failure else exit_codes.WORD_NEEDED)
-    if any(o.left_out for o in progress.mailboxes):
-        sys.exit(exit_codes.WORD_NEEDED)
+        return exit_codes.STOPPED if failure else exit_codes.WORD_NEEDED
+    return exit_codes.WORD_NEEDED if any(o.left_out for o in progress.mailboxes) else exit_codes.OK
 
 
 def _tell(session: BackSession, progress: Promotion, seconds: Mapping[str, float], options: Mapping[str, Any]) -> None:

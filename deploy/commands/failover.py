@@ -137,13 +137,16 @@ def failover(config: Path, mailboxes: tuple[str, ...], **options: Any) -> None:
     settings = settings_of(config, needs_kafka=True)
     _refuse_nonsense(settings, mailboxes, options)
     office = KafkaOffice(wiring.kafka_settings(settings), wiring.topics_of(settings))
+    code = exit_codes.OK
     with closing(office):
         if options["is_tail"]:
             _tell_tail(settings, office, options)
         elif options["is_resumed"] or options["is_undone"]:
-            _go_on(settings, office, options)
+            code = go_on(settings, office, options)
         else:
-            _begin(settings, office, mailboxes, options)
+            code = promote(settings, office, _chosen(settings, mailboxes, options["target"]), options)
+    if code:
+        sys.exit(code)
 
 
 def _refuse_nonsense(settings: Settings, mailboxes: Sequence[str], options: Mapping[str, Any]) -> None:
@@ -224,20 +227,29 @@ def _accepted(names: Sequence[str], chosen: Sequence[str]) -> set[str]:
     return accepted
 
 
-def _begin(settings: Settings, office: KafkaOffice, mailboxes: Sequence[str], options: Mapping[str, Any]) -> None:
+def promote(
+    settings: Settings,
+    office: KafkaOffice,
+    known: Sequence[Registration],
+    options: Mapping[str, Any],
+    promotion_id: str = "",
+) -> int:
+    """Promote mailboxes to `options["target"]`, tell what was lost, and return the exit code; `options` are these.
+
+    A caller that has to know the promotion after its own death gives the id.
+    """
     target = options["target"]
-    known = _chosen(settings, mailboxes, target)
     accepted = _accepted(options["accept"], [r.mailbox for r in known])
     session = _session(settings, target, known, options, is_source_lost=options["source_lost"])
     with closing(session.watch):
         if options["dry_run"]:
             _tell_plan(session, options, accepted)
-            return
+            return exit_codes.OK
         office.refuse_other()  # who drives already is the first thing to be told
         _require_replay(session)
         now = wiring.now_ms()
         promotion = Promotion(
-            promotion=secrets.token_hex(6),
+            promotion=promotion_id or secrets.token_hex(6),
             target=target,
             planned=not options["source_lost"],
             reason=options["reason"],
@@ -252,7 +264,7 @@ def _begin(settings: Settings, office: KafkaOffice, mailboxes: Sequence[str], op
             ),
         )
         office.begin(promotion)
-        _drive(session, Coordinator(session.course(office), promotion), options)
+        return _drive(session, Coordinator(session.course(office), promotion), options)
 
 
 def _require_replay(session: Session) -> None:
@@ -263,7 +275,8 @@ def _require_replay(session: Session) -> None:
         )
 
 
-def _go_on(settings: Settings, office: KafkaOffice, options: Mapping[str, Any]) -> None:
+def go_on(settings: Settings, office: KafkaOffice, options: Mapping[str, Any]) -> int:
+    """Go on with the promotion there is, or undo it; return the exit code."""
     if (newest := office.newest()) and newest.target == settings.source.name:
         raise SettingsError("the promotion there is leads back: go on with `mailshadow failback`")
     found = office.resume(operator_name(), wiring.now_ms(), lambda text: click.echo(text, err=options["as_json"]))
@@ -282,7 +295,7 @@ def _go_on(settings: Settings, office: KafkaOffice, options: Mapping[str, Any]) 
     with closing(session.watch):
         if found.stage != "UNDO" and not options["is_undone"]:
             _require_replay(session)
-        _drive(session, Coordinator(session.course(office), found), options)
+        return _drive(session, Coordinator(session.course(office), found), options)
 
 
 def _left(names: Sequence[str], progress: Promotion) -> list[str]:
@@ -297,7 +310,7 @@ def _left(names: Sequence[str], progress: Promotion) -> list[str]:
     return sorted(chosen)
 
 
-def _drive(session: Session, coordinator: Coordinator, options: Mapping[str, Any]) -> None:
+def _drive(session: Session, coordinator: Coordinator, options: Mapping[str, Any]) -> int:
     failure = ""
     try:
         if options["is_undone"]:
@@ -313,12 +326,11 @@ def _drive(session: Session, coordinator: Coordinator, options: Mapping[str, Any
     _tell(session, progress, found, options)
     if failure:
         click.echo(f"mailshadow: {failure}", err=True)
-        sys.exit(exit_codes.STOPPED)
+        return exit_codes.STOPPED
     if progress.stage == "UNDONE" and progress.failure:
         click.echo(f"mailshadow: nothing was promoted: {progress.failure}", err=True)
-        sys.exit(exit_codes.WORD_NEEDED if not _parts(progress) else exit_codes.STOPPED)
-    if any(o.left_out for o in progress.mailboxes):
-        sys.exit(exit_codes.WORD_NEEDED)
+        return exit_codes.WORD_NEEDED if not _parts(progress) else exit_codes.STOPPED
+    return exit_codes.WORD_NEEDED if any(o.left_out for o in progress.mailboxes) else exit_codes.OK
 
 
 def _parts(progress: Promotion) -> list[Promoted]:

@@ -12,6 +12,8 @@ from deploy.front_door.actuator import ActuatorError
 from deploy.front_door.routes import RoutesError
 from deploy.kafka import KafkaUnreachableError, TopicMismatchError, TopicsMissingError
 from deploy.lab.broker.command import EXIT_CODES as BROKER_EXIT_CODES
+from deploy.migration.refusal import NotReadyError
+from deploy.migration.stages import StageError
 from deploy.partition.cache import CacheError
 from deploy.partition.owned import EndlessTransactionError, RecordTooLargeError
 from deploy.promotion.office import DrivenError
@@ -55,6 +57,8 @@ _CODES: dict[type[Exception], int] = {
     StagingLeftError: exit_codes.DIFFERENT,
     IllegalError: exit_codes.STOPPED,
     DrivenError: exit_codes.DRIVEN,
+    StageError: exit_codes.STOPPED,
+    NotReadyError: exit_codes.WORD_NEEDED,
     LossReportError: exit_codes.DISK,
     CallFailed: exit_codes.TARGET_UNREACHABLE,
     ActuatorError: exit_codes.FRONT_DOOR,

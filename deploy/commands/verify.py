@@ -133,7 +133,7 @@ def _results(
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("mailboxes", total=sum(map(len, left.values())))
         for target, wanted in left.items():
-            for result in _verified(settings, target, wanted, wish):
+            for result in verified(settings, target, wanted, wish):
                 results.append(result)
                 if directory:
                     directory.add(result)
@@ -156,7 +156,7 @@ def _chosen(settings: Settings, mailboxes: tuple[str, ...]) -> list[Registration
     return [known[n] for n in dict.fromkeys(names)] if names else list(known.values())
 
 
-def _verified(settings: Settings, target: str, wanted: list[Registration], wish: Wish) -> Iterator[MailboxResult]:
+def verified(settings: Settings, target: str, wanted: list[Registration], wish: Wish) -> Iterator[MailboxResult]:
     """Yield a result a mailbox, those of one partition together."""
     connection, topics = wiring.kafka_settings(settings), wiring.topics_of(settings)
 

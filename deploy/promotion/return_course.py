@@ -58,13 +58,14 @@ class ReturnCoordinator(Coordinator):
 
     def undo(self) -> Promotion:
         """Leave the users at the promoted target; before the close nothing has to be led back."""
-        if self.progress.stage not in {"RETURN", "MERGE", "REVERSE"}:
+        if self.progress.stage not in {"RETURN", "STRAYS", "MERGE", "REVERSE"}:
             return super().undo()
         self._commit(stage="UNDONE", failure="")
         return self.progress
 
     def _steps(self) -> dict[str, Callable[[], str]]:
         first = {"RETURN": self._return, "MERGE": self._merge, "REVERSE": self._reverse, "FORWARD": self._forward}
+        first["STRAYS"] = self._strays
         return super()._steps() | first
 
     # -- the old source returns ----------------------------------------------------------------------------
@@ -84,6 +85,14 @@ class ReturnCoordinator(Coordinator):
             self._commit(failure=f"the old source holds {count} changes nobody captured; `--merge` brings them over")
             return "UNDONE"
         return "MERGE"
+
+    def _strays(self) -> str:
+        """Only bring over what the old source has beyond the barrier: users and roles stay as they are."""
+        found = self._return()
+        if found == "MERGE":
+            self._merge()
+            found = "DONE"
+        return found
 
     def _checked(self, one: Promoted, seen: Seen, found: Mapping[str, int]) -> Promoted:
         if one.left_out or self._is_reversed(one):

@@ -47,6 +47,7 @@ class Left:
     folder_id: str = ""
     subject: str = ""
     sender: str = ""
+    item_class: str = ""
 
 
 class Committed:
@@ -96,7 +97,7 @@ def _left(operation: Operation) -> Left:
         ref, summary = operation.ref, operation.summary
         return Left(
             kind=kind, item=ref.item, item_id=ref.item_id, folder_id=ref.folder_id, subject=summary.subject,
-            sender=summary.sender,
+            sender=summary.sender, item_class=summary.item_class,
         )  # fmt: skip
     if isinstance(operation, ItemOperation):
         item_id = "" if isinstance(operation, ItemDeleted) else operation.ref.item_id
@@ -104,8 +105,13 @@ def _left(operation: Operation) -> Left:
     return Left(kind=kind, item=subject_of(operation))
 
 
-def read_tails(settings: Settings, addresses: Mapping[str, str]) -> dict[str, list[Left]]:
-    """Return the tail of each mailbox (id to source address) that the source lets be read to its end."""
+def read_tails(
+    settings: Settings, addresses: Mapping[str, str], indexes: Iterable[MailboxIndex] | None = None
+) -> dict[str, list[Left]]:
+    """Return the tail of each mailbox (id to source address) that the source lets be read to its end.
+
+    `indexes` say beyond what; where they are not given, beyond what was committed.
+    """
     server, throttle = wiring.server_settings(settings.source), Throttle(settings.source.calls_at_once_max)
     metrics = SessionMetrics(CollectorRegistry())
     forms = tuple(Form(f) for f in settings.feed.forms)
@@ -119,7 +125,7 @@ def read_tails(settings: Settings, addresses: Mapping[str, str]) -> dict[str, li
         def read(index: MailboxIndex) -> list[Left]:
             return tail_of(source, addresses[index.record.mailbox], index, contents, wiring.now_ms)
 
-        return read_at_once(_indexes(settings, addresses), read)
+        return read_at_once(_indexes(settings, addresses) if indexes is None else indexes, read)
 
 
 def read_at_once(

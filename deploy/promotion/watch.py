@@ -2,9 +2,10 @@
 
 import time
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined] # not in their __all__
 
-from deploy.kafka import KafkaSettings, end_offset, reader
+from deploy.kafka import KafkaSettings, admin, answer_of, end_offset, reader
 from deploy.partition.reader import STALL_SECONDS, incoming
 from deploy.promotion.picture import Picture
 from schemas.codec import decode
@@ -20,10 +21,16 @@ class Watch:
     def __init__(self, settings: KafkaSettings, topics: Topics, target: str) -> None:
         self.picture = Picture()
         self._target_topic = topics.target_state(target)
-        self._topics = (topics.mailboxes, topics.source_state, self._target_topic)
+        kept = (topics.mailboxes, topics.source_state, self._target_topic)
+        self._places = [(topic, number) for topic in kept for number in range(settings.partition_count)]
+        # on a connection of its own: behind the fetches of the consumer each question waits for one
+        self._admin = admin(settings)
         self._consumer: Consumer = reader(settings, f"{topics.failover_id}.watch")
         try:
-            self._read_all(settings.partition_count)
+            bounds = {place: end_offset(self._consumer, *place) for place in self._places}
+            self._consumer.assign([TopicPartition(*place, low) for place, (low, _) in bounds.items()])
+            self._read_to({place: high for place, (low, high) in bounds.items() if low < high})
+            self._empty = {place: high for place, (low, high) in bounds.items() if low == high}
         except KafkaException as error:
             self._consumer.close()
             raise PartitionLost(f"the state of the pipeline can't be read: {error}") from error
@@ -46,16 +53,18 @@ class Watch:
         """Stop reading."""
         self._consumer.close()
 
-    def _read_all(self, partition_count: int) -> None:
-        ends: dict[tuple[str, int], int] = {}
-        starts = []
-        for topic in self._topics:
-            for number in range(partition_count):
-                low, high = end_offset(self._consumer, topic, number)
-                starts.append(TopicPartition(topic, number, low))
-                if low < high:
-                    ends[topic, number] = high
-        self._consumer.assign(starts)
+    def catch_up(self) -> Picture:
+        """Return the picture with everything that stood in the topics when this was called."""
+        latest = {TopicPartition(*place): OffsetSpec.latest() for place in self._places}  # type: ignore[no-untyped-call]
+        try:
+            found = self._admin.list_offsets(latest, isolation_level=IsolationLevel.READ_COMMITTED)
+            ends = {(p.topic, p.partition): answer_of(f).offset for p, f in found.items()}
+            self._read_to({place: end for place, end in ends.items() if end > self._empty.get(place, 0)})
+        except KafkaException as error:
+            raise PartitionLost(f"the state of the pipeline can't be read: {error}") from error
+        return self.picture
+
+    def _read_to(self, ends: dict[tuple[str, int], int]) -> None:
         moved_at, before = time.monotonic(), -1
         while ends:
             self.look(0.1)

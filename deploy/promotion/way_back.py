@@ -10,6 +10,7 @@ MERGE    `MERGE` to the old replay (it takes part again, users' work at its targ
 REVERSE  `TAKE_OVER` to the replay of the other direction (its ledger is the old index, `schemas.turning`), then to its
          feed (its index is the old ledger): one listing, and what id and ChangeKey name is our own and is passed over.
 CHECK …  the ordinary planned promotion, of the other direction, by the same table and coordinator.
+STRAYS   RETURN and MERGE alone: users stay where they are, the old source is not written to; it may be done again.
 FORWARD  `TAKE_OVER` in the first direction, replay before feed, and it mirrors as before.
 
 State: the stage in `control`; what was obeyed in the mailbox records (`returned`, `handed`: the id of the promotion

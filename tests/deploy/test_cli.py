@@ -23,6 +23,7 @@ COMMANDS = {
     "rehearse",
     "failover",
     "failback",
+    "migrate",
     "targets",
     "mailboxes",
     "dead-letters",

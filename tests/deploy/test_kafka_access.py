@@ -41,6 +41,11 @@ def test_nobody_may_alter_and_only_operators_make_and_delete() -> None:
     assert {r.principal for r in RIGHTS if {"CREATE", "DELETE"} & set(r.operations)} == {"User:operator"}
 
 
+def test_operators_may_drive_promotions_and_waves_and_no_service_may() -> None:
+    for name in (TOPICS.failover_id, TOPICS.migration_id):
+        assert {r.principal for r in RIGHTS if r.name == name and r.operations == ("WRITE",)} == {"User:operator"}
+
+
 def test_one_principal_for_everything_gets_each_right_once() -> None:
     one = rights_of(TOPICS, Principals(feed="User:x", replays={"a": "User:x"}, operator="User:x"))
     assert len({(r.resource, r.name, r.is_prefix) for r in one}) == len(one)

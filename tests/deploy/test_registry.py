@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deploy import wiring
+from deploy.migration.book import Book
 from deploy.registry import Registry, configured
 from deploy.settings import load
 from schemas.identity import mailbox_id, partition_of
-from schemas.state import Registration
+from schemas.state import Registration, Wave
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,3 +71,16 @@ def test_a_mailbox_added_by_one_process_is_known_to_the_others_and_after_a_resta
         r.source for r in sorted([added, *configured(settings)], key=lambda r: r.mailbox)
     ]
     later.close()
+
+
+@pytest.mark.slow
+def test_a_mailbox_that_is_added_again_stays_in_its_wave(settings: Settings) -> None:
+    planned = Registration(mailbox=MAILBOX, source="anna@source.test", targets={"standby": "a@x.test"}, wave="pilot")
+    Book(settings).change(lambda _contents: [Wave(wave="pilot", target="standby"), planned])
+    registry = Registry(settings, wiring.kafka_settings(settings), wiring.topics_of(settings))
+    try:
+        assert registry.add("anna@source.test", {"standby": "b@x.test"}).wave == "pilot"
+    finally:
+        registry.close()
+    found = Book(settings).read()
+    assert [m.targets for m in found.members(found.wave("pilot"))] == [{"standby": "b@x.test"}]

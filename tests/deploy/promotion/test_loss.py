@@ -78,10 +78,14 @@ def test_nothing_lost_is_said_only_after_an_empty_tail(picture: Picture) -> None
 
 
 def test_a_tail_is_told_item_by_item_and_names_nobody_unless_asked(picture: Picture) -> None:
-    left = Left(kind="ItemSaved", item="a", item_id="id-a", folder_id="f", subject="secret", sender="ben@x.test")
+    left = Left(
+        kind="ItemSaved", item="a", item_id="id-a", folder_id="f", subject="secret", sender="ben@x.test",
+        item_class="IPM.Note",
+    )  # fmt: skip
     found = row(picture, tails={M: [left]})
     assert not found["nothing_lost"]
-    assert found["tail"] == [{"kind": "ItemSaved", "item": "a", "item_id": "id-a", "folder_id": "f"}]
+    named = {"kind": "ItemSaved", "item": "a", "item_id": "id-a", "folder_id": "f", "item_class": "IPM.Note"}
+    assert found["tail"] == [named]
     told = statement(promotion(), picture, {}, {M: [left]}, with_subjects=True)
     assert "secret" in report.text_of(told)
     assert "secret" not in report.text_of(statement(promotion(), picture, {}, {M: [left]}))

@@ -1,0 +1,1 @@
+"""Moving mailboxes to a target in waves: a thin layer over first copy, promotion and the way back."""
