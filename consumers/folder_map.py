@@ -55,8 +55,15 @@ class FolderMap:
             return
         if self._leaves_out(change, saved):
             self._leave_out(change, saved, known)
-        else:
+            return
+        try:
             self._bring_in_line(address, change, saved, known)
+        except CallRefused as refused:
+            if refused.code not in GONE or not saved.parent_id:
+                raise
+            # somebody deleted its parent at the target: made anew, or, where that is not it, refused again
+            self.restore(address, change.mailbox, saved.parent_id)
+            self._bring_in_line(address, change, saved, self._ledger.folder(change.mailbox, saved.folder_id))
 
     def is_left_out(self, mailbox: str, folder_id: str) -> bool:
         """Tell whether the target's scope leaves a source folder out."""

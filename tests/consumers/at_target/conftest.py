@@ -76,6 +76,8 @@ class MemoryTarget:
 
     def find_child(self, address: str, parent_id: str, name: str) -> HeldFolder | None:  # noqa: ARG002 - the port's
         with self._call("find_child"):
+            if parent_id not in self.folders:
+                raise CallRefused("ErrorFolderNotFound", "no such parent")
             found = (i for i, f in self.folders.items() if f.parent_id == parent_id and _same(f.name, name))
             return next((self._held_folder(i) for i in found), None)
 

@@ -151,6 +151,21 @@ def test_a_folder_deleted_at_the_target_is_made_anew_with_its_parents(mapping: M
     assert mapping.target.tree() == {"msgfolderroot/Work", "msgfolderroot/Work/Plans"}
 
 
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_folder_whose_parent_was_deleted_at_the_target_comes_into_a_new_one(mapping: Mapping, is_new: bool) -> None:  # noqa: FBT001 - a case
+    """Users at a promoted target delete what the old source's tail still works in (`make cycles`, seed 2)."""
+    mapping.save("work-s", "Work")
+    mapping.save("plans-s", "Plans", "work-s")
+    if not is_new:
+        mapping.save("old-s", "Old")
+    for name in ("plans-s", "work-s"):
+        mapping.target.delete_folder(mapping.making.address, mapping.target_id(name))
+    mapping.save("new-s" if is_new else "old-s", "New", "plans-s")
+    assert mapping.target.tree() == {
+        "msgfolderroot/Work", "msgfolderroot/Work/Plans", "msgfolderroot/Work/Plans/New"
+    }  # fmt: skip
+
+
 def test_an_adopted_folder_that_was_made_anew_is_ours_although_the_answer_was_lost(mapping: Mapping) -> None:
     adopted_id = mapping.target.add_folder(mapping.top_id, "Work")
     mapping.save("work-s", "Work")
