@@ -6,7 +6,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -29,10 +29,11 @@ from deploy.sections import Settings, SettingsError
 from schemas.state import Registration
 
 MAILBOXES_MAX = 3_000
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class InterruptedRehearsal(BaseException):
-    """SIGTERM or Ctrl-C: nothing between the signal and the throwing away may take it for its own failure."""
+    """SIGTERM, SIGHUP or Ctrl-C: nothing between the signal and the throwing away may take it for its own failure."""
 
 
 @click.command()
@@ -90,7 +91,8 @@ def _hold(
     """Hold a rehearsal and throw it away, however it ends."""
 
     def say(text: str) -> None:
-        click.echo(text, err=is_quiet)
+        with suppress(OSError):  # whoever read it may be gone; throwing away must not depend on that
+            click.echo(text, err=is_quiet)
 
     began_at, cleared = wiring.now_ms(), None
     with closing(left_over.Lock(place)), _signals() as shelter:
@@ -120,16 +122,16 @@ def _thrown_away(settings: Settings, place: Place, say: Callable[[str], None]) -
 
 @contextmanager
 def _signals() -> Iterator[Callable[[], None]]:
-    """Raise InterruptedRehearsal on SIGTERM and Ctrl-C; what is given shelters what follows from them."""
+    """Raise InterruptedRehearsal on what ends a process in order; what is given shelters what follows from it."""
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         raise InterruptedRehearsal
 
     def shelter() -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDING:
             signal.signal(number, signal.SIG_IGN)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, handle) for number in ENDING}
     try:
         yield shelter
     finally:
@@ -156,9 +158,15 @@ def _chosen(settings: Settings, mailboxes: Sequence[str]) -> dict[str, Registrat
     """Return the registrations asked for, with their scratch addresses."""
     connection, topics, section = wiring.kafka_settings(settings), wiring.topics_of(settings), section_of(settings)
     wanted = {topics.control, topics.mailboxes, topics.source_state, topics.changes}
-    if missing := wanted - kafka.partition_counts(connection).keys():
+    counts = kafka.partition_counts(connection)
+    if missing := wanted - counts.keys():
         raise kafka.TopicsMissingError(
             f"{', '.join(sorted(missing))}: missing or not to be seen: was the feed started?"
+        )
+    if counts[topics.changes] != connection.partition_count:
+        raise kafka.TopicMismatchError(
+            f"{topics.changes}: has {counts[topics.changes]} partitions, kafka.partition_count says "
+            f"{connection.partition_count}: set it to what the pipeline was begun with"
         )
     with closing(Registry(settings, connection, topics)) as registry:
         known = {r.mailbox: r for r in registry.all()}
@@ -184,7 +192,7 @@ def _require_safe(settings: Settings, chosen: Mapping[str, Registration]) -> Non
     KafkaOffice(connection, topics).refuse_other()
     existing = kafka.partition_counts(connection)
     states = [t for n in settings.targets if (t := topics.target_state(n)) in existing]
-    folders = folder_ids(connection, [topics.source_state, *states], chosen)
+    folders = folder_ids(connection, [topics.source_state, *states])
     with closing(Scratch(section)) as scratch:
         for registration in chosen.values():
             address = registration.targets[section.name]

@@ -21,7 +21,7 @@ from deploy.rehearsal.pipeline import DIRECTORY, Place, section_of, with_mailbox
 from deploy.rehearsal.rules import is_rehearsal_of
 from deploy.rehearsal.scratch import Scratch, Thrown
 from deploy.removal import StillReplayingError, delete_all
-from deploy.sections import Settings
+from deploy.sections import Settings, SettingsError
 from deploy.verification import knowledge
 from deploy.verification.knowledge import MailboxKnowledge
 from schemas.codec import decode
@@ -54,8 +54,11 @@ class Lock:
     """Held by the process that drives a rehearsal, on this machine; ends with that process, however it ends."""
 
     def __init__(self, place: Place) -> None:
-        place.work.mkdir(parents=True, exist_ok=True)
-        self._file: IO[bytes] = (place.work / LOCK).open("ab")
+        try:
+            place.work.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file: IO[bytes] = (place.work / LOCK).open("ab")
+        except OSError as error:
+            raise SettingsError(f"pipeline.data_directory: {place.work} can't be written: {error.strerror}") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -106,11 +109,20 @@ def _throw_away(settings: Settings, own: Settings, existing: set[str]) -> Thrown
     """Empty the scratch mailboxes of it; nothing was placed where its ledger is gone, or never was."""
     topics, section, connection = wiring.topics_of(own), section_of(settings), wiring.kafka_settings(own)
     total = Thrown()
-    if topics.control not in existing or topics.target_state(section.name) not in existing:
+    if topics.control not in existing:
+        return total
+    mailboxes = registered(own)
+    is_held_otherwise = any(section.name not in r.targets for r in mailboxes)
+    if topics.target_state(section.name) not in existing or is_held_otherwise:
+        if mailboxes and (is_held_otherwise or any(".target-state." in topic for topic in existing)):
+            raise SettingsError(
+                f"{topics.pipeline}: was held with other names in source.name or rehearsal.name; put them back as they "
+                "were, then --clean-up: where its mailboxes are is written nowhere else"
+            )
         return total
     stamp_name = target_id(topics.pipeline, section.name)
     with closing(Scratch(section)) as scratch:
-        for registration in registered(own):
+        for registration in mailboxes:
             mailbox = registration.mailbox
             known = MailboxKnowledge(MailboxRecord(mailbox=mailbox), TargetMailbox(mailbox=mailbox))
             if {topics.source_state, topics.mailboxes} <= existing:

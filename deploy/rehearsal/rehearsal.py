@@ -80,7 +80,8 @@ class Outcome:
     def is_good(self) -> bool:
         """Whether every mailbox was failed over, and found as the log says it."""
         is_done = self.statement.get("stage") == "DONE" and not self.failure
-        return is_done and not self.refused and all(r.is_equal for r in self.compared.values())
+        is_whole = not any(row["left_out"] for row in self.statement.get("mailboxes", ()))
+        return is_done and is_whole and not self.refused and all(r.is_equal for r in self.compared.values())
 
 
 class Rehearsal:

@@ -7,14 +7,15 @@ from urllib.parse import urlsplit
 from deploy.sections import RehearsalSection, Settings
 
 NAME_HEX_DIGITS = 8
-_NAME = re.compile(rf"(?P<pipeline>.+)-rehearsal-[0-9a-f]{{{NAME_HEX_DIGITS}}}")
+INFIX = "-rehearsal-"
+_NAME = re.compile(rf"(?P<pipeline>.+){INFIX}[0-9a-f]{{{NAME_HEX_DIGITS}}}")
 _FIELDS = re.compile(r"\{([^}]*)\}")
 TOO_OLD = "2010_SP1"
 
 
 def rehearsal_name(pipeline: str, digits: str) -> str:
     """Return the name of a rehearsal's own pipeline, which begins its topics, groups and transactional ids."""
-    return f"{pipeline}-rehearsal-{digits}"
+    return f"{pipeline}{INFIX}{digits}"
 
 
 def is_rehearsal_of(pipeline: str, name: str) -> bool:
@@ -25,8 +26,8 @@ def is_rehearsal_of(pipeline: str, name: str) -> bool:
 
 def first_wrong(settings: Settings) -> str:
     """Return what is wrong first; nothing where all is as it has to be."""
-    if _NAME.fullmatch(settings.pipeline.name):
-        return "pipeline.name: names that end so are those of rehearsals, which --clean-up deletes; take another"
+    if INFIX in settings.pipeline.name:
+        return f"pipeline.name: {INFIX} stands in the names of rehearsals, which --clean-up deletes; take another"
     section = settings.rehearsal
     if section is None:
         return ""
@@ -38,6 +39,8 @@ def first_wrong(settings: Settings) -> str:
 
 
 def _wrong_address(section: RehearsalSection) -> str:
+    if strange := next((a for a in (section.address, *section.addresses.values()) if not a.isascii()), ""):
+        return f"rehearsal: {strange}: an SMTP address of a mailbox has letters of ASCII only"
     if unknown := set(_FIELDS.findall(section.address)) - {"local", "domain"}:
         return f"rehearsal.address: {{{min(unknown)}}} is not known; {{local}} and {{domain}} are"
     if section.address.count("@") != 1 or "{local}" not in section.address:

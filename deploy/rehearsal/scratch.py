@@ -28,6 +28,7 @@ from schemas.state import TargetFolder
 
 CALL_ITEMS_MAX = 100
 STAGING = "mailshadow-staging-"
+TOP, RECOVERABLE = "msgfolderroot", "recoverableitemsdeletions"
 ADVICE = "`mailshadow rehearse --clean-up` takes away what an earlier rehearsal left, else name another"
 _BELOW_ROOT = (
     '<m:FindFolder Traversal="Shallow"><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape>'
@@ -94,6 +95,8 @@ class Scratch:
         thrown = Thrown()
         for folder_id in self.target.folder_ids(address):
             self._delete_ours(address, folder_id, stamp_name, thrown)
+        # the replay deletes as users do: what the log deletes can be recovered until here
+        self._delete_ours(address, self.target.root(address, RECOVERABLE), stamp_name, thrown)
         for folder in _children_first(known.target_folders):
             held = self._held(address, folder, known.target_folders)
             if held is not None and (held.total_count or held.child_count):
@@ -109,7 +112,8 @@ class Scratch:
         if made.target_id:
             return self.target.folder(address, made.target_id)
         parent = folders.get(made.parent_id)
-        return self.target.find_child(address, parent.target_id, made.name) if parent and parent.target_id else None
+        parent_id = parent.target_id if parent else "" if made.parent_id else self.target.root(address, TOP)
+        return self.target.find_child(address, parent_id, made.name) if parent_id else None
 
     def _delete_ours(self, address: str, folder_id: str, stamp_name: str, thrown: Thrown) -> None:
         listed = read_side(self.target.listing, address, folder_id).items

@@ -98,5 +98,5 @@ def test_a_wrong_setting_is_named_by_its_path(
 
 def test_a_pipeline_does_not_bear_the_name_of_a_rehearsal(configuration: Configuration) -> None:
     configuration.write()
-    with pytest.raises(SettingsError, match=r"pipeline\.name: names that end so are those of rehearsals"):
+    with pytest.raises(SettingsError, match=r"pipeline\.name: -rehearsal- stands in the names of rehearsals"):
         load(configuration.path, {"MAILSHADOW_PIPELINE__NAME": "lab-rehearsal-0123abcd"})

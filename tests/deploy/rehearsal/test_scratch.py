@@ -117,3 +117,22 @@ def test_what_a_rehearsal_placed_is_taken_away_and_nothing_else(scratch: Scratch
     assert (held.total_count, held.child_count) == (1, 0)
     again = scratch.throw_away(address, known_of(*folders), OURS)
     assert again == Thrown(items=0, folders=0, foreign_items=2, folders_left=1)
+
+
+def test_what_the_log_deleted_cannot_be_recovered_from_scratch(scratch: Scratch, user: UserMailbox) -> None:
+    inbox, address = user.folder(("/inbox",)), user.address
+    for target in (OURS, "89abcdef"):
+        stamped(scratch, user, inbox, target)
+    listed = scratch.target.listing(address, inbox, 0).items
+    assert all(isinstance(o, Done) for o in scratch.target.delete(address, [i.item_id for i in listed], hard=False))
+    assert scratch.throw_away(address, known_of(), OURS) == Thrown(items=1, foreign_items=1)
+    deleted_id = scratch.target.root(address, "recoverableitemsdeletions")
+    assert len(scratch.target.listing(address, deleted_id, 0).items) == 1
+
+
+def test_a_folder_below_the_top_whose_making_nobody_wrote_down_is_taken_away(
+    scratch: Scratch, user: UserMailbox
+) -> None:
+    unsaid = user.folder(("Projects",))
+    assert scratch.throw_away(user.address, known_of(made("Projects", "")), OURS) == Thrown(folders=1)
+    assert scratch.target.folder(user.address, unsaid) is None
