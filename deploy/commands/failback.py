@@ -13,8 +13,8 @@ import click
 
 from consumers.failover import State
 from deploy import exit_codes, wiring
-from deploy.commands.failover import MAILBOXES_MAX, Session
 from deploy.commands.options import config_option, json_option, settings_of
+from deploy.commands.promoting import MAILBOXES_MAX, Session
 from deploy.commands.target_mailbox import id_of, require_target_name
 from deploy.front_door.actuator import Actuator, Hold, Place, Redirection
 from deploy.front_door.configured import actuators_of

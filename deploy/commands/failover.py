@@ -1,106 +1,28 @@
 """`failover`: promote mailboxes to a target, planned or with the source lost; resume, undo, and what was lost."""
 
-import json
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
-from confluent_kafka import KafkaException
 
 from consumers.failover import State, diagram
 from deploy import exit_codes, wiring
+from deploy.commands.failover_told import parts, state_losses, tell, tell_plan
 from deploy.commands.options import config_option, json_option, settings_of
+from deploy.commands.promoting import MAILBOXES_MAX, Session, mirrored
 from deploy.commands.target_mailbox import id_of, require_target_name
-from deploy.front_door.actuator import Actuator, Hold, Place, Redirection
-from deploy.front_door.configured import actuators_of
-from deploy.kafka import KafkaUnreachableError, admin, answer_of
-from deploy.promotion import forecast, loss, report
-from deploy.promotion.course import Coordinator, Course, StoppedError
+from deploy.kafka import KafkaUnreachableError
+from deploy.promotion import loss
+from deploy.promotion.course import Coordinator, StoppedError
 from deploy.promotion.office import KafkaOffice, operator_name
-from deploy.promotion.stand_in import stand_in
-from deploy.promotion.tail import Left, read_tails
-from deploy.promotion.unapplied import read_unapplied
 from deploy.promotion.watch import Watch
-from deploy.registry import Registry
 from deploy.sections import Settings, SettingsError
 from schemas.state import Promoted, Promotion, Registration
-
-MAILBOXES_MAX = 3_000
-
-
-@dataclass(slots=True)
-class Session:
-    """What one run of the command works with."""
-
-    settings: Settings
-    target: str
-    known: dict[str, Registration]
-    watch: Watch
-    is_quiet: bool
-    close_seconds: float
-    is_source_lost: bool
-    tails: dict[str, list[Left]] = field(default_factory=dict)
-
-    def say(self, text: str) -> None:
-        """Tell a person, beside what is printed for programs."""
-        click.echo(text, err=self.is_quiet)
-
-    def members(self, group: str) -> int:
-        """Return how many processes take part in a group."""
-        client = admin(wiring.kafka_settings(self.settings))
-        try:
-            found = answer_of(client.describe_consumer_groups([group])[group])
-        except KafkaException:
-            return 0
-        return len(found.members)
-
-    def redirections(self, mailboxes: Sequence[str]) -> list[Redirection]:
-        """Return how the front door has to lead these mailboxes."""
-        source, target = self.settings.source, self.settings.targets[self.target]
-        return [
-            Redirection(
-                mailbox=m,
-                address=self.known[m].source,
-                from_place=Place(server=source.name, ews_url=source.url, address=self.known[m].source),
-                to_place=Place(server=self.target, ews_url=target.url, address=self.known[m].targets[self.target]),
-                is_from_lost=self.is_source_lost,
-            )
-            for m in mailboxes
-        ]
-
-    def actuators(self, hold: Hold) -> tuple[Actuator, ...]:
-        """Return what leads clients; who leads all at once knows every mailbox that is mirrored, to any target."""
-        found = actuators_of(self.settings, hold=hold)
-        if any(actuator.leads_all for actuator in found):
-            found = actuators_of(self.settings, [r.mailbox for r in _mirrored(self.settings)], hold)
-        return found
-
-    def read_tails(self, mailboxes: Sequence[str]) -> Mapping[str, int]:
-        """Read what the source holds beyond the barrier, once more; how many changes it is for each mailbox."""
-        self.tails |= read_tails(self.settings, {m: self.known[m].source for m in mailboxes})
-        return {m: len(left) for m, left in self.tails.items()}
-
-    def course(self, office: KafkaOffice) -> Course:
-        """Return what a coordinator works with."""
-        topics = wiring.topics_of(self.settings)
-        return Course(
-            office=office,
-            sight=self.watch,
-            actuators=self.actuators(office.hold),
-            redirections=self.redirections,
-            source=topics.source,
-            close_seconds=self.close_seconds,
-            has_feed=lambda: self.members(topics.feed_group) > 0,
-            stand_in=lambda: stand_in(self.settings, {m: r.source for m, r in self.known.items()}),
-            tails=self.read_tails,
-            clock=wiring.now_ms,
-            say=self.say,
-        )
 
 
 @click.command()
@@ -193,16 +115,7 @@ def _session(
 
 
 def _registered(settings: Settings, target: str) -> dict[str, Registration]:
-    return {r.mailbox: r for r in _mirrored(settings) if target in r.targets}
-
-
-def _mirrored(settings: Settings) -> list[Registration]:
-    wiring.prepare_topics(settings)
-    registry = Registry(settings, wiring.kafka_settings(settings), wiring.topics_of(settings))
-    try:
-        return registry.all()
-    finally:
-        registry.close()
+    return {r.mailbox: r for r in mirrored(settings) if target in r.targets}
 
 
 def _chosen(settings: Settings, mailboxes: Sequence[str], target: str) -> list[Registration]:
@@ -243,7 +156,7 @@ def promote(
     session = _session(settings, target, known, options, is_source_lost=options["source_lost"])
     with closing(session.watch):
         if options["dry_run"]:
-            _tell_plan(session, options, accepted)
+            tell_plan(session, options, accepted)
             return exit_codes.OK
         office.refuse_other()  # who drives already is the first thing to be told
         _require_replay(session)
@@ -300,7 +213,7 @@ def go_on(settings: Settings, office: KafkaOffice, options: Mapping[str, Any]) -
 
 def _left(names: Sequence[str], progress: Promotion) -> list[str]:
     """Return which mailboxes of a promotion are to be left at the source."""
-    part = _parts(progress)
+    part = parts(progress)
     unopened = {o.mailbox for o in part if State(o.state) not in loss.OPENED}
     chosen = unopened if "all" in names else {id_of(name) for name in names}
     if strangers := chosen - {o.mailbox for o in part}:
@@ -322,40 +235,15 @@ def _drive(session: Session, coordinator: Coordinator, options: Mapping[str, Any
     except StoppedError as stopped:
         failure = str(stopped)
     progress = coordinator.progress
-    found = _state_losses(session, progress, options) | {"seconds": coordinator.seconds}
-    _tell(session, progress, found, options)
+    found = state_losses(session, progress, options) | {"seconds": coordinator.seconds}
+    tell(session, progress, found, options)
     if failure:
         click.echo(f"mailshadow: {failure}", err=True)
         return exit_codes.STOPPED
     if progress.stage == "UNDONE" and progress.failure:
         click.echo(f"mailshadow: nothing was promoted: {progress.failure}", err=True)
-        return exit_codes.WORD_NEEDED if not _parts(progress) else exit_codes.STOPPED
+        return exit_codes.WORD_NEEDED if not parts(progress) else exit_codes.STOPPED
     return exit_codes.WORD_NEEDED if any(o.left_out for o in progress.mailboxes) else exit_codes.OK
-
-
-def _parts(progress: Promotion) -> list[Promoted]:
-    return [o for o in progress.mailboxes if not o.left_out]
-
-
-def _state_losses(session: Session, progress: Promotion, options: Mapping[str, Any]) -> dict[str, Any]:
-    picture = session.watch.look(0.0)
-    connection, topics = wiring.kafka_settings(session.settings), wiring.topics_of(session.settings)
-    unapplied = read_unapplied(connection, topics, picture, [o.mailbox for o in _parts(progress)])
-    return loss.statement(progress, picture, unapplied, session.tails, with_subjects=options["with_subjects"])
-
-
-def _tell(session: Session, progress: Promotion, found: dict[str, Any], options: Mapping[str, Any]) -> None:
-    directory = options["report_path"] or (session.settings.pipeline.data_directory / "promotions" / progress.promotion)
-    page = report.write(directory, found)
-    if options["as_json"]:
-        click.echo(json.dumps(found | {"report": str(page)}, indent=2))
-        return
-    for row in found["mailboxes"]:
-        note = f"  ({row['note']})" if row["note"] else ""
-        click.echo(f"{row['mailbox']}  {row['state']}  {report.sentence_of(row)}{note}")
-    if not actuators_of(session.settings) and progress.stage == "DONE":
-        click.echo("no front door is configured: lead the clients to the target yourself")
-    click.echo(f"loss statement: {page}")
 
 
 def _tell_tail(settings: Settings, office: KafkaOffice, options: Mapping[str, Any]) -> None:
@@ -364,23 +252,10 @@ def _tell_tail(settings: Settings, office: KafkaOffice, options: Mapping[str, An
     if progress is None or progress.target not in settings.targets:
         raise SettingsError("--tail: there was no promotion yet, or the last one led back: see `mailshadow failback`")
     registered = _registered(settings, progress.target)
-    known = [registered[o.mailbox] for o in _parts(progress) if o.mailbox in registered]
+    known = [registered[o.mailbox] for o in parts(progress) if o.mailbox in registered]
     session = _session(settings, progress.target, known, options, is_source_lost=False)
     with closing(session.watch):
         session.read_tails(list(session.known))
-        _tell(session, progress, _state_losses(session, progress, options), options)
+        tell(session, progress, state_losses(session, progress, options), options)
         if missing := [m for m in session.known if m not in session.tails]:
             raise KafkaUnreachableError(f"{len(missing)} mailboxes could not be read at the source; try again")
-
-
-def _tell_plan(session: Session, options: Mapping[str, Any], accepted: set[str]) -> None:
-    """Say each step, how long it may take, and what would be lost if it began now; change nothing."""
-    topics, picture = wiring.topics_of(session.settings), session.watch.look(0.0)
-    rows = forecast.mailboxes(picture, session.known, session.target, accepted, wiring.now_ms())
-    door = ", ".join(a.name for a in actuators_of(session.settings)) or "none configured"
-    has_feed = session.members(topics.feed_group) > 0
-    steps = forecast.steps(rows, session.target, door, is_planned=not options["source_lost"], has_feed=has_feed)
-    if options["as_json"]:
-        click.echo(json.dumps({"target": session.target, "steps": steps, "mailboxes": rows}, indent=2))
-    else:
-        click.echo(forecast.text_of(steps, rows))

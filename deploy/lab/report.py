@@ -52,10 +52,14 @@ class RunResult:
     disaster: Outcome | None = None
 
     @property
-    def is_clean(self) -> bool:
+    def is_mirrored(self) -> bool:
         """Whether the target, empty before the run, holds exactly what the source holds, and nothing is parked."""
-        is_mirrored = self.comparison.is_clean and self.comparison.folders_extra == 0 and self.parked == 0
-        return is_mirrored and (self.disaster is None or self.disaster.is_clean)
+        return self.comparison.is_clean and self.comparison.folders_extra == 0 and self.parked == 0
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether that is so, and the second act, if there was one, ended as it should."""
+        return self.is_mirrored and (self.disaster is None or self.disaster.is_clean)
 
     def as_json(self) -> dict[str, Any]:
         """Return the report's keys and values."""
@@ -141,7 +145,12 @@ def show(console: Console, result: RunResult) -> None:
         console.print(f"  mailbox {problem.mailbox}, folder {problem.folder}: {problem.kind}{fields}", markup=False)
     if len(found.problems) > _PROBLEM_ROWS_MAX:
         console.print(f"  and {len(found.problems) - _PROBLEM_ROWS_MAX} more")
-    console.print("Everything arrived." if result.is_clean else "Not everything is as it should be.")
+    if result.is_clean:
+        console.print("Everything arrived.")
+    elif result.is_mirrored:
+        console.print("The second act did not end as it should.")
+    else:
+        console.print("The target differs from the source.")
 
 
 def _told(act: Outcome) -> dict[str, str]:

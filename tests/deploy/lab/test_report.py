@@ -33,7 +33,7 @@ def test_the_report_has_exactly_the_keys_it_is_known_for() -> None:
     assert list(found) == [
         "kafka_version", "source_version", "target_version", "mailboxes", "folders", "items_source", "items_target",
         "identical", "missing", "extra", "differing", "parked", "first_copy", "live", "log_bytes", "mail_bytes",
-        "server_calls", "seed", "commit",
+        "server_calls", "disaster", "seed", "commit",
     ]  # fmt: skip
     assert set(found["first_copy"]) == {"items", "bytes", "seconds"}
     assert found["live"] == {"changes": 4, "lag_seconds": {"p50": 0.2, "p90": 0.9, "max": 0.9}}
