@@ -2,7 +2,7 @@
 
 import secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -92,9 +92,13 @@ def _refuse_nonsense(settings: Settings, mailboxes: Sequence[str], options: Mapp
         raise SettingsError(
             "name mailboxes, or give --all" if not mailboxes else "name mailboxes or give --all, not both"
         )
-    if hold_seconds := settings.targets[options["target"]].hold_seconds:
+    _refuse_lagged(settings, options["target"])
+
+
+def _refuse_lagged(settings: Settings, target: str) -> None:
+    if hold_seconds := settings.targets[target].hold_seconds:
         raise SettingsError(
-            f"targets.{options['target']}.hold_seconds: this target is {hold_seconds:g} s behind on purpose; promote "
+            f"targets.{target}.hold_seconds: this target is {hold_seconds:g} s behind on purpose; promote "
             "another one, or set it to 0 and start its replay again"
         )
 
@@ -146,12 +150,15 @@ def promote(
     known: Sequence[Registration],
     options: Mapping[str, Any],
     promotion_id: str = "",
+    withdrawn: Callable[[], str] = lambda: "",
 ) -> int:
     """Promote mailboxes to `options["target"]`, tell what was lost, and return the exit code; `options` are these.
 
-    A caller that has to know the promotion after its own death gives the id.
+    A caller that has to know the promotion after its own death gives the id; `withdrawn` is asked once it stands in the
+    log, before anything is done: a reason ends it there.
     """
     target = options["target"]
+    _refuse_lagged(settings, target)
     accepted = _accepted(options["accept"], [r.mailbox for r in known])
     session = _session(settings, target, known, options, is_source_lost=options["source_lost"])
     with closing(session.watch):
@@ -177,6 +184,10 @@ def promote(
             ),
         )
         office.begin(promotion)
+        if why := withdrawn():
+            office.commit(replace(promotion, stage="UNDONE", failure=why))
+            click.echo(f"mailshadow: nothing was promoted: {why}", err=True)
+            return exit_codes.STOPPED
         return _drive(session, Coordinator(session.course(office), promotion), options)
 
 

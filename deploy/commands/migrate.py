@@ -146,8 +146,10 @@ def schedule(config: Path, name: str, opens: str, closes: str, **limits: int | N
             after(name, view.stage, Command.SCHEDULE)
             if len(view.members) > values.get("mailboxes_max", wave.mailboxes_max):
                 raise SettingsError(f"--limit-mailboxes: wave {name} has {len(view.members)} mailboxes")
-            # of a cut-over that was led back nothing counts any more
-            kept = replace(wave, approved_at=0, approved_by="", accepted=(), promotions=(), ended_at=0, way_back="")
+            kept = replace(wave, approved_at=0, approved_by="", accepted=())
+            if view.stage is Stage.ROLLED_BACK:
+                # of a cut-over that was led back nothing counts any more
+                kept = replace(kept, promotions=(), ended_at=0, way_back="")
             return [replace(kept, window_from=opens, window_until=closes, **values)]  # type: ignore[arg-type]
 
         contents = Book(settings).change(decide)

@@ -6,7 +6,7 @@ Failure: dead anywhere, the same command goes on: with the promotion in hand whe
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -71,6 +71,7 @@ class CutOver:
         view = self.outlook.of(contents, contents.wave(self.name))
         after(self.name, view.stage, Command.CUT_OVER)
         if contents.in_hand in view.wave.promotions:
+            self._refuse_unbegun(contents, view)
             click.echo(f"wave {self.name}: promotion {contents.in_hand} is gone on with")
             code = self._with_office(lambda office: failover.go_on(self.settings, office, self._options(view)))
             if code == exit_codes.STOPPED:
@@ -106,17 +107,30 @@ class CutOver:
         while seconds := window.seconds_until_open(datetime.now(UTC)):
             self.sleep(min(seconds, LOOK_SECONDS))
 
+    def _refuse_unbegun(self, contents: Contents, view: WaveView) -> None:
+        """Raise where a promotion that was announced and has done nothing would begin outside the window."""
+        window, now = self._window(view), datetime.now(UTC)
+        is_outside = window.is_over(now) or window.seconds_until_open(now) > 0
+        if contents.promotion and contents.promotion.stage == "CHECK" and is_outside:
+            raise NotReadyError(
+                f"wave {self.name}: its promotion died before it began, and its window is not open now: "
+                "`mailshadow failover --undo` ends it"
+            )
+
     def _next(self) -> list[Registration]:
         """Return who goes next, in the wave's order; nobody where all went or the window is over."""
         contents = self.book.read()
         view = self.outlook.of(contents, contents.wave(self.name))
         after(self.name, view.stage, Command.CUT_OVER)  # an operator may have changed the wave meanwhile
-        if self._window(view).is_over(datetime.now(UTC)):
+        window, now = self._window(view), datetime.now(UTC)
+        if window.is_over(now):
             click.echo(f"wave {self.name}: its window is over; who did not go stays")
             return []
-        pairs = zip(view.members, view.standings, strict=True)
-        left = [m for m, s in pairs if not s.is_promoted and m.mailbox not in self.tried]
-        return left[: view.wave.at_once_max]
+        if window.seconds_until_open(now):
+            raise NotReadyError(
+                f"wave {self.name}: got another window meanwhile, which is not open yet; begin again then"
+            )
+        return next_part(view, self.tried)
 
     def _promote(self, part: Sequence[Registration]) -> int:
         identity = token_hex(6)
@@ -131,7 +145,14 @@ class CutOver:
         self.tried |= {m.mailbox for m in part}
         accepted = [m.mailbox for m in part if m.mailbox in view.wave.accepted]
         options = self._options(view) | {"accept": accepted}
-        return self._with_office(lambda office: failover.promote(self.settings, office, part, options, identity))
+
+        def why_withdrawn() -> str:
+            # between the announcement and its begin others may still have decided about the wave; from now on not
+            return withdrawn(view.wave, identity, part, self.book.read())
+
+        return self._with_office(
+            lambda office: failover.promote(self.settings, office, part, options, identity, why_withdrawn)
+        )
 
     def _note_left(self) -> None:
         """Remember whom the last promotion left out: they are not asked again by this run."""
@@ -166,6 +187,31 @@ class CutOver:
             return act(office)
 
 
+def next_part(view: WaveView, tried: Collection[str]) -> list[Registration]:
+    """Return who goes next, in the wave's order: ready today, or accepted as they are."""
+    left = []
+    for member, standing in zip(view.members, view.standings, strict=True):
+        is_fit = not standing.why_not or member.mailbox in view.wave.accepted
+        if is_fit and not standing.is_promoted and member.mailbox not in tried:
+            left.append(member)
+    return left[: view.wave.at_once_max]
+
+
+def withdrawn(decided: Wave, promotion: str, part: Sequence[Registration], now: Contents) -> str:
+    """Return why a promotion that was announced may not begin any more; nothing where all is as it was decided."""
+    wave = now.waves.get(decided.wave)
+    if wave is None or promotion not in wave.promotions or wave.closed_at:
+        return f"wave {decided.wave} was changed meanwhile"
+    if (wave.approved_at, wave.window_from, wave.window_until) != (
+        decided.approved_at, decided.window_from, decided.window_until
+    ):  # fmt: skip
+        return f"the approval or the window of wave {decided.wave} was changed meanwhile"
+    members = {m.mailbox for m in now.members(wave)}
+    if gone := [m.mailbox for m in part if m.mailbox not in members]:
+        return f"{', '.join(gone)} left wave {decided.wave} meanwhile"
+    return ""
+
+
 @click.command("roll-back")
 @config_option
 @json_option
@@ -190,14 +236,16 @@ def roll_back(config: Path, name: str, **options: Any) -> None:
         if options["is_dry"]:
             changed.tell(back, changed.read(settings, back, view.promoted), options)
             return
-        code = _led_back(settings, back, book, view, options)
+        code = _led_back(settings, back, book, outlook, view, options)
         contents = book.read()
         click.echo(telling.line(outlook.of(contents, contents.wave(name))), err=options["as_json"])
     if code:
         sys.exit(code)
 
 
-def _led_back(settings: Settings, back: TurnedSettings, book: Book, view: WaveView, options: Mapping[str, Any]) -> int:
+def _led_back(
+    settings: Settings, back: TurnedSettings, book: Book, outlook: Outlook, view: WaveView, options: Mapping[str, Any]
+) -> int:
     """Drive the way back of a wave, or go on with it; return the exit code."""
     given = {
         "is_mirror": False, "is_resumed": False, "is_undone": False, "report_path": None, "accept": options["accept"],
@@ -211,7 +259,9 @@ def _led_back(settings: Settings, back: TurnedSettings, book: Book, view: WaveVi
         identity, source = token_hex(6), settings.source.name
 
         def decide(now: Contents) -> Sequence[Wave]:
-            return [replace(now.wave(view.wave.wave), way_back=identity)]
+            wave = now.wave(view.wave.wave)
+            after(wave.wave, outlook.of(now, wave).stage, Command.ROLL_BACK)
+            return [replace(wave, way_back=identity)]
 
         book.change(decide)
         known = [failback.turned_registration(m, source, view.wave.target) for m in view.promoted]

@@ -91,6 +91,7 @@ class Book:
                 writer.begin_transaction()
                 for key, value in _keyed(records):
                     writer.produce(self._topics.control, key=key, value=value, partition=0)
+                    writer.poll(0)  # a mapping file may hold more rows than a producer's queue
                 writer.commit_transaction(COMMIT_SECONDS)
         except KafkaException as error:
             look = "`mailshadow migrate status` shows what stands there"

@@ -135,4 +135,4 @@ def _cycles(rows: list[Row]) -> Iterator[tuple[int, str]]:
             if len(ring) > 1:
                 lines = ", ".join(str(path[a].line) for a in ring[1:])
                 yield path[ring[0]].line, f"a cycle: {' → '.join([*ring, ring[0]])} (with line {lines})"
-        done |= path.keys()
+        done.update(path)
