@@ -242,18 +242,15 @@ def dead_letter_limit(section: ReplaySection) -> DeadLetterLimit:
     )
 
 
-def replay_service(settings: Settings, mailboxes: Registry | TurnedRegistry, target: str) -> Service:
-    """Return the replay into one target, ready to run."""
-    topics, connection = topics_of(settings), kafka_settings(settings)
-    registry = LiveRegistry()
-    session_metrics, replay_metrics = SessionMetrics(registry), ReplayMetrics(registry)
+def replay_settings_of(settings: Settings, target: str) -> ReplaySettings:
+    """Return how changes are replayed into one target."""
     section = settings.targets[target]
-    throttle, server = Throttle(section.calls_at_once_max), server_settings(section)
-    report_throttle(registry, session_metrics, server.name, throttle)
-    replay_settings = ReplaySettings(
+    # the way back to an older server spares its originals: their properties are edited where they lie
+    is_older = isinstance(settings, TurnedSettings) and is_lossy(settings)
+    return ReplaySettings(
         target=target,
-        portable_only=section.portable_only or (isinstance(settings, TurnedSettings) and is_lossy(settings)),
-        edits_in_place=isinstance(settings, TurnedSettings) and is_lossy(settings),
+        portable_only=section.portable_only or is_older,
+        edits_in_place=is_older,
         mailboxes_at_once=settings.replay.mailboxes_at_once,
         scope=Scope(
             folders_left_out=section.folders_left_out,
@@ -269,6 +266,17 @@ def replay_service(settings: Settings, mailboxes: Registry | TurnedRegistry, tar
         ),
         checksum_interval_seconds=settings.replay.checksum_interval_seconds,
     )
+
+
+def replay_service(settings: Settings, mailboxes: Registry | TurnedRegistry, target: str) -> Service:
+    """Return the replay into one target, ready to run."""
+    topics, connection = topics_of(settings), kafka_settings(settings)
+    registry = LiveRegistry()
+    session_metrics, replay_metrics = SessionMetrics(registry), ReplayMetrics(registry)
+    section = settings.targets[target]
+    throttle, server = Throttle(section.calls_at_once_max), server_settings(section)
+    report_throttle(registry, session_metrics, server.name, throttle)
+    replay_settings = replay_settings_of(settings, target)
 
     def work(owned: Owned) -> None:
         with ExitStack() as stack:
