@@ -104,7 +104,10 @@ class Way:
     def __init__(self, back: Any, **values: Any) -> None:
         self.back, self.there = back, There(back)
         self.missing: list[str] = []
-        self.values: dict[str, Any] = {"is_merging": True, "is_mirror": False, "missing": lambda: self.missing} | values
+        self.refusal = ""
+        self.values: dict[str, Any] = {
+            "is_merging": True, "is_mirror": False, "missing": lambda: self.missing, "refusal": lambda _: self.refusal,
+        } | values  # fmt: skip
 
     def begin(self, **values: Any) -> ReturnCoordinator:
         return self.coordinator(replace(self.back.promotion(), stage="RETURN", **values))

@@ -3,6 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from deploy.promotion.course import StoppedError
+from deploy.promotion.stray_deletions import refusal
+from deploy.promotion.tail import Left
 from schemas.state import SourceRole, TargetRole
 
 from .test_return_course import Make, make
@@ -57,3 +62,28 @@ def test_a_death_at_any_boundary_is_resumed_to_the_same_end(
             progress = way.back.committed or replace(way.back.promotion(), stage="STRAYS", promotion="s1")
             assert way.coordinator(progress).run().stage == "DONE"
         assert_still_away(way)
+
+
+def test_what_may_not_be_brought_over_is_refused_before_anything_is_ordered(make: Make) -> None:
+    way = make()
+    way.there.tails = {way.back.names[0]: 80}
+    way.refusal = "80 deletions"
+    done = strays(way, "s1").run()
+    assert (done.stage, done.failure, way.back.orders) == ("UNDONE", "80 deletions", [])
+    assert_still_away(way)
+
+
+def test_deletions_are_refused_with_their_number_and_other_strays_are_not() -> None:
+    news, gone = Left(kind="ItemSaved", item="a"), Left(kind="ItemDeleted", item="b")
+    tails = {"one": [news, gone, Left(kind="FolderDeleted", item="f")], "two": [gone], "three": [news, news]}
+    said = refusal(tails, tails)
+    assert said.startswith("the old source holds 3 deletions in 2 mailboxes")
+    assert "--with-deletions" in said
+    assert refusal(tails, ["three", "unread"]) == ""
+
+
+def test_a_stop_names_the_command_that_goes_on(make: Make) -> None:
+    way = make()
+    way.there.deaf = {"standby"}
+    with pytest.raises(StoppedError, match=r"stopped at STRAYS: .* `mailshadow migrate watch WAVE --merge` again"):
+        strays(way, "s1").run()
