@@ -18,7 +18,7 @@ from deploy.commands.promoting import MAILBOXES_MAX, Session
 from deploy.commands.target_mailbox import id_of, require_target_name
 from deploy.front_door.actuator import Actuator, Hold, Place, Redirection
 from deploy.front_door.configured import actuators_of
-from deploy.promotion import loss, report, stray_deletions
+from deploy.promotion import loss, report, strays
 from deploy.promotion.course import StoppedError
 from deploy.promotion.office import KafkaOffice, operator_name
 from deploy.promotion.return_course import Passage, ReturnCoordinator
@@ -75,7 +75,7 @@ class BackSession(Session):
     def refusal(self, mailboxes: Sequence[str]) -> str:
         """Say why what was read of the old source may not be brought over: strays bring no deletions unasked."""
         is_refusing = self.is_strays and not self.options.get("with_deletions")
-        return stray_deletions.refusal(self.old_tails, mailboxes) if is_refusing else ""
+        return strays.refusal(self.old_tails, mailboxes) if is_refusing else ""
 
     def missing(self) -> list[str]:
         """Return the commands of the owners that do not run: four of the way back, two where strays are merged."""
@@ -317,8 +317,11 @@ def _tell(session: BackSession, progress: Promotion, seconds: Mapping[str, float
     picture, part = session.watch.look(0.0), [o.mailbox for o in progress.mailboxes if not o.left_out]
     unapplied = read_unapplied(connection, topics, picture, part)
     with_subjects = options["with_subjects"]
-    found = loss.statement(progress, picture, unapplied, session.tails, with_subjects=with_subjects)
     there = session.there_watch.look(0.0)
+    if session.is_strays:
+        found = strays.statement(progress, there, topics.source)
+    else:
+        found = loss.statement(progress, picture, unapplied, session.tails, with_subjects=with_subjects)
     for row in found["mailboxes"]:
         both = (there.of(row["mailbox"]).conflicts, picture.of(row["mailbox"]).conflicts)
         conflicts = sorted((c for found_ in both for c in found_.values()), key=lambda c: c.item)

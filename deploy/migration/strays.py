@@ -7,8 +7,9 @@ from typing import Any
 from deploy.migration.book import Contents
 from deploy.promotion.office import DrivenError, said
 from deploy.promotion.picture import Seen
+from deploy.promotion.strays import not_at_target
 from deploy.promotion.tail import Left
-from schemas.state import Registration, TargetRole
+from schemas.state import Registration
 
 
 def row(mailbox: str, tail: Sequence[Left] | None, seen: Seen, *, with_subjects: bool = False) -> dict[str, Any]:
@@ -22,21 +23,6 @@ def row(mailbox: str, tail: Sequence[Left] | None, seen: Seen, *, with_subjects:
         "strays": [{n: getattr(left, n) for n in names} for left in tail or ()],
         "not_at_target": not_at_target(seen),
     }
-
-
-def not_at_target(seen: Seen) -> list[str]:
-    """Return, for people, what was captured of an opened mailbox or is known of, and is not at its target."""
-    parked = [r for r in seen.parked.values() if not r.dropped_at]
-    found = {
-        "its strays are being merged, or that stopped": seen.target.role == TargetRole.MERGING,
-        f"{seen.not_applied} captured changes are not applied": seen.not_applied,
-        f"{len(seen.target.unsettled)} writes are not settled": seen.target.unsettled,
-        f"{len(parked)} items are parked": parked,
-        f"{len(seen.wanted)} items are wanted of the source": seen.wanted,
-        f"{len(seen.owed)} items were not handed out by the source": seen.owed,
-        f"{len(seen.pending)} items were deleted or moved there, unclear which": seen.pending,
-    }
-    return [text for text, is_so in found.items() if is_so]
 
 
 def is_clean(one: Mapping[str, Any]) -> bool:

@@ -71,7 +71,12 @@ class There:
             barrier = Version(generation=seen.source.generation + 1, sequence=3)
             unread = {"closed_at": 9} if order.mailbox in self.unread else {"certain_up_to": 10}
             seen.source = replace(
-                seen.source, returned=order.promotion, generation=barrier.generation, barrier=barrier, **unread
+                seen.source,
+                returned=order.promotion,
+                generation=barrier.generation,
+                barrier=barrier,
+                next_sequence=4,
+                **unread,
             )
             seen.target = replace(
                 seen.target, role=TargetRole.OPEN, generation=barrier.generation, applied_sequence=3, barrier=barrier

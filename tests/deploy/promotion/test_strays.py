@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from deploy.promotion.course import StoppedError
-from deploy.promotion.stray_deletions import refusal
+from deploy.promotion.report import text_of
+from deploy.promotion.strays import refusal, statement
 from deploy.promotion.tail import Left
 from schemas.state import SourceRole, TargetRole
 
@@ -87,3 +88,26 @@ def test_a_stop_names_the_command_that_goes_on(make: Make) -> None:
     way.there.deaf = {"standby"}
     with pytest.raises(StoppedError, match=r"stopped at STRAYS: .* `mailshadow migrate watch WAVE --merge` again"):
         strays(way, "s1").run()
+
+
+def test_what_is_told_of_a_merge_is_of_the_direction_that_carried_it(make: Make) -> None:
+    way = make()
+    done = strays(way, "s1").run()
+    page = text_of(statement(done, way.there.picture, "standby"))
+    assert "Merge of strays s1 to standby (planned), DONE" in page
+    assert "ALL THAT WAS READ IS AT THE TARGET" in page
+    assert page.count("  merged\n") == len(way.back.names)
+    seen = way.there.picture.of(way.back.names[0])
+    seen.target = replace(seen.target, applied_sequence=seen.target.applied_sequence - 2)
+    page = text_of(statement(done, way.there.picture, "standby"))
+    assert "Not all that came to the old source is at the target:" in page
+    assert "merged; not at the target: " in page
+    assert "NOTHING LOST" not in page
+
+
+def test_a_merge_that_was_refused_is_not_told_as_one(make: Make) -> None:
+    way = make()
+    way.refusal = "80 deletions"
+    page = text_of(statement(strays(way, "s1").run(), way.there.picture, "standby"))
+    assert "stopped: 80 deletions" in page
+    assert page.count("  not merged") == len(way.back.names)
