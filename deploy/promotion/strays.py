@@ -18,13 +18,19 @@ DELETIONS = frozenset({ItemDeleted.__name__, FolderDeleted.__name__})
 
 def refusal(tails: Mapping[str, Sequence[Left]], mailboxes: Iterable[str]) -> str:
     """Return why the tails of mailboxes are not merged without a word for it, for people; nothing where they may be."""
-    counts = {m: sum(left.kind in DELETIONS for left in tails.get(m, ())) for m in mailboxes}
+    counts = {m: _deletions(tails.get(m, ())) for m in mailboxes}
     if not (number := sum(counts.values())):
         return ""
     return (
         f"the old source holds {number} deletions in {sum(map(bool, counts.values()))} mailboxes: a clean-up there, or "
         "users who work there? Nothing was merged; `migrate watch WAVE --merge --with-deletions` deletes at the target"
     )
+
+
+def _deletions(tail: Sequence[Left]) -> int:
+    # a folder that can't be read keeps every deletion of its mailbox unclear until it can
+    is_unread = any(left.kind == "unread folder" for left in tail)
+    return sum(left.kind in DELETIONS or (is_unread and left.kind == "unclear") for left in tail)
 
 
 def not_at_target(seen: Seen) -> list[str]:

@@ -83,6 +83,14 @@ def test_deletions_are_refused_with_their_number_and_other_strays_are_not() -> N
     assert refusal(tails, ["three", "unread"]) == ""
 
 
+def test_deletions_that_an_unread_folder_keeps_unclear_are_counted_and_items_not_handed_out_are_not() -> None:
+    unclear = [Left(kind="unclear", item="a"), Left(kind="unclear", item="b")]
+    unread = Left(kind="unread folder", item="", folder_id="f")
+    assert refusal({"one": unclear}, ["one"]) == ""
+    assert refusal({"one": [unread]}, ["one"]) == ""
+    assert "2 deletions in 1 mailboxes" in refusal({"one": [unread, *unclear]}, ["one"])
+
+
 def test_a_stop_names_the_command_that_goes_on(make: Make) -> None:
     way = make()
     way.there.deaf = {"standby"}
