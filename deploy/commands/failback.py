@@ -18,7 +18,7 @@ from deploy.commands.promoting import MAILBOXES_MAX, Session
 from deploy.commands.target_mailbox import id_of, require_target_name
 from deploy.front_door.actuator import Actuator, Hold, Place, Redirection
 from deploy.front_door.configured import actuators_of
-from deploy.promotion import loss, report
+from deploy.promotion import loss, report, strays
 from deploy.promotion.course import StoppedError
 from deploy.promotion.office import KafkaOffice, operator_name
 from deploy.promotion.return_course import Passage, ReturnCoordinator
@@ -44,6 +44,7 @@ class BackSession(Session):
     there: Settings = field(kw_only=True)
     there_watch: Watch = field(kw_only=True)
     options: Mapping[str, Any] = field(kw_only=True)
+    is_strays: bool = field(kw_only=True)
     old_tails: dict[str, list[Left]] = field(default_factory=dict)
 
     def redirections(self, mailboxes: Sequence[str]) -> list[Redirection]:
@@ -71,8 +72,13 @@ class BackSession(Session):
         self.old_tails |= read_tails(self.there, {m: self.known[m].targets[self.target] for m in mailboxes})
         return {m: len(left) for m, left in self.old_tails.items()}
 
+    def refusal(self, mailboxes: Sequence[str]) -> str:
+        """Say why what was read of the old source may not be brought over: strays bring no deletions unasked."""
+        is_refusing = self.is_strays and not self.options.get("with_deletions")
+        return strays.refusal(self.old_tails, mailboxes) if is_refusing else ""
+
     def missing(self) -> list[str]:
-        """Return the commands of the four owners of the way back that do not run."""
+        """Return the commands of the owners that do not run: four of the way back, two where strays are merged."""
         there, back = wiring.topics_of(self.there), wiring.topics_of(self.settings)
         target, source = back.source, there.source
         needed = {
@@ -81,6 +87,8 @@ class BackSession(Session):
             back.feed_group: f"mailshadow feed --back {target}",
             back.replay_group(source): f"mailshadow replay --back {target}",
         }
+        if self.is_strays:
+            needed = {group: command for group, command in needed.items() if "--back" not in command}
         return [command for group, command in needed.items() if not self.members(group)]
 
     def passage(self) -> Passage:
@@ -90,7 +98,8 @@ class BackSession(Session):
             topics=wiring.topics_of(self.there),
             back=wiring.topics_of(self.settings),
             tails=self.read_old_tails,
-            is_merging=self.options["is_merging"],
+            refusal=self.refusal,
+            is_merging=self.options["is_merging"] or self.is_strays,
             is_mirror=self.options["is_mirror"],
             missing=self.missing,
         )
@@ -200,7 +209,13 @@ def turned_registration(one: Registration, source: str, target: str) -> Registra
 
 
 def _session(
-    stack: ExitStack, there: Settings, back: TurnedSettings, known: Sequence[Registration], options: Mapping[str, Any]
+    stack: ExitStack,
+    there: Settings,
+    back: TurnedSettings,
+    known: Sequence[Registration],
+    options: Mapping[str, Any],
+    *,
+    stage: str,
 ) -> BackSession:
     connection = wiring.kafka_settings(there)
     source, target = there.source.name, back.source.name
@@ -215,12 +230,13 @@ def _session(
         there=there,
         there_watch=stack.enter_context(closing(Watch(connection, wiring.topics_of(there), target))),
         options=options,
+        is_strays=stage == "STRAYS",
     )
 
 
 def _require_services(session: BackSession, *, is_turning: bool) -> None:
-    """Raise SettingsError, with what to start, where one of the owners does not run: four where roles turn."""
-    if missing := [command for command in session.missing() if is_turning or "--back" not in command]:
+    """Raise SettingsError, with what to start, where one of the owners does not run."""
+    if missing := session.missing():
         needs = "the way back needs both directions" if is_turning else "what is merged needs feed and replay"
         raise SettingsError(f"{needs}; start {', '.join(f'`{m}`' for m in missing)} first")
 
@@ -246,7 +262,7 @@ def lead_back(
     """
     accepted = _accepted(options["accept"], [r.mailbox for r in known])
     with ExitStack() as stack:
-        session = _session(stack, there, back, known, options)
+        session = _session(stack, there, back, known, options, stage=stage)
         office.refuse_other()
         _require_services(session, is_turning=stage == "RETURN")
         now = wiring.now_ms()
@@ -274,7 +290,7 @@ def go_on(there: Settings, back: TurnedSettings, office: KafkaOffice, options: M
     registered = {r.mailbox: r for r in _registered(there)}
     known = [turned_registration(registered[o.mailbox], there.source.name, back.source.name) for o in found.mailboxes]
     with ExitStack() as stack:
-        session = _session(stack, there, back, known, options)
+        session = _session(stack, there, back, known, options, stage=found.stage)
         return _drive(session, ReturnCoordinator(session.course(office), session.passage(), found), options)
 
 
@@ -301,8 +317,11 @@ def _tell(session: BackSession, progress: Promotion, seconds: Mapping[str, float
     picture, part = session.watch.look(0.0), [o.mailbox for o in progress.mailboxes if not o.left_out]
     unapplied = read_unapplied(connection, topics, picture, part)
     with_subjects = options["with_subjects"]
-    found = loss.statement(progress, picture, unapplied, session.tails, with_subjects=with_subjects)
     there = session.there_watch.look(0.0)
+    if session.is_strays:
+        found = strays.statement(progress, there, topics.source)
+    else:
+        found = loss.statement(progress, picture, unapplied, session.tails, with_subjects=with_subjects)
     for row in found["mailboxes"]:
         both = (there.of(row["mailbox"]).conflicts, picture.of(row["mailbox"]).conflicts)
         conflicts = sorted((c for found_ in both for c in found_.values()), key=lambda c: c.item)

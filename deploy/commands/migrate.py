@@ -109,16 +109,20 @@ def status(config: Path, *, name: str, as_json: bool, is_table: bool) -> None:
     contents = Book(settings).read()
     chosen = [contents.wave(name)] if name else [contents.waves[n] for n in sorted(contents.waves)]
     with Outlook(settings) as outlook:
-        views = [outlook.of(contents, wave) for wave in chosen]
+        lost = {wave.wave: why for wave in chosen if (why := outlook.lost(wave))}
+        views = {wave.wave: outlook.of(contents, wave) for wave in chosen if wave.wave not in lost}
     if as_json:
-        rows: list[dict[str, Any]] = [telling.row(view) for view in views]
+        rows: list[dict[str, Any]] = [
+            telling.lost_row(w, lost[w.wave]) if w.wave in lost else telling.row(views[w.wave]) for w in chosen
+        ]
         click.echo(json.dumps({"waves": rows}, indent=2))
         return
-    for view in views:
-        click.echo(telling.line(view))
-        if name:
-            click.echo("\n".join(telling.mailbox_lines(view)))
-    if not views:
+    for wave in chosen:
+        is_lost = wave.wave in lost
+        click.echo(telling.lost_line(wave, lost[wave.wave]) if is_lost else telling.line(views[wave.wave]))
+        if name and not is_lost:
+            click.echo("\n".join(telling.mailbox_lines(views[wave.wave])))
+    if not chosen:
         click.echo("no wave yet: `mailshadow migrate plan FILE.csv --to TARGET` makes them")
 
 

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -16,13 +15,13 @@ from deploy.commands import failback
 from deploy.commands.options import config_option, json_option, settings_of
 from deploy.commands.verify import Wish, verified
 from deploy.migration import report as pages
-from deploy.migration import telling
+from deploy.migration import strays, telling
 from deploy.migration.book import Book, Contents
 from deploy.migration.outlook import Outlook, WaveView
 from deploy.migration.refusal import NotReadyError
 from deploy.migration.stages import Command, after
 from deploy.promotion.office import KafkaOffice, operator_name
-from deploy.promotion.tail import Left, read_tails
+from deploy.promotion.tail import read_tails
 from deploy.promotion.turned import is_lossy, turned
 from deploy.sections import Settings, SettingsError
 from deploy.verification import knowledge
@@ -39,64 +38,59 @@ MAILBOXES_AT_ONCE = 20
 @json_option
 @click.argument("name", metavar="WAVE")
 @click.option("--merge", "is_merging", is_flag=True, help="Bring what is found over to the target; users stay there.")
+@click.option("--with-deletions", is_flag=True, help="Of --merge: what was deleted there is deleted at the target too.")
 @click.option("--with-subjects", is_flag=True, help="Name subject and sender of what is found.")
-def watch(config: Path, name: str, *, as_json: bool, is_merging: bool, with_subjects: bool) -> None:
+def watch(config: Path, name: str, **options: bool) -> None:
     """Read what came to the old source of WAVE since its barrier: mail that went astray, users who stayed behind."""
+    as_json, is_merging, with_deletions = options["as_json"], options["is_merging"], options["with_deletions"]
     if as_json and is_merging:
         raise SettingsError("--json and --merge: give one of them; --merge tells people what it brings over")
+    if with_deletions and not is_merging:
+        raise SettingsError("--with-deletions: it is about --merge; give both")
     settings = settings_of(config, needs_kafka=True)
     wiring.prepare_topics(settings)
     with Outlook(settings) as outlook:
         contents = Book(settings).read()
         view = outlook.of(contents, contents.wave(name))
         after(name, view.stage, Command.WATCH)
-        code = _merge(settings, contents, view) if is_merging else exit_codes.OK
-        tails = _tails(settings, view)
-    rows = [_row(m.mailbox, tails.get(m.mailbox), with_subjects=with_subjects) for m in view.promoted]
+        code = _merge(settings, contents, view, with_deletions=with_deletions) if is_merging else exit_codes.OK
+        if is_merging:
+            view = outlook.of(contents, view.wave)
+        rows = _rows_of(settings, view, with_subjects=options["with_subjects"])
     if as_json:
         click.echo(json.dumps({"wave": name, "strays": rows}, indent=2))
     else:
         for one in rows:
-            click.echo(_line(one))
+            click.echo(strays.line(one))
     sys.exit(code or _code(rows))
 
 
-def _tails(settings: Settings, view: WaveView) -> Mapping[str, list[Left]]:
-    return read_tails(settings, {m.mailbox: m.source for m in view.promoted})
-
-
-def _row(mailbox: str, tail: Sequence[Left] | None, *, with_subjects: bool = False) -> dict[str, Any]:
-    kinds = Counter(left.kind for left in tail or ())
-    names = ("kind", "item", "item_id", *(("subject", "sender") if with_subjects else ()))
-    listed = [{n: getattr(left, n) for n in names} for left in tail or ()]
-    return {"mailbox": mailbox, "read": tail is not None, "kinds": dict(sorted(kinds.items())), "strays": listed}
-
-
-def _line(one: Mapping[str, Any]) -> str:
-    if not one["read"]:
-        return f"{one['mailbox']}  the old source does not let it be read to its end"
-    counts = ", ".join(f"{number} {kind}" for kind, number in one["kinds"].items()) or "nothing came"
-    subjects = "".join(f"\n    {s['subject']}  from {s['sender']}" for s in one["strays"] if s.get("subject"))
-    return f"{one['mailbox']}  {counts}{subjects}"
+def _rows_of(settings: Settings, view: WaveView, *, with_subjects: bool = False) -> list[dict[str, Any]]:
+    tails = read_tails(settings, {m.mailbox: m.source for m in view.promoted})
+    return [
+        strays.row(m.mailbox, tails.get(m.mailbox), view.picture.of(m.mailbox), with_subjects=with_subjects)
+        for m in view.promoted
+    ]
 
 
 def _code(rows: Sequence[Mapping[str, Any]]) -> int:
     if any(not one["read"] for one in rows):
         return exit_codes.SOURCE_UNREACHABLE
-    return exit_codes.WORD_NEEDED if any(one["strays"] for one in rows) else exit_codes.OK
+    return exit_codes.OK if all(map(strays.is_clean, rows)) else exit_codes.WORD_NEEDED
 
 
-def _merge(settings: Settings, contents: Contents, view: WaveView) -> int:
+def _merge(settings: Settings, contents: Contents, view: WaveView, *, with_deletions: bool) -> int:
     """Have the old source read on and what it has brought over, as a failback begins; return the exit code."""
     back = turned(settings, view.wave.target)
     wiring.prepare_topics(back)
     options = {
         "is_merging": True, "is_mirror": False, "is_resumed": False, "is_undone": False, "with_subjects": False,
+        "with_deletions": with_deletions,
         "as_json": False, "report_path": None, "close_seconds": 60.0, "accept": (),
         "reason": f"strays of wave {view.wave.wave}",
     }  # fmt: skip
     with closing(KafkaOffice(wiring.kafka_settings(back), wiring.topics_of(back))) as office:
-        if contents.in_hand and contents.promotion and contents.promotion.stage == "STRAYS":
+        if strays.is_to_be_resumed(contents, view.promoted):
             return failback.go_on(settings, back, office, options)
         known = [failback.turned_registration(m, settings.source.name, view.wave.target) for m in view.promoted]
         return failback.lead_back(settings, back, office, known, options, stage="STRAYS")
@@ -133,13 +127,11 @@ def _ids(view: WaveView) -> set[str]:
 
 
 def _refuse_strays(settings: Settings, view: WaveView) -> None:
-    tails = _tails(settings, view)
-    rows = [_row(m.mailbox, tails.get(m.mailbox)) for m in view.promoted]
-    if left := [_line(one) for one in rows if one["strays"] or not one["read"]]:
+    if left := [strays.line(one) for one in _rows_of(settings, view) if not strays.is_clean(one)]:
         listed = "\n".join(f"  {text}" for text in left)
         raise NotReadyError(
-            f"wave {view.wave.wave} is not closed: its old source holds what nobody brought over:\n{listed}\n"
-            "`migrate watch --merge` brings it over, `--accept` closes all the same"
+            f"wave {view.wave.wave} is not closed: what came to its old source is not all at the target:\n{listed}\n"
+            "`migrate watch --merge` brings over what can be, `--accept` closes all the same"
         )
 
 

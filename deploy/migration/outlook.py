@@ -52,10 +52,15 @@ class Outlook:
     ) -> None:
         self._stack.close()
 
+    def lost(self, wave: Wave) -> str:
+        """Say why nothing can be read of a wave; nothing where it can."""
+        is_there = wave.target in self._settings.targets
+        return "" if is_there else f"its target {wave.target} is not in the settings"
+
     def of(self, contents: Contents, wave: Wave) -> WaveView:
         """Return a wave as it stands now; SettingsError where its target is not in the settings any more."""
-        if wave.target not in self._settings.targets:
-            raise SettingsError(f"wave {wave.wave}: its target {wave.target} is not in the settings")
+        if lost := self.lost(wave):
+            raise SettingsError(f"wave {wave.wave}: {lost}")
         picture = self._watch(wave.target).catch_up()
         members = tuple(contents.members(wave))
         standings = tuple(standing_of(m.mailbox, picture.of(m.mailbox), wave) for m in members)

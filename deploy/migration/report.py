@@ -9,15 +9,20 @@ from typing import Any
 
 from deploy.migration.outlook import WaveView
 from deploy.migration.stages import Stage, Standing
+from deploy.promotion import readiness
+from deploy.promotion.picture import Seen
 from deploy.promotion.report import LossReportError
 from deploy.verification.knowledge import MailboxKnowledge
 from deploy.verification.result import MailboxResult
-from schemas.state import ItemState, Registration
+from schemas.state import ItemState, Registration, SourceRole, TargetFolder, TargetRole, Wave
 
 PORTABLE = "carried as MIME: properties that MIME does not hold"
 ARCHIVE = "archive mailbox, left at the source"
 UNPROVED = "folders not found equal by a checksum"
-AFTER_CUT_OVER = frozenset({Stage.STRAY_WATCH, Stage.RETURNING, Stage.ROLLED_BACK, Stage.CLOSED})
+CHANGED = "folders changed since they were found equal by a checksum"
+NO_FOLDER = "no folder is known at the target: nothing was compared"
+UNREAD = "the source was not read to its end"
+NOT_IN_LEDGER = "known at the source, not recorded at the target"
 
 
 class Grade(StrEnum):
@@ -35,6 +40,7 @@ def losses(member: Registration, known: MailboxKnowledge, *, is_portable: bool) 
     for entry in known.index.values():
         found["not handed out by the source"] += entry.owed is not None
         found["deleted at the source or moved, unclear"] += entry.pending
+        found[NOT_IN_LEDGER] += not (entry.owed or entry.pending) and _is_unrecorded(known, entry.item)
     for record in known.ledger.values():
         found[f"parked: {record.reason or 'no reason'}"] += record.state is ItemState.PARKED and not record.dropped_at
         found[f"given up: {record.reason or 'no reason'}"] += record.state is ItemState.PARKED and record.dropped_at > 0
@@ -43,13 +49,28 @@ def losses(member: Registration, known: MailboxKnowledge, *, is_portable: bool) 
     for folder in folders:
         for kind, number in folder.divergence.items():
             found[f"differs: {kind}"] += number
-        found[UNPROVED] += not folder.compared_at
+        found[UNPROVED] += not (folder.compared_at or folder.divergence)
+        found[CHANGED] += bool(folder.compared_at) and not (folder.checksum or folder.divergence)
+    found[NO_FOLDER] += not folders
     found["folders left out by the target's scope"] += len(known.target_folders) - len(folders)
     found["unsettled at the target"] += len(known.target.unsettled)
     found["captured and not applied"] += _not_applied(known)
     found[ARCHIVE] += member.archive == "leave"
     found[PORTABLE] += _items(known)[1] if is_portable else 0
+    whole = Seen(known.source, known.target)  # its items are counted above, by kind
+    found.update(readiness.doubts(whole))
+    found[UNREAD] += bool(readiness.unread(whole)) or not known.source.certain_up_to
     return {kind: number for kind, number in sorted(found.items()) if number}
+
+
+def _is_unrecorded(known: MailboxKnowledge, item: str) -> bool:
+    record = known.ledger.get(item)
+    return record is None or (record.state is ItemState.PRESENT and not record.target_id)
+
+
+def _is_proved(folder: TargetFolder) -> bool:
+    """Tell whether a folder equals a checksum that still holds: any later change of it drops the checksum."""
+    return bool(folder.checksum and folder.compared_at and not folder.divergence)
 
 
 def _not_applied(known: MailboxKnowledge) -> int:
@@ -82,33 +103,47 @@ def row(
     member, standing = view.members[position], view.standings[position]
     lost = losses(member, known, is_portable=is_portable)
     if compared and compared.is_equal:
-        lost.pop(UNPROVED, None)  # every item of them was compared just now
+        for kind in (UNPROVED, CHANGED):
+            lost.pop(kind, None)  # every item of them was compared just now
     if compared:
         lost |= {f"compared: {kind}": number for kind, number in compared.by_kind.items()}
         lost |= {f"compared: {kind}": number for kind, number in compared.behind.items()}
         lost |= {"compared: not readable": compared.unreadable} if compared.unreadable else {}
         lost |= {f"compared: failed with {compared.failure}": 1} if compared.failure else {}
+    lost |= dict.fromkeys(standing.why_not, 1)
     at_source, at_target = _items(known)
     is_accepted = member.mailbox in view.wave.accepted
     folders = [f for f in known.target_folders.values() if not f.left_out]
     return {
         "mailbox": member.mailbox,
-        "place": _place(view.stage, standing),
+        "place": place(view.wave, view.stage, known),
         "grade": grade(standing, view.stage, lost, is_accepted=is_accepted).value,
         "items_source": at_source,
         "items_target": at_target,
         "folders": len(folders),
-        "folders_verified": sum(bool(f.compared_at and not f.divergence) for f in folders),
+        "folders_verified": sum(map(_is_proved, folders)),
         "losses": lost,
         "why_not": list(standing.why_not),
         "accepted": is_accepted,
     }
 
 
-def _place(stage: Stage, standing: Standing) -> str:
-    if standing.is_promoted:
-        return "at the target"
-    return "at the source" if stage in AFTER_CUT_OVER else "at the source, mirrored"
+def place(wave: Wave, stage: Stage, known: MailboxKnowledge) -> str:
+    """Return where a mailbox's users are, by its roles in the log."""
+    source, target = known.source, known.target
+    if target.role in {TargetRole.OPEN, TargetRole.MERGING}:
+        if stage is Stage.RETURNING:
+            return "on the way back from the target"
+        merging = ", its strays are being merged" if target.role == TargetRole.MERGING else ""
+        by_whom = "" if target.promotion in wave.promotions else f", by promotion {target.promotion} of no cut-over"
+        return f"at the target{by_whom}{merging}"
+    if source.role != SourceRole.MIRRORING:
+        if source.opening not in {"", wave.target}:
+            return f"closed at the source: its barrier opens {source.opening}"
+        return f"in between: closed at the source, not open at {wave.target}"
+    if not source.generation:
+        return "at the source, not captured yet"
+    return "at the source, paused" if source.paused else "at the source, mirrored"
 
 
 def whole(view: WaveView, rows: Sequence[dict[str, Any]], made_at: str) -> dict[str, Any]:
@@ -137,7 +172,7 @@ def text_of(report: Mapping[str, Any]) -> str:
             f"    items: {one['items_target']} at the target, {one['items_source']} at the source when it was read; "
             f"folders equal by checksums: {one['folders_verified']} of {one['folders']}"
         )
-        lines += [f"    {number}  {kind}" for kind, number in one["losses"].items()]
+        lines += [f"    {number}  {kind}" for kind, number in one["losses"].items() if kind not in one["why_not"]]
         lines += [f"    not ready: {why}" for why in one["why_not"]]
     return "\n".join(lines) + "\n"
 

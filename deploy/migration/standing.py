@@ -16,6 +16,7 @@ def standing_of(mailbox: str, seen: Seen, wave: Wave) -> Standing:
 
 def verified_folders(seen: Seen) -> int:
     """Return how many folders were found equal to a checksum of the source, now or before their newest changes."""
+    # one in use always changed a moment ago: asked for a checksum that holds now, no wave at work would ever be ready
     return sum(bool(f.compared_at and not f.divergence) for f in seen.folders.values())
 
 

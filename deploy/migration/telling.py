@@ -7,16 +7,17 @@ from typing import Any
 
 from deploy.migration.outlook import WaveView
 from deploy.migration.stages import MEANING
+from schemas.state import Wave
+
+_NAMES = (
+    "wave", "target", "window_from", "window_until", "mailboxes_max", "at_once_max", "behind_max", "approved_by",
+    "promotions", "way_back", "closed_by",
+)  # fmt: skip
 
 
 def row(view: WaveView) -> dict[str, Any]:
     """Return a wave as plain values; mailboxes by their ids."""
     wave = view.wave
-    names = (
-        "wave", "target", "window_from", "window_until", "mailboxes_max", "at_once_max", "behind_max", "approved_by",
-        "promotions", "way_back", "closed_by",
-    )  # fmt: skip
-    times = {f"{name}_ms": getattr(wave, name) for name in ("approved_at", "ended_at", "closed_at")}
     mailboxes = [
         {
             "mailbox": one.mailbox,
@@ -29,7 +30,22 @@ def row(view: WaveView) -> dict[str, Any]:
         }
         for member, one in zip(view.members, view.standings, strict=True)
     ]
-    return {"stage": view.stage.value} | {n: getattr(wave, n) for n in names} | times | {"mailboxes": mailboxes}
+    return {"stage": view.stage.value} | _decided(wave) | {"mailboxes": mailboxes}
+
+
+def lost_row(wave: Wave, why: str) -> dict[str, Any]:
+    """Return a wave of which nothing can be read, as plain values: as `row`, its stage empty and `lost` the reason."""
+    return {"stage": "", "lost": why} | _decided(wave) | {"mailboxes": []}
+
+
+def _decided(wave: Wave) -> dict[str, Any]:
+    times = {f"{name}_ms": getattr(wave, name) for name in ("approved_at", "ended_at", "closed_at")}
+    return {n: getattr(wave, n) for n in _NAMES} | times
+
+
+def lost_line(wave: Wave, why: str) -> str:
+    """Return a wave of which nothing can be read, in one line."""
+    return f"{wave.wave}  not readable: {why}; put it back there"
 
 
 def line(view: WaveView) -> str:

@@ -27,7 +27,8 @@ def write(directory: Path, statement: dict[str, Any]) -> Path:
 def text_of(statement: dict[str, Any]) -> str:
     """Return the statement as a page of text."""
     kind = "planned" if statement["planned"] else "the source is lost"
-    lines = [f"Promotion {statement['promotion']} to {statement['target']} ({kind}), {statement['stage']}"]
+    what = "Merge of strays" if statement.get("strays") else "Promotion"
+    lines = [f"{what} {statement['promotion']} to {statement['target']} ({kind}), {statement['stage']}"]
     lines += [f"stopped: {statement['failure']}"] if statement["failure"] else []
     lines += ["", _headline(statement)]
     for row in statement["mailboxes"]:
@@ -40,6 +41,11 @@ def text_of(statement: dict[str, Any]) -> str:
 
 
 def _headline(statement: dict[str, Any]) -> str:
+    if statement.get("strays"):
+        is_all = all(row["merged"] and not row["not_at_target"] for row in statement["mailboxes"])
+        return (
+            "ALL THAT WAS READ IS AT THE TARGET" if is_all else "Not all that came to the old source is at the target:"
+        )
     if not statement["nothing_lost"]:
         return "Not proved that nothing was lost:"
     is_led = all(row["left_out"] or row["state"] == "CONFIRMED" for row in statement["mailboxes"])
@@ -51,6 +57,9 @@ def sentence_of(row: dict[str, Any]) -> str:
     """Return what may be said of one mailbox: that nothing is lost only after an empty tail."""
     if row["left_out"]:
         return "left out, as it was"
+    if "merged" in row:
+        told = "merged" if row["merged"] else "not merged"
+        return f"{told}; not at the target: {'; '.join(row['not_at_target'])}" if row["not_at_target"] else told
     if row["nothing_lost"]:
         return "nothing lost"
     until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(row["certain_up_to_ms"] / 1000))

@@ -32,15 +32,17 @@ class Passage:
     """What the way back works with beside its `Course`, which is of the other direction.
 
     `there` is what the log says of the first direction, `topics` and `back` name both; `tails` reads what the old
-    source holds beyond the barrier, changes by mailbox, -1 where it can't be read; `is_merging`: the operator wants the
-    tail brought over; `is_mirror`: the old source is to be mirrored to, and no more. `missing` are the commands of the
-    services that do not run.
+    source holds beyond the barrier, changes by mailbox, -1 where it can't be read; `refusal` says why what was read of
+    mailboxes may not be brought over, nothing where it may; `is_merging`: the operator wants the tail brought over;
+    `is_mirror`: the old source is to be mirrored to, and no more. `missing` are the commands of the services that do
+    not run.
     """
 
     there: Sight
     topics: Topics
     back: Topics
     tails: Callable[[Sequence[str]], Mapping[str, int]]
+    refusal: Callable[[Sequence[str]], str]
     is_merging: bool
     is_mirror: bool
     missing: Callable[[], Sequence[str]]
@@ -79,6 +81,9 @@ class ReturnCoordinator(Coordinator):
         self._commit(mailboxes=tuple(checked))
         if not self._chosen():
             self._commit(failure="no mailbox can go back: see their notes; nothing was changed")
+            return "UNDONE"
+        if refusal := self._passage.refusal([o.mailbox for o in self._chosen()]):
+            self._commit(failure=refusal)
             return "UNDONE"
         count = sum(o.tail for o in self._chosen() if o.tail > 0)
         if count and not self._passage.is_merging:
@@ -247,7 +252,8 @@ class ReturnCoordinator(Coordinator):
 
     def _stopped_at(self, text: str) -> StoppedError:
         self._commit(failure=text[:NOTE_CHARACTERS_MAX])
-        return StoppedError(f"stopped at {self.progress.stage}: {text}. Mend it, then `mailshadow failback --resume`")
+        again = "migrate watch WAVE --merge` again" if self.progress.stage == "STRAYS" else "failback --resume`"
+        return StoppedError(f"stopped at {self.progress.stage}: {text}. Mend it, then `mailshadow {again}")
 
 
 def merge_id(seen: Seen, promotion: str) -> str:

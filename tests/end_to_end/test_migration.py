@@ -157,6 +157,18 @@ def test_what_comes_to_the_old_source_is_seen_and_brought_over(migrating: Living
     assert stages(migrating)["first"] == "STRAY WATCH"
 
 
+def test_deletions_at_the_old_source_are_brought_over_only_with_a_word_for_them(migrating: Living) -> None:
+    old, new = (Server(migrating, 0, at_target=is_new) for is_new in (False, True))
+    stray = old.new()
+    told(migrating, "watch", "first", "--merge")
+    old.user.delete(old.of(stray), how="HardDelete")
+    said = told(migrating, "watch", "first", "--merge", code=exit_codes.WORD_NEEDED)
+    assert "the old source holds 1 deletions in 1 mailboxes" in said
+    assert stray in {subject for subject, _, _ in new.told()}
+    told(migrating, "watch", "first", "--merge", "--with-deletions")
+    assert stray not in {subject for subject, _, _ in new.told()}
+
+
 def test_every_user_of_a_wave_is_graded(migrating: Living) -> None:
     directory = migrating.world.options.directory / "report"
     found = value(told(migrating, "report", "first", "--json", "--report", str(directory), "--compare"))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from click.testing import CliRunner
 
-from deploy.commands.failback import failback
+from deploy.commands.failback import BackSession, failback
 from deploy.commands.service import feed, replay
+from deploy.promotion.tail import Left
+from deploy.promotion.turned import turned
 from deploy.sections import SettingsError
+from deploy.settings import load
 
 if TYPE_CHECKING:
     import click
@@ -58,3 +61,24 @@ def test_a_service_of_the_way_back_is_of_a_target_there_is(
     error = run(configuration, command, *arguments)
     assert isinstance(error, SettingsError), error
     assert words in str(error)
+
+
+@pytest.mark.parametrize(
+    ("is_strays", "options", "is_refused"),
+    [(True, {}, True), (True, {"with_deletions": True}, False), (False, {}, False)],
+    ids=["strays, also resumed by `failback`", "asked for", "a way back"],
+)
+def test_strays_are_merged_without_a_word_and_their_deletions_only_with_one(
+    configuration: Configuration, options: dict[str, Any], *, is_strays: bool, is_refused: bool
+) -> None:
+    configuration.write()
+    there, watch = load(configuration.path, {}), cast("Any", None)
+    session = BackSession(
+        settings=turned(there, "standby"), target="mail", known={}, watch=watch, is_quiet=True, close_seconds=1.0,
+        is_source_lost=False, there=there, there_watch=watch, is_strays=is_strays,
+        options={"is_merging": False, "is_mirror": False} | options,
+    )  # fmt: skip
+    session.old_tails["a"] = [Left(kind="ItemDeleted", item="x")]
+    passage = session.passage()
+    assert passage.is_merging == is_strays
+    assert bool(passage.refusal(["a"])) == is_refused

@@ -146,3 +146,15 @@ def test_two_decisions_at_the_same_moment_are_not_both_written(standing: Standin
     with pytest.raises(DrivenError, match="decided about a wave at the same time"):
         first.change(decide)
     assert first.read().wave("pilot").window_from == "second"
+
+
+@pytest.mark.slow
+def test_a_wave_whose_target_left_the_settings_is_told_in_its_line_beside_the_others(
+    configuration: Configuration, standing: Standing
+) -> None:
+    Book(standing.settings).change(lambda _now: [Wave(wave="gone", target="former")])
+    said = told(configuration, "status")
+    assert "gone  not readable: its target former is not in the settings" in said
+    assert "pilot  DELTA" in said
+    assert waves(configuration) == {"gone": ("", []), "pilot": ("DELTA", sorted([ANNA, BEN]))}
+    assert "former" in told(configuration, "schedule", "gone", *WINDOW, code=exit_codes.SETTINGS)

@@ -71,7 +71,12 @@ class There:
             barrier = Version(generation=seen.source.generation + 1, sequence=3)
             unread = {"closed_at": 9} if order.mailbox in self.unread else {"certain_up_to": 10}
             seen.source = replace(
-                seen.source, returned=order.promotion, generation=barrier.generation, barrier=barrier, **unread
+                seen.source,
+                returned=order.promotion,
+                generation=barrier.generation,
+                barrier=barrier,
+                next_sequence=4,
+                **unread,
             )
             seen.target = replace(
                 seen.target, role=TargetRole.OPEN, generation=barrier.generation, applied_sequence=3, barrier=barrier
@@ -104,7 +109,10 @@ class Way:
     def __init__(self, back: Any, **values: Any) -> None:
         self.back, self.there = back, There(back)
         self.missing: list[str] = []
-        self.values: dict[str, Any] = {"is_merging": True, "is_mirror": False, "missing": lambda: self.missing} | values
+        self.refusal = ""
+        self.values: dict[str, Any] = {
+            "is_merging": True, "is_mirror": False, "missing": lambda: self.missing, "refusal": lambda _: self.refusal,
+        } | values  # fmt: skip
 
     def begin(self, **values: Any) -> ReturnCoordinator:
         return self.coordinator(replace(self.back.promotion(), stage="RETURN", **values))
