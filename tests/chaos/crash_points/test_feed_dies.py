@@ -18,7 +18,7 @@ from schemas.state import IndexEntry, SourceFolder
 from schemas.topics import Topics
 
 from .feed_life import FeedJob
-from .ground import IS_FULL, SEED, SPARE, Ground, address_of, chosen, chosen_cases, failing_at, server_of
+from .ground import IS_FULL, SEED, Ground, address_of, chosen, chosen_cases, failing_at, server_of, trials_max
 from .log_fold import LogFold, folded
 from .source_view import Seen, content_of, items_of, named_ahead, seen_marks
 
@@ -120,7 +120,7 @@ def test_a_feed_that_dies_at_any_boundary_is_finished_exactly_by_the_next(
     expected = first.fold()
     first.assert_exact(UserSession(address_of(ground.source)), expected)
     numbers = chosen(len(met), sparser=3 if death != "exit" else 1 if IS_FULL else 2)
-    trials = Trials(ground, case, len(numbers) + SPARE)
+    trials = Trials(ground, case, trials_max(len(numbers)))
 
     def strike(number: int) -> str:
         trial, session = trials.next(), UserSession(address_of(ground.source))
@@ -144,7 +144,7 @@ def test_a_second_death_right_after_the_first_leaves_the_log_exact(ground: Groun
         life = ground.forkers.live(replace(lone.job, die_at=first))
         taking_over = len(ground.forkers.finish(replace(lone.job, first_stage=life.stage)).boundaries)
         numbers = chosen(taking_over, sparser=1 if IS_FULL else 4)
-        trials = Trials(ground, "items changed", len(numbers) + SPARE)
+        trials = Trials(ground, "items changed", trials_max(len(numbers)))
 
         def strike(number: int, first: int = first, trials: Trials = trials) -> str:
             trial, session = trials.next(), UserSession(address_of(ground.source))
