@@ -1,6 +1,7 @@
 """What every actuator promises, against the real program of each."""
 
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
@@ -12,11 +13,12 @@ import pytest
 from deploy.front_door.actuator import Actuator, ActuatorError, ActuatorStep, Redirection
 from deploy.front_door.commands import CommandActuator
 from deploy.front_door.dns_update import DnsActuator
+from deploy.front_door.routes import read_routes
 from deploy.front_door.sections import CommandSection
 from deploy.lab.haproxy import Proxy
 from deploy.promotion.office import DrivenError
 
-from .conftest import Servers
+from .conftest import Program, Servers
 from .test_autodiscover import Door, running  # noqa: F401 - a fixture
 from .test_dns_update import NameServer
 from .test_dns_update import running as running_bind  # noqa: F401 - a fixture
@@ -24,6 +26,7 @@ from .test_haproxy import actuator_of
 
 pytestmark = pytest.mark.slow
 LEADING = ("close", "redirect", "undo")
+KILL_AFTER_SECONDS = (0.0, 0.002, 0.01)
 _SWITCH = """
 import json, pathlib, sys
 call, file = json.load(sys.stdin), pathlib.Path(sys.argv[1])
@@ -42,6 +45,8 @@ class Ground:
     redirections: list[Redirection]
     state: Callable[[], object]
     broken: Actuator
+    program: Proxy | Program | None = None
+    """What is killed; a command has none that outlives its step."""
 
 
 @pytest.fixture(params=["haproxy", "dns", "autodiscover", "command"])
@@ -55,7 +60,7 @@ def ground(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> 
 
 def _haproxy(proxy: Proxy, servers: Servers) -> Ground:
     broken = actuator_of(proxy, servers, sockets=("/nowhere.sock",))
-    return Ground(actuator_of(proxy, servers), servers.redirections, proxy.map_file.read_text, broken)
+    return Ground(actuator_of(proxy, servers), servers.redirections, proxy.map_file.read_text, broken, proxy)
 
 
 def _dns(name_server: NameServer, servers: Servers) -> Ground:
@@ -66,6 +71,7 @@ def _dns(name_server: NameServer, servers: Servers) -> Ground:
         servers.redirections,
         lambda: [name_server.answer(n) for n in ("mail.example.test", "example.test")],
         DnsActuator(name_server.section(port=9), mailboxes),
+        name_server.program,
     )
 
 
@@ -74,7 +80,8 @@ def _door(door: Door, servers: Servers) -> Ground:
     routes = door.directory / "data/front-door/routes.json"
     guide: Any = actuator._guide
     broken = type(actuator)(replace(actuator._section, responders=("https://127.0.0.1:9",)), guide)
-    return Ground(actuator, servers.redirections, routes.read_text, broken)
+    led = lambda: read_routes(routes).by_address  # noqa: E731
+    return Ground(actuator, servers.redirections, led, broken, door.responder)
 
 
 def _command(servers: Servers, tmp_path: Path) -> Ground:
@@ -161,3 +168,47 @@ def test_a_program_that_is_away_is_named_with_the_step_and_no_address_is(ground:
             getattr(ground.broken, step)(ground.redirections)
         assert str(caught.value).startswith(f"{ground.broken.name}, {step}: ")
         assert not any(r.address in str(caught.value) for r in ground.redirections)
+
+
+def fails(ground: Ground, step: str) -> bool:
+    """Run a step whose program may be away; whether it failed, and if so by its own name and the step's."""
+    failed = None
+    try:
+        getattr(ground.actuator, step)(ground.redirections)
+    except ActuatorError as error:
+        failed = error
+    assert failed is None or (failed.actuator, failed.step) == (ground.actuator.name, step)
+    return failed is not None
+
+
+@pytest.mark.parametrize("ground", ["haproxy", "dns", "autodiscover"], indirect=True)
+def test_a_program_killed_before_any_step_is_named_and_the_step_is_run_again(ground: Ground) -> None:
+    assert ground.program
+    told = []
+    for step in ("check", "close", "redirect", "confirm", "undo", "check"):
+        act = getattr(ground.actuator, step)
+        ground.program.kill()
+        told += [step] if fails(ground, step) else []
+        ground.program.start()
+        act(ground.redirections)
+    assert [s for s in told if s != "close"] == ["check", "redirect", "confirm", "undo", "check"]
+
+
+@pytest.mark.parametrize("ground", ["haproxy", "dns", "autodiscover"], indirect=True)
+@pytest.mark.parametrize("step", LEADING)
+def test_a_program_killed_amid_a_step_that_leads_ends_where_the_step_run_again_leads(ground: Ground, step: str) -> None:
+    act, before = getattr(ground.actuator, step), ("redirect" if step == "undo" else "undo")
+    act(ground.redirections)
+    expected = ground.state()
+    for seconds in KILL_AFTER_SECONDS:
+        getattr(ground.actuator, before)(ground.redirections)
+        assert ground.program
+        killer = threading.Timer(seconds, ground.program.kill)
+        killer.start()
+        fails(ground, step)
+        killer.join()
+        ground.program.start()
+        act(ground.redirections)
+        assert ground.state() == expected
+    ground.actuator.undo(ground.redirections)
+    ground.actuator.check(ground.redirections)
