@@ -40,7 +40,7 @@ INSTALL := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench kill crash-points chaos cycles sabotage failover observe scale wheel lock image lab-image \
+.PHONY: help setup demo test check bench kill crash-points chaos faults cycles sabotage failover observe scale wheel lock image lab-image \
 	image-demo compose-lab audit acls corpus front-door way-back migration clean distclean
 
 help: ## this list
@@ -82,7 +82,9 @@ migration: $(VENV)/installed ## two waves, with a cut-over killed in its middle,
 acls: $(VENV)/installed ## every single right in Kafka taken away once: nothing may arrive without it
 	MAILSHADOW_ALL_ACLS=1 $(VENV)/bin/pytest tests/end_to_end/test_secured_kafka.py
 
-chaos: $(VENV)/installed | $(REPORTS) ## every fault at random for MINUTES from SEED, and an independent check of what was done
+chaos: faults cycles ## every fault at random for MINUTES from SEED, then CYCLES failovers and failbacks, each under an independent check
+
+faults: $(VENV)/installed | $(REPORTS) ## every fault at random for MINUTES from SEED, and an independent check of what was done
 	rm -rf $(BUILD)/chaos
 	$(VENV)/bin/mailshadow lab chaos --seed $(SEED) --minutes $(MINUTES) --target standby=2019 --target branch=2016 --keep $(BUILD)/chaos \
 		--report $(REPORTS)/chaos.json
