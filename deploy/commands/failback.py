@@ -19,7 +19,7 @@ from deploy.commands.target_mailbox import id_of, require_target_name
 from deploy.front_door.actuator import Actuator, Hold, Place, Redirection
 from deploy.front_door.configured import actuators_of
 from deploy.promotion import loss, report, strays
-from deploy.promotion.course import StoppedError
+from deploy.promotion.conduct import StoppedError
 from deploy.promotion.office import KafkaOffice, operator_name
 from deploy.promotion.return_course import Passage, ReturnCoordinator
 from deploy.promotion.tail import Left, read_tails

@@ -18,7 +18,8 @@ from deploy.commands.promoting import MAILBOXES_MAX, Session, mirrored
 from deploy.commands.target_mailbox import id_of, require_target_name
 from deploy.kafka import KafkaUnreachableError
 from deploy.promotion import loss
-from deploy.promotion.course import Coordinator, StoppedError
+from deploy.promotion.conduct import StoppedError
+from deploy.promotion.course import Coordinator
 from deploy.promotion.office import KafkaOffice, operator_name
 from deploy.promotion.watch import Watch
 from deploy.sections import Settings, SettingsError

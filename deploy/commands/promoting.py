@@ -10,7 +10,7 @@ from deploy import wiring
 from deploy.front_door.actuator import Actuator, Hold, Place, Redirection
 from deploy.front_door.configured import actuators_of
 from deploy.kafka import admin, answer_of
-from deploy.promotion.course import Course
+from deploy.promotion.conduct import Course
 from deploy.promotion.office import KafkaOffice
 from deploy.promotion.stand_in import stand_in
 from deploy.promotion.tail import Left, read_tails

@@ -6,24 +6,19 @@ Failure: dead at any line, `run` goes on at the stage that was committed: every 
 what the log's roles say is believed before what the progress says. A mailbox that can't go on is said and holds nobody.
 """
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Protocol
 
-from consumers.failover import Command, State, after, is_allowed, opening, state_of
-from deploy.front_door.actuator import Actuator, ActuatorError, ActuatorStep, Redirection
+from consumers.failover import Command, State, after, is_allowed, opening
+from deploy.front_door.actuator import ActuatorError, ActuatorStep
 from deploy.promotion import readiness
-from deploy.promotion.door import FrontDoor
-from deploy.promotion.office import ENDS, Addressed, Office
-from deploy.promotion.picture import Picture, Seen
+from deploy.promotion.conduct import LOOK_SECONDS, NOTE_CHARACTERS_MAX, Conduct, Course, StoppedError
+from deploy.promotion.office import ENDS
+from deploy.promotion.picture import Picture
 from deploy.promotion.reopening import is_any_open, said, unobeyed_at_source, unobeyed_at_target
-from schemas.ports import Clock
-from schemas.state import Order, Promoted, Promotion, SourceRole, TargetRole
+from schemas.state import Promoted, Promotion, SourceRole, TargetRole
 
-LOOK_SECONDS = 0.1
 STAND_IN_SECONDS = 3.0
 STAND_IN_SECONDS_PLANNED = 30.0
 """A stand-in reads nothing, so where the source is to be read to its end a feed that is merely busy gets longer."""
@@ -32,55 +27,17 @@ FENCE_SECONDS_MAX = 90.0
 BLOCKED_SECONDS = 2.0
 DRAIN_STALL_SECONDS = 60.0
 OPEN_SECONDS_MAX = 60.0
-NOTE_CHARACTERS_MAX = 200
-"""The progress of all mailboxes is one record, and Kafka takes no more than 1 MB."""
 FENCED_OR_MORE = frozenset({State.FENCED, State.DRAINED, State.VERIFIED, State.OPEN, State.LED, State.CONFIRMED})
 OPEN_OR_MORE = frozenset({State.OPEN, State.LED, State.CONFIRMED})
 
 
-class Sight(Protocol):
-    """What the log says now."""
-
-    def look(self, timeout_seconds: float) -> Picture:
-        """Return the picture; waits for something new at most so long."""
-        ...
-
-
-class StoppedError(Exception):
-    """A promotion stopped at a named point; the text says what happened, and what can be done."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
-    """What a promotion works with; `close_seconds` is how long a planned close may read the source.
-
-    `stand_in` is a feed that obeys orders and needs no source; `has_feed` tells whether any other lives; `tails` reads
-    what the source holds beyond the barrier of the mailboxes, -1 where it can't be read; `say` tells a person.
-    """
-
-    office: Office
-    sight: Sight
-    actuators: Sequence[Actuator]
-    redirections: Callable[[Sequence[str]], Sequence[Redirection]]
-    source: str
-    close_seconds: float
-    has_feed: Callable[[], bool]
-    stand_in: Callable[[], AbstractContextManager[object]]
-    tails: Callable[[Sequence[str]], Mapping[str, int]]
-    clock: Clock
-    say: Callable[[str], None]
-    monotonic: Callable[[], float] = time.monotonic
-
-
-class Coordinator:
-    """Drives one promotion; `progress` is what was committed last, `seconds` how long each stage took here."""
+class Coordinator(Conduct):
+    """Drives one promotion; `seconds` is how long each stage took here."""
 
     after_tail = "DONE"
 
     def __init__(self, course: Course, progress: Promotion) -> None:
-        self._course = course
-        self._door = FrontDoor(course.actuators, course.redirections, self._commit, course.say)
-        self.progress = progress
+        super().__init__(course, progress)
         self.seconds: dict[str, float] = {}
 
     def run(self) -> Promotion:
@@ -357,67 +314,3 @@ class Coordinator:
         if stage == "CLOSE_DOOR":
             return "UNDO"
         raise StoppedError(f"stopped at {stage}: {error}. Mend it, then `mailshadow failover --resume`")
-
-    # -- inside --------------------------------------------------------------------------------------------
-
-    def _part(self) -> list[Promoted]:
-        picture = self._course.sight.look(0.0)
-        return [o for o in self.progress.mailboxes if not o.left_out and not self._is_anothers(picture.of(o.mailbox))]
-
-    def _is_anothers(self, seen: Seen) -> bool:
-        """Tell whether an earlier promotion opened it: its users must not be led back with those of this one."""
-        return seen.target.role == TargetRole.OPEN and seen.target.promotion != self.progress.promotion
-
-    def _names(self) -> list[str]:
-        return [one.mailbox for one in self._part()]
-
-    def _state(self, one: Promoted) -> State:
-        seen = self._course.sight.look(0.0).of(one.mailbox)
-        return state_of(seen.source.role, seen.target.role, State(one.state))
-
-    def _await(self, is_done: Callable[[Picture], bool], seconds_max: float) -> None:
-        deadline = self._course.monotonic() + seconds_max
-        while not is_done(self._course.sight.look(LOOK_SECONDS)) and self._course.monotonic() < deadline:
-            pass
-
-    def _advance(self, notes: Mapping[State, str]) -> None:
-        """Put into the progress what the roles say, with a note where a mailbox stayed behind."""
-        picture = self._course.sight.look(0.0)
-        known = []
-        for one in self.progress.mailboxes:
-            state = self._state(one)
-            note = one.note
-            if state in notes and not one.left_out:
-                blocked = readiness.blocked(picture.of(one.mailbox))
-                note = f"{notes[state]}: {blocked}" if blocked else notes[state]
-            elif not one.left_out and one.note.startswith("not ") and state != one.state:
-                note = f"accepted: {one.note}" if one.accepted else ""
-            known.append(replace(one, state=state, note=note))
-        self._commit(mailboxes=tuple(known))
-
-    def _set(self, mailboxes: Sequence[str], command: Command) -> None:
-        chosen = set(mailboxes)
-        self._commit(
-            mailboxes=tuple(
-                replace(o, state=after(self._state(o), command)) if o.mailbox in chosen else o
-                for o in self.progress.mailboxes
-            )
-        )
-
-    def _order(self, one: Promoted, server: str, kind: str, **values: bool) -> Addressed:
-        now = self._course.clock()
-        order = Order(
-            mailbox=one.mailbox, kind=kind, items=(), target=self.progress.target, reason=self.progress.reason,
-            issued_at=now, until=now + int(self._course.close_seconds * 1000), promotion=self.progress.promotion,
-            planned=values.get("planned", False), accepted=values.get("accepted", False),
-        )  # fmt: skip
-        return Addressed(server, order)
-
-    def _stopped(self, text: str) -> StoppedError:
-        self._commit(failure=text)
-        return StoppedError(text)
-
-    def _commit(self, orders: Sequence[Addressed] = (), **values: object) -> None:
-        progress = replace(self.progress, **values)  # type: ignore[arg-type] # names are the record's own
-        self._course.office.commit(progress, orders)
-        self.progress = progress

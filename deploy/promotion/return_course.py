@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from consumers.failover import State
-from deploy.promotion.course import LOOK_SECONDS, NOTE_CHARACTERS_MAX, Coordinator, Course, Sight, StoppedError
+from deploy.promotion.conduct import LOOK_SECONDS, NOTE_CHARACTERS_MAX, Course, Sight, StoppedError
+from deploy.promotion.course import Coordinator
 from deploy.promotion.office import Addressed
 from deploy.promotion.opposite import has_ended
 from deploy.promotion.picture import Picture, Seen

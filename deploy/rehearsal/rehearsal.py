@@ -26,7 +26,8 @@ from deploy.front_door.configured import autodiscover_section
 from deploy.front_door.guide import Guide
 from deploy.front_door.sections import AutodiscoverSection
 from deploy.promotion import loss, readiness
-from deploy.promotion.course import Coordinator, Course, StoppedError
+from deploy.promotion.conduct import Course, StoppedError
+from deploy.promotion.course import Coordinator
 from deploy.promotion.office import KafkaOffice, operator_name
 from deploy.promotion.picture import Seen
 from deploy.promotion.stand_in import stand_in

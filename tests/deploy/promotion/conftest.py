@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from deploy.front_door.actuator import ActuatorError, ActuatorStep, Place, Redirection
-from deploy.promotion.course import Coordinator, Course
+from deploy.promotion.conduct import Course
+from deploy.promotion.course import Coordinator
 from deploy.promotion.office import Addressed, DrivenError
 from deploy.promotion.picture import Picture, Seen
 from schemas.change import Version

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deploy.front_door.actuator import ActuatorStep
-from deploy.promotion.course import StoppedError
+from deploy.promotion.conduct import StoppedError
 from deploy.promotion.office import DrivenError
 from schemas.state import SourceRole, TargetRole
 

@@ -7,7 +7,7 @@ import pytest
 
 from consumers.failover import IllegalError
 from deploy.front_door.actuator import ActuatorStep
-from deploy.promotion.course import StoppedError
+from deploy.promotion.conduct import StoppedError
 from schemas.state import SourceRole, TargetRole
 
 Make = Callable[..., Any]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deploy.promotion.course import StoppedError
+from deploy.promotion.conduct import StoppedError
 from deploy.promotion.opposite import has_ended
 from deploy.promotion.picture import Picture
 from deploy.promotion.return_course import Passage, ReturnCoordinator, merge_id

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deploy.promotion.course import StoppedError
+from deploy.promotion.conduct import StoppedError
 from deploy.promotion.report import text_of
 from deploy.promotion.strays import refusal, statement
 from deploy.promotion.tail import Left

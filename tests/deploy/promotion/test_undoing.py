@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deploy.promotion.course import StoppedError
+from deploy.promotion.conduct import StoppedError
 from schemas.state import SourceRole, TargetRole
 
 Make = Callable[..., Any]
