@@ -87,7 +87,7 @@ class ItemLook:
                 mailbox = self._index.record.mailbox
                 self._owe(entry or decisions.newcomer(mailbox, item_id, folder_id), found.code, is_news=bool(folder_id))
                 continue
-            entry = entry or self._moved_here(found, gone_ids)
+            entry = self._where_it_is(entry, found) if entry else self._moved_here(found, gone_ids)
             if self._needs_content(entry, found):
                 needed.append((entry or self._newcomer(found), found))
         for fetched in self._contents.fetch(self._address, needed):
@@ -125,6 +125,16 @@ class ItemLook:
                 self._drafts.add(decisions.move(self._index, origin, found))
                 return self._index.entries[origin.item]
         return None
+
+    def _where_it_is(self, entry: IndexEntry, found: Described) -> IndexEntry:
+        """Say the folder of a known id where a turn of the roles left the index with that of the old source.
+
+        Only then: an item that is moved gets a new id.
+        """
+        if found.folder_id in {"", entry.folder_id}:
+            return entry
+        self._drafts.add(decisions.move(self._index, entry, found))
+        return self._index.entries[entry.item]
 
     def _needs_content(self, entry: IndexEntry | None, found: Described) -> bool:
         if entry is None or decisions.judge(entry, found) is not decisions.Content.SAME:

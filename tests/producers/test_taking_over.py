@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -92,9 +93,9 @@ def promoted(rig: Rig) -> Iterator[Rig]:
     assert not [c for c in rig.changes() if isinstance(c.operation, SeedBegin)], "nothing is copied"
 
 
-def _mirrored(rig: Rig, known: Known, name: str) -> None:
+def _mirrored(rig: Rig, known: Known, name: str, folder_id: str = "") -> None:
     item = name * 32
-    stored = rig.source.items_by_id[rig.source.add(rig.source.inbox)]
+    stored = rig.source.items_by_id[rig.source.add(folder_id or rig.source.inbox)]
     stored.stamp = str(Stamp("t", item, "1"))
     known.entries[item] = IndexEntry(
         item=item, item_id=f"{name}-s", folder_id="Inbox-s", change_key=f"{name}-ck", search_key="", fingerprint="",
@@ -173,6 +174,26 @@ def test_what_differed_when_the_roles_turned_flows_to_the_old_source(promoted: R
     saved = [o for o in said(promoted, 1) if isinstance(o, ItemSaved)]
     assert [(o.ref.item, o.marks) for o in marked] == [("a" * 32, UNREAD)]
     assert [(o.ref.item, o.targets) for o in saved] == [("b" * 32, ("one",))]
+
+
+@pytest.mark.parametrize("is_overruled", [True, False])
+@pytest.mark.parametrize(("here", "there"), [("Inbox", "Work"), ("Work", "Inbox")])
+def test_an_item_that_the_old_source_holds_in_another_folder_is_moved_there_to_where_it_is_here(
+    promoted: Rig, here: str, there: str, *, is_overruled: bool
+) -> None:
+    """Both sides changed it and the old source moved it too: here it stayed where it was."""
+    assert promoted.known
+    folder_id = promoted.known.target_folders[f"{here}-s"].target_id
+    _mirrored(promoted, promoted.known, "d", folder_id)
+    promoted.known.entries["d" * 32] = replace(promoted.known.entries["d" * 32], folder_id=f"{there}-s")
+    if is_overruled:
+        promoted.known.overruled.add("d" * 32)
+    promoted.rest()
+    order(promoted, "TAKE_OVER", "p2")
+    promoted.spin(20)
+    operations = [o for o in said(promoted, 1) if isinstance(o, ItemOperation)]
+    assert [type(o) for o in operations] == [ItemMoved, ItemSaved][: 1 + is_overruled]
+    assert {(o.ref.item, o.ref.folder_id) for o in operations} == {("d" * 32, folder_id)}
 
 
 def test_a_user_s_copy_of_an_item_of_ours_is_a_new_item(promoted: Rig) -> None:
