@@ -14,20 +14,19 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
-from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from deploy import exit_codes
 from deploy.lab import report
 from deploy.lab.child import Child
 from deploy.lab.command import interruptible, named_exit_codes, run_directory
 from deploy.lab.comparison.comparison import compare, read_side
+from deploy.lab.cycle_result import CycleResult, show, values_of
 from deploy.lab.disaster import judged, reported_in
 from deploy.lab.missed import Missed, missed
 from deploy.lab.operator import Operator, Strike
@@ -46,32 +45,6 @@ PORTIONS = ("nothing", "command", "replay", "kafka", "target")
 HOME_PORTIONS = (*PORTIONS, "feed", "feed back", "replay back", "source")
 Identities = set[tuple[str, bytes]]
 """Mailbox id and identity of an item, equal on both servers."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CycleResult:
-    """What one cycle showed; `unreported`, `needless`, `lost` and `unequal` must be 0."""
-
-    number: int
-    kind: str
-    struck: tuple[str, str]
-    reported: int = 0
-    missed: int = 0
-    unreported: int = 0
-    needless: int = 0
-    lost: int
-    conflicts: int
-    unequal: int
-    items: int
-    seconds: float
-    nothing_lost_said: bool
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether nothing was lost beyond what was said, nothing is there twice, and nothing lost was said rightly."""
-        return not (self.unreported or self.needless or self.lost or self.unequal) and (
-            self.nothing_lost_said == (self.kind == "planned")
-        )
 
 
 @dataclass(slots=True)
@@ -107,7 +80,7 @@ class Cycles:
         self.operator.await_level()
         for number in range(1, count + 1):
             self.results.append(self._cycle(number))
-            self.say(str(self.results[-1]))
+            self.say(self.results[-1].told)
             if not self.results[-1].is_clean:
                 return
 
@@ -281,23 +254,8 @@ def cycles(
         run = Cycles(world, seed, lambda text: console.print(text, highlight=False, markup=False))
         stack.callback(run.close)
         run.run(count)
-    _show(console, run.results)
+    show(console, run.results)
     if report_path is not None:
-        report.write(report_path, _told(run.results, seed))
+        report.write(report_path, values_of(run.results, seed))
     if len(run.results) < count or not all(r.is_clean for r in run.results):
         raise SystemExit(exit_codes.DIFFERENT)
-
-
-def _told(results: list[CycleResult], seed: int) -> dict[str, Any]:
-    clean = sum(r.is_clean for r in results)
-    return {"seed": seed, "commit": report.commit(), "clean": clean, "cycles": [asdict(r) for r in results]}
-
-
-def _show(console: Console, results: list[CycleResult]) -> None:
-    names = ("number", "kind", "struck", "reported", "missed", "unreported", "needless", "lost", "unequal", "seconds")
-    table = Table(*names, title="Failover and failback")
-    for result in results:
-        table.add_row(*(str(getattr(result, name)) for name in names))
-    console.print(table)
-    clean = sum(r.is_clean for r in results)
-    console.print(f"{clean} of {len(results)} cycles lost nothing unsaid and brought nothing twice.")

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from deploy import exit_codes
 from deploy.lab.command import lab
-from deploy.lab.cycles import CycleResult
+from deploy.lab.cycle_result import CycleResult
 from deploy.lab.disaster import judged, reported_in
 from deploy.lab.missed import Missed
 
