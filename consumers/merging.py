@@ -24,6 +24,7 @@ from schemas.state import Conflict, ItemRecord
 log = logging.getLogger(__name__)
 
 LOOK_ITEMS_MAX = 100
+_WEIGHTS: dict[str, int] = {Kept.BOTH: 2, Kept.MERGED: 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ class Merging:
             absent = [r for r, held in zip(batch, looked, strict=True) if isinstance(held, Refused)]
             for record, held in zip(batch, looked, strict=True):
                 if isinstance(held, Held):
-                    found[record.item] = Finding(touched(record, held), held)
+                    before = self._before(mailbox, record.item)
+                    found[record.item] = Finding(touched(record, held, before.kept if before else ""), held)
                 elif held.code not in GONE:
                     raise CallRefused(held.code, held.text)
             found |= self._elsewhere(address, absent)
@@ -92,12 +94,16 @@ class Merging:
         self._note(change, operation, finding, resolved.kept, copy)
         return settled
 
+    def _before(self, mailbox: str, item: str) -> Conflict | None:
+        """Return what was noted of an item in this return, whichever of its merges it was."""
+        found = self._ledger.conflict(mailbox, item)
+        returned = self._ledger.mailbox(mailbox).returned
+        return found if found and found.promotion.split("/")[0] == returned.split("/")[0] else None
+
     def _note(self, change: Change, operation: ItemOperation, finding: Finding, kept: Kept, copy: str) -> None:
-        item = operation.ref.item
-        before = self._ledger.conflict(change.mailbox, item)
-        promotion = self._ledger.mailbox(change.mailbox).returned
-        is_of_this = before is not None and before.promotion.split("/")[0] == promotion.split("/")[0]
-        if before and is_of_this and before.kept == Kept.BOTH:
+        item, promotion = operation.ref.item, self._ledger.mailbox(change.mailbox).returned
+        before = self._before(change.mailbox, item)
+        if before and _WEIGHTS.get(before.kept, 0) > _WEIGHTS.get(kept, 0):
             return  # the greater one is told, whatever else happened to the item
         log.warning("both servers changed an item", extra={"mailbox": change.mailbox, "item": item, "kept": kept})
         self._ledger.put_conflict(

@@ -27,9 +27,10 @@ class AtTarget(StrEnum):
 
 
 class Kept(StrEnum):
-    """Whose version stays; nothing where there is no conflict."""
+    """Whose version stays; MERGED: the old source's place and the target's content; nothing without a conflict."""
 
     NO_CONFLICT = ""
+    MERGED = "merged"
     BOTH = "both"
     TARGET = "target"
     SOURCE = "source"
@@ -66,7 +67,7 @@ def resolve(  # noqa: PLR0911 - one return for each action
             is_equal = isinstance(operation, ItemMarked | ItemSaved) and _has_marks(finding, operation)
             return Resolved(Action(Do.RECORD), Kept.NO_CONFLICT if is_equal else Kept.TARGET)
         case Do.MOVE if finding.at_target is AtTarget.CHANGED:
-            return Resolved(action)
+            return Resolved(action, Kept.MERGED)
         case Do.MOVE | Do.DELETE | Do.WITHDRAW | Do.ORPHAN:
             return Resolved(Action(Do.RECORD), Kept.TARGET)
         case _:
@@ -123,8 +124,13 @@ def at_barrier(record: TargetMailbox, barrier: Version) -> TargetMailbox:
     return replace(record, role=TargetRole.OPEN if is_end else TargetRole.MERGING, barrier=barrier, waiting="")
 
 
-def touched(record: ItemRecord, held: Held) -> AtTarget:
-    """Tell whether an item that has its recorded id was changed by users."""
+def touched(record: ItemRecord, held: Held, kept: str) -> AtTarget:
+    """Tell whether an item that has its recorded id was changed by users; `kept`: what was kept of it in this return.
+
+    One that was changed and then moved by the tail is recorded as it stands since.
+    """
+    if kept in {Kept.BOTH, Kept.MERGED}:
+        return AtTarget.CHANGED
     # some servers keep the ChangeKey when only the read flag changes
     is_read_so = record.marks is None or held.marks.is_read == record.marks.is_read
     is_same = held.change_key == record.target_change_key and is_read_so

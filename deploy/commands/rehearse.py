@@ -99,6 +99,7 @@ def _hold(
         rehearsal = Rehearsal(settings, place, chosen, say)
         is_over = False
         try:
+            left_over.note_server(settings, place)
             outcome = rehearsal.run()
             is_over = True
         except InterruptedRehearsal:

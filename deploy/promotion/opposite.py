@@ -24,8 +24,8 @@ from schemas.state import (
 from schemas.topics import Topics
 from schemas.turning import Known
 
-OVERRULED = "both"
-"""Conflicts after which the old source is to be made like the target: its version stands there as a copy."""
+OVERRULED = frozenset({"both", "merged"})
+"""Conflicts after which the old source is to be made like the target: what its item holds was not kept of it."""
 
 
 class Opposite:
@@ -93,6 +93,6 @@ def _known(source: MailboxRecord, target: TargetMailbox, held: dict[tuple[str, s
                 known.target_folders[record.folder_id] = record
             case ItemRecord():
                 known.records[record.item] = record
-            case Conflict() if return_of(record.promotion) == return_of(source.returned) and record.kept == OVERRULED:
+            case Conflict() if return_of(record.promotion) == return_of(source.returned) and record.kept in OVERRULED:
                 known.overruled.add(record.item)
     return known

@@ -33,6 +33,8 @@ GROUP_SECONDS_MAX = 60.0
 """Kafka's default session of a member is 45 s: so long a group of a process that was killed is not empty."""
 RETRY_SECONDS = 0.5
 LOCK = "lock"
+SERVER = "server"
+"""In the working files: the scratch server's URL, so that nothing is looked for at another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,20 @@ class Lock:
         self._file.close()
 
 
+def note_server(settings: Settings, place: Place) -> None:
+    """Write down where a rehearsal places what it places, before it does."""
+    (place.work / SERVER).write_text(section_of(settings).url, encoding="utf-8")
+
+
+def require_server(settings: Settings, place: Place) -> None:
+    """Raise SettingsError where another scratch server was written down than the settings name now."""
+    noted, now = place.work / SERVER, section_of(settings).url
+    if noted.is_file() and (held_at := noted.read_text(encoding="utf-8")) != now:
+        raise SettingsError(
+            f"rehearsal.url: {place.name} was held at {held_at}, not at {now}; put it back as it was, then --clean-up"
+        )
+
+
 def places_left(settings: Settings) -> list[Place]:
     """Return the rehearsals of this pipeline that are in Kafka or on this machine."""
     root, pipeline = settings.pipeline.data_directory / DIRECTORY, settings.pipeline.name
@@ -85,6 +101,7 @@ def clear(settings: Settings, place: Place, say: Callable[[str], None], *, is_mi
     """
     lock = None if is_mine else Lock(place)
     try:
+        require_server(settings, place)
         own = with_mailboxes(settings, place, [])
         connection = wiring.kafka_settings(own)
         client, existing = kafka.admin(connection), kafka.partition_counts(connection)

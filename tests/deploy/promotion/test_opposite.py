@@ -80,13 +80,14 @@ def test_a_mailbox_is_handed_out_as_it_stands_and_what_is_gone_is_not_in_it(log:
     assert known.overruled == set()
 
 
-def test_only_conflicts_of_this_return_whose_source_stands_beside_overrule_it(log: Log) -> None:
+def test_only_conflicts_of_this_return_that_kept_something_of_the_target_in_its_place_overrule_it(log: Log) -> None:
     there = log.records[TOPICS.target_state("t")]
-    for number, (promotion, kept) in enumerate([("p2", "both"), ("p2/2", "both"), ("p2", "target"), ("p0", "both")]):
+    found = [("p2", "both"), ("p2/2", "both"), ("p2", "target"), ("p0", "both"), ("p2", "merged")]
+    for number, (promotion, kept) in enumerate(found):
         there.append((conflict_key("m", f"i{number}"), conflict(promotion, kept, f"i{number}")))
     known = Opposite(log.history, TOPICS, "t").known(order())
     assert known
-    assert known.overruled == {"i0", "i1"}
+    assert known.overruled == {"i0", "i1", "i4"}
 
 
 @pytest.mark.parametrize(

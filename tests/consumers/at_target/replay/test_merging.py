@@ -12,7 +12,7 @@ from schemas.identity import item_key
 KINDS = ("death", "partition lost", "answer unknown", "busy", "late", "very late")
 READ, FLAGGED = Marks(is_read=True), Marks(is_read=True, flag_status="Flagged")
 RED = Marks(is_read=True, categories=("red",))
-NAMES = "abcdefghijk"
+NAMES = "abcdefghijkopq"
 
 
 class Users:
@@ -59,6 +59,9 @@ def users_work(world: Any) -> None:
     users.edit("d", marks=FLAGGED)
     users.move("f", "Plans")
     users.edit("h", b"by users")
+    users.edit("o", b"by users", FLAGGED)
+    users.edit("p", b"by users")
+    users.edit("q", b"by users")
     for name in "ijk":
         users.delete(name)
     world.target.add_item(world.target.root(world.making.address, "inbox"), b"made by users")
@@ -77,8 +80,14 @@ def tail(source: Any) -> None:
     source.save("i", b"by the source", marks=READ)
     source.mark("j", RED)
     source.delete("k")
+    source.move("o", "work-s")
+    source.mark("o", RED)
+    source.move("p", "work-s")
+    source.save("p", b"by the source", "work-s", READ)
     source.save("n", b"made by the source", marks=READ)
+    source.move("q", "work-s")
     source.folder("new-s", "New")
+    source.save("q", b"by the source", "work-s", READ)
 
 
 def merged(world: Any, source: Any, strikes: Any) -> None:
@@ -106,13 +115,13 @@ def split(new_world: Callable[..., Any]) -> Callable[[], tuple[Any, Any]]:
     return make
 
 
-def expected(world: Any, change_key: str) -> dict[str, list[tuple[str, bytes, Marks]]]:
+def expected(world: Any, change_keys: dict[str, str]) -> dict[str, list[tuple[str, bytes, Marks]]]:
     key = world.making.key
-    copy = item_key(world.making.mailbox, f"conflict:{key('b')}:{change_key}")
+    copies = {n: item_key(world.making.mailbox, f"conflict:{key(n)}:{change_keys[n]}") for n in "bpq"}
     return {
         key("a"): [("inbox", b"by the source", READ)],
         key("b"): [("inbox", b"by users", READ)],
-        copy: [("inbox", b"by the source", marked(READ))],
+        copies["b"]: [("inbox", b"by the source", marked(READ))],
         key("c"): [("inbox", b"first", RED)],
         key("d"): [("inbox", b"first", FLAGGED)],
         key("e"): [("msgfolderroot/Work", b"first", READ)],
@@ -120,6 +129,11 @@ def expected(world: Any, change_key: str) -> dict[str, list[tuple[str, bytes, Ma
         key("h"): [("inbox", b"by users", READ)],
         key("i"): [("inbox", b"by the source", marked(READ))],
         key("n"): [("inbox", b"made by the source", READ)],
+        key("o"): [("msgfolderroot/Work", b"by users", FLAGGED)],
+        key("p"): [("inbox", b"by users", READ)],
+        copies["p"]: [("msgfolderroot/Work", b"by the source", marked(READ))],
+        key("q"): [("msgfolderroot/Work", b"by users", READ)],
+        copies["q"]: [("msgfolderroot/Work", b"by the source", marked(READ))],
     }
 
 
@@ -127,7 +141,7 @@ def assert_merged(world: Any, source: Any, *, may_hide: bool = False) -> None:
     """`may_hide`: what arrives after the end lies in staging, where nobody sees it."""
     seen = world.target.visible()
     assert {content for _, content, _ in seen.pop("foreign")} == {b"mine", b"made by users"}
-    assert seen == expected(world, source.items["b"][3])
+    assert seen == expected(world, {n: source.items[n][3] for n in "bpq"})
     assert may_hide or world.target.staged() == []
     assert "msgfolderroot/New" in world.target.tree()
     assert [r for r in world.item_records() if r.intent] == []
@@ -141,6 +155,9 @@ def assert_merged(world: Any, source: Any, *, may_hide: bool = False) -> None:
         key("h"): ("ItemDeleted", "changed", "target"),
         key("i"): ("ItemSaved", "gone", "source"),
         key("j"): ("ItemMarked", "gone", "source"),
+        key("o"): ("ItemMoved", "changed", "merged"),
+        key("p"): ("ItemSaved", "changed", "both"),
+        key("q"): ("ItemSaved", "changed", "both"),
     }
     assert ("WANT", (key("j"),)) in world.orders()
 
