@@ -28,7 +28,7 @@ from deploy.lab.command import interruptible, named_exit_codes, run_directory
 from deploy.lab.comparison.comparison import compare, read_side
 from deploy.lab.cycle_result import CycleResult, show, values_of
 from deploy.lab.disaster import judged, reported_in
-from deploy.lab.missed import Missed, missed
+from deploy.lab.missed import Journal, Missed, missed
 from deploy.lab.operator import Operator, Strike
 from deploy.lab.session import SessionError, UserSession
 from deploy.lab.workload.activity import Pace, play
@@ -158,10 +158,9 @@ class Cycles:
         self.world.source.start()
         reported = reported_in(self.operator.run("failover", "--tail", "--json"))
         written = self.world.source.history(seen)
-        moved = {entry["item_id"] for entry in written if entry["kind"] == "move"}
         sessions = self.source, self.target
         missing: dict[str, Missed] = {
-            mailbox_id(pair[0]): missed(sessions, pair, moved) for pair in self.world.mailboxes
+            mailbox_id(pair[0]): missed(sessions, pair, Journal.of(written)) for pair in self.world.mailboxes
         }
         return judged(reported, missing, {entry["item_id"] for entry in written})
 

@@ -14,7 +14,7 @@ from typing import Any
 from deploy.lab.comparison.comparison import Comparison, compare
 from deploy.lab.display import Display
 from deploy.lab.front_door import FrontDoor
-from deploy.lab.missed import Missed, missed
+from deploy.lab.missed import Journal, Missed, missed
 from deploy.lab.operator import Operator
 from deploy.lab.session import SessionError, UserSession
 from deploy.lab.workload.activity import Pace, play
@@ -157,9 +157,8 @@ class Disaster:
 
     def _missed(self, written: Iterable[Mapping[str, Any]]) -> dict[str, Missed]:
         """Return what each target really lacks, by mailbox id."""
-        moved = {entry["item_id"] for entry in written if entry["kind"] == "move"}
-        sessions = self._source, self._target
-        return {mailbox_id(pair[0]): missed(sessions, pair, moved) for pair in self._world.mailboxes}
+        sessions, journal = (self._source, self._target), Journal.of(written)
+        return {mailbox_id(pair[0]): missed(sessions, pair, journal) for pair in self._world.mailboxes}
 
     # -- the client ----------------------------------------------------------------------------------------
 
