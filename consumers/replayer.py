@@ -13,41 +13,25 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from consumers.adoption import Adoption
-from consumers.breaker import BreakerLimit
 from consumers.coalescing import coalesced
-from consumers.dead_letters import DeadLetterLimit, DeadLetters
-from consumers.feed_orders import FeedOrders
-from consumers.folder_map import FolderMap
-from consumers.gate import Gate
 from consumers.group_commit import GroupCommit
 from consumers.holding import HeldReader, OpenLog, RunAhead
-from consumers.intake import Intake, Verdict
-from consumers.lane import Lane, LaneTools
-from consumers.ledger import Ledger
-from consumers.likeness import Likeness
-from consumers.mailbox_run import MailboxWorker
-from consumers.merging import Merging
+from consumers.intake import Verdict
+from consumers.lane import Lane
 from consumers.opening import Opening, is_open, is_resting, mirroring
 from consumers.orders import Desk, OrderBook, obey
 from consumers.originals import Originals
-from consumers.patience import Patience
-from consumers.proof import Proof
-from consumers.recovery import Recovery
 from consumers.redrive import Archive, Redriver
+from consumers.replay_settings import ReplaySettings
 from consumers.resolving import is_merging
-from consumers.run import Run, Tools
-from consumers.scope import Scope
-from consumers.staging import Staging
-from consumers.stragglers import Stragglers
+from consumers.run import Run
 from consumers.subscription import Batch, Received, Subscription
 from consumers.taking_over import Opposite, TakingOver
 from consumers.target import Target
-from consumers.tidying import Tidying
+from consumers.workshop import Hooks, Workshop
 from schemas.faults import ReplicationFault
-from schemas.identity import target_id
 from schemas.metrics import ReplayMetrics
 from schemas.ports import CallFailed, Clock, Incoming, LogReader, Outgoing, OwnedPartition
 from schemas.state import Order, TargetRole
@@ -61,25 +45,6 @@ OWNED_MS = 1_000
 OWNER_KEY = "owner"
 CAUGHT_UP_RECORDS = 500
 MERGED = "what was captured and not applied is merged"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplaySettings:
-    """The target's name and scope, whether streams are to be ignored, mailboxes at once, the hold, and the limits.
-
-    The log is held back by `hold_seconds`; checksums are not compared at an interval of 0. `edits_in_place`: messages
-    are changed where they are, at a target to which only a lossy copy could be brought.
-    """
-
-    target: str
-    portable_only: bool = False
-    edits_in_place: bool = False
-    mailboxes_at_once: int = 4
-    scope: Scope = field(default_factory=Scope)
-    hold_seconds: float = 0.0
-    dead_letter_limit: DeadLetterLimit = field(default_factory=DeadLetterLimit)
-    breaker_limit: BreakerLimit = field(default_factory=BreakerLimit)
-    checksum_interval_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +75,15 @@ class Replayer:
         self._clock = clock
         self._metrics = metrics
         self._commit = GroupCommit(self._transact)
-        self._ledger = Ledger(owned, topics.target_state(settings.target))
-        self._folders = FolderMap(target, self._ledger, self._commit, settings.scope, self._prove_owned)
-        letters = topics.dead_letters(settings.target)
-        self._dead_letters = DeadLetters(letters, settings.target, settings.dead_letter_limit, clock, metrics)
-        self._orders = FeedOrders(topics, settings.target, self._ledger, clock)
-        self._gate = Gate(self._ledger, settings.breaker_limit, clock, metrics)
-        self._intake = Intake(self._ledger)
-        self._lane_tools = self._make_lane_tools(target, mint)
+        hooks = Hooks(
+            commit=self._commit,
+            prove_owned=self._prove_owned,
+            await_seed=self._await_new_seed,
+            history=self._history,
+        )
+        made = Workshop(owned, target, topics, settings, clock, mint, metrics, hooks)
+        self._ledger, self._intake, self._gate = made.ledger, made.intake, made.gate
+        self._orders, self._dead_letters, self._lane_tools = made.orders, made.dead_letters, made.lane_tools
         self._tidying, self._stragglers = self._lane_tools.tidying, self._lane_tools.stragglers
         self._proof = self._lane_tools.proof
         self._opening = Opening(
@@ -130,7 +96,7 @@ class Replayer:
         )
         self._taking_over = TakingOver(
             self._ledger,
-            Originals(target, target_id(topics.pipeline, settings.target), mint),
+            Originals(target, made.name, mint),
             self._lane_tools.patience,
             opposite,
             self._commit,
@@ -148,46 +114,6 @@ class Replayer:
         self._marks: list[Outgoing] = []
         self._committed: int | None = None
         self._log_end: Callable[[], int] = lambda: 0
-
-    def _make_lane_tools(self, target: Target, mint: Callable[[], str]) -> LaneTools:
-        """Put together what every lane works with."""
-        settings, ledger, clock, metrics = self._settings, self._ledger, self._clock, self._metrics
-        name = target_id(self._topics.pipeline, settings.target)
-        staging = Staging(target, ledger, self._folders, name, portable_only=settings.portable_only)
-        tools = Tools(
-            target=target,
-            ledger=ledger,
-            folders=self._folders,
-            staging=staging,
-            recovery=Recovery(target, ledger, self._folders, name, self._commit),
-            dead_letters=self._dead_letters,
-            gate=self._gate,
-            merging=Merging(target, ledger, name, clock),
-            likeness=Likeness(target, is_in_place=settings.edits_in_place),
-            want=self._orders.want,
-            scope=settings.scope,
-        )
-        worker = MailboxWorker(tools, name, mint, clock, metrics)
-        tidying, patience = Tidying(staging, ledger, clock, metrics), Patience(self._owned.still_owned, metrics)
-        return LaneTools(
-            ledger=ledger,
-            folders=self._folders,
-            worker=worker,
-            patience=patience,
-            stragglers=Stragglers(ledger, self._intake, patience, tidying, worker.settle_open, clock),
-            tidying=tidying,
-            gate=self._gate,
-            proof=Proof(target, ledger, name, clock, metrics, settings.checksum_interval_seconds),
-            adoption=Adoption(target, ledger, name, self._history, self._commit, self._owned.still_owned, clock),
-            await_seed=self._await_new_seed,
-            commit=self._commit,
-            clock=clock,
-            want=self._orders.want,
-            seed=self._orders.seed,
-            scope=settings.scope,
-            metrics=metrics,
-            target=settings.target,
-        )
 
     def _history(self) -> Iterable[Incoming]:
         return self._owned.history(self._topics.changes)

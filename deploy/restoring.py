@@ -22,7 +22,8 @@ from consumers.breaker import BreakerLimit
 from consumers.dead_letters import DeadLetterLimit
 from consumers.exchange_target import ExchangeTarget
 from consumers.folding import Folded
-from consumers.replayer import Replayer, ReplaySettings
+from consumers.replay_settings import ReplaySettings
+from consumers.replayer import Replayer
 from consumers.restored_log import RestoredLog
 from consumers.subscription import Received
 from deploy import wiring

@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 from consumers.breaker import BreakerLimit
 from consumers.dead_letters import DeadLetterLimit
 from consumers.exchange_target import ExchangeTarget
-from consumers.replayer import Replayer, ReplaySettings, Side
+from consumers.replay_settings import ReplaySettings
+from consumers.replayer import Replayer, Side
 from consumers.scope import Scope
 from deploy import kafka
 from deploy.endpoints import Guard

@@ -7,7 +7,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from consumers.exchange_target import ExchangeTarget
-from consumers.replayer import Replayer, ReplaySettings
+from consumers.replay_settings import ReplaySettings
+from consumers.replayer import Replayer
 from deploy.kafka import KafkaSettings
 from deploy.partition.reader import PartitionReader
 from deploy.wiring import mint_nonce

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from consumers.replayer import Replayer, ReplaySettings, Side
+from consumers.replay_settings import ReplaySettings
+from consumers.replayer import Replayer, Side
 from consumers.scope import Scope
 from schemas.canonical_row import FolderDigest, canonical_row
 from schemas.change import (

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from consumers.folding import Folded
-from consumers.replayer import Replayer, ReplaySettings
+from consumers.replay_settings import ReplaySettings
+from consumers.replayer import Replayer
 from consumers.restored_log import RestoredLog
 from consumers.subscription import Received
 from schemas.change import Marks
