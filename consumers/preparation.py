@@ -67,10 +67,10 @@ class Preparation:
 
     def _spare(self, run: Run, target: str) -> None:
         """Leave alone what says already what its save says, and change in place what no copy can stand for."""
-        alike = set() if run.is_redrive else self._likeness.alike(run.address, run.steps)
+        alike = self._likeness.alike(run.address, run.steps)
         for step in run.steps:
-            key = step.operation.ref.change_key
-            if step.operation.ref.item in alike and step.record and isinstance(step.operation, ItemSaved):
+            key, is_alike = step.operation.ref.change_key, step.operation.ref.item in alike and not run.is_redrive
+            if is_alike and step.record and isinstance(step.operation, ItemSaved):
                 said = replace(step.operation, targets=())
                 step.action = plan(step.received.change, said, replace(step.record, source_change_key=key), target)
             if step.action.do is Do.PLACE:
