@@ -82,9 +82,12 @@ def replaces_message(step: Step) -> bool:
 
 def replaces_elements(step: Step) -> bool:
     """Tell whether a step would put something in the place of an item of which the log holds the elements alone."""
-    return (
-        step.action.do is Do.PLACE and bool(step.action.replaced_id) and step.received.bodies.keys() == {Form.ELEMENTS}
-    )
+    return step.action.do is Do.PLACE and bool(step.action.replaced_id) and has_elements_alone(step)
+
+
+def has_elements_alone(step: Step) -> bool:
+    """Tell whether a step came with elements and nothing from which an item could be made."""
+    return step.received.bodies.keys() == {Form.ELEMENTS}
 
 
 def mime_of(step: Step) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from consumers import intents
+from consumers.likeness import has_elements_alone
 from consumers.patience import FellBehind
 from consumers.plan import ADOPTED, WRITES, Action, Do, plan
 from consumers.run import Run, Tools
@@ -203,7 +204,11 @@ class Preparation:
         if not run.is_redrive:
             detail = step.staged.text if isinstance(step.staged, Refused) else ""
             self._dead_letters.add(step.received, operation.ref.item, reason, detail)
-        self._ledger.put_item(run.mailbox, intents.parked(step.record, change, operation, reason))
+        parked = intents.parked(step.record, change, operation, reason)
+        if step.record and step.record.target_id and has_elements_alone(step):
+            # they are set where the item is, also by a redrive: the record says where that is
+            parked = replace(parked, folder_id=step.record.folder_id)
+        self._ledger.put_item(run.mailbox, parked)
 
 
 def _asked_by(operation: ItemOperation) -> tuple[str, ...]:

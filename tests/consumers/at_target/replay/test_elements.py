@@ -149,6 +149,30 @@ def test_what_is_new_is_parked_for_want_of_a_form_and_its_elements_are_kept_as_e
     assert_exact(turned)
 
 
+@pytest.mark.parametrize("content", [EDITED, FIRST])
+def test_a_save_from_elsewhere_without_its_move_is_parked_and_redriven_where_the_item_is(
+    make: Callable[[], OfElements], adversity: Any, content: bytes
+) -> None:
+    turned = make()
+    turned.take_over(adversity())
+    turned.source.hand_over("p9")
+    key = turned.making.key("c")
+    folder_id = next(r.folder_id for r in turned.world.item_records() if r.item == key)
+    turned.source.save("c", content, "work-s", FLAGGED)
+    turned.world.replay()
+    record = next(r for r in turned.world.item_records() if r.item == key)
+    assert (record.state, record.folder_id) == (ItemState.PARKED, folder_id)
+    turned.world.order("REDRIVE_FROM_EVIDENCE", key)
+    turned.world.replay()
+    record = next(r for r in turned.world.item_records() if r.item == key)
+    item = turned.world.target.items[record.target_id]
+    assert (record.state, record.folder_id) == (ItemState.PRESENT, folder_id)
+    assert (turned.world.target.path(item.folder_id), item.content) == ("inbox", content)
+    turned.source.move("c", "work-s")
+    turned.world.replay()
+    assert_exact(turned)
+
+
 def test_an_original_that_somebody_deleted_meanwhile_is_asked_for_and_then_parked(
     make: Callable[[], OfElements], adversity: Any
 ) -> None:
