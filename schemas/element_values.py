@@ -20,11 +20,15 @@ from schemas.item_elements import ADDRESS_PARTS, ELEMENTS, ItemElement, Kind, ki
 from schemas.ports import Element
 
 SHAPE: Final = (
-    "<t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>"
+    "<t:BaseShape>AllProperties</t:BaseShape><t:AdditionalProperties>"
     + "".join(f'<t:FieldURI FieldURI="{uri}"/>' for uri in uris())
     + "</t:AdditionalProperties>"
 )
-"""The ItemShape by which everything in the table is read of items of any kind."""
+"""The ItemShape by which everything in the table is read of items of any kind.
+
+All properties hold the dictionaries of a contact; what else is in the table is named, because not every server's idea
+of all properties holds it.
+"""
 
 _LIST_MEMBER: Final = frozenset({"Contact", "PrivateDL"})
 _BODY_BEGINS: Final = re.compile(r"<body\b[^<>]*>", re.IGNORECASE)

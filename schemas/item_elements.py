@@ -153,5 +153,5 @@ def kind_of(name: str) -> str:
 
 
 def uris() -> tuple[str, ...]:
-    """Return the field URIs by which everything in the table is read, each once."""
-    return tuple(dict.fromkeys(e.uri for elements in ELEMENTS.values() for e in elements))
+    """Return the field URIs of everything in the table but dictionaries, each once."""
+    return tuple(dict.fromkeys(e.uri for elements in ELEMENTS.values() for e in elements if not e.keys))
