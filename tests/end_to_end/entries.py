@@ -22,6 +22,7 @@ ENTRIES = {
         "<t:Status>NotStarted</t:Status></t:Task>"
     ),
 }
+DONE = ("/msgfolderroot", "Done")
 NEW = "<t:Contact><t:Subject>Neu</t:Subject><t:FileAs>Neu</t:FileAs></t:Contact>"
 
 
@@ -42,11 +43,11 @@ class Entries:
     def _made(self, folder: str, element: str) -> str:
         return self.user.create_entries(self.user.folder((f"/{folder}",)), [element])[0]
 
-    def ids(self, folder: str) -> list[str]:
+    def ids(self, *path: str) -> list[str]:
         """Return the ids of what a folder holds."""
         body = (
             '<m:FindItem Traversal="Shallow"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>'
-            f'<m:ParentFolderIds><t:DistinguishedFolderId Id="{folder}"/></m:ParentFolderIds></m:FindItem>'
+            f"<m:ParentFolderIds><t:FolderId Id={attribute(self.user.folder(path))}/></m:ParentFolderIds></m:FindItem>"
         )
         answer = self.session.one("FindItem", self.user.address, body)
         return [str(e.get("Id")) for e in answer.iterfind(f"{M}RootFolder/{T}Items/*/{T}ItemId")]
@@ -67,8 +68,8 @@ class Entries:
         return found
 
     def change(self) -> None:
-        """Change what their users see of all three, as a user's program does, and take the private property away."""
-        (meeting,), (contact,), (task,) = (self.ids(folder) for folder in ENTRIES)
+        """Change what their users see of all three, take the private property away, and put the task elsewhere."""
+        (meeting,), (contact,), (task,) = (self.ids(f"/{folder}") for folder in ENTRIES)
         self._update(
             meeting,
             _set("calendar:Location", "CalendarItem", "<t:Location>there</t:Location>"),
@@ -82,6 +83,7 @@ class Entries:
             f"<t:DeleteItemField>{_indexed('contacts:PhoneNumber', 'Pager')}</t:DeleteItemField>",
         )
         self._update(task, _set("task:Status", "Task", "<t:Status>Completed</t:Status>"))
+        self.user.move(task, self.user.folder(DONE))
 
     def _update(self, item_id: str, *updates: str) -> None:
         gone = f"<t:DeleteItemField>{PRIVATE.uri}</t:DeleteItemField>"
