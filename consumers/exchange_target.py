@@ -4,11 +4,14 @@ import base64
 import binascii
 from collections.abc import Callable
 
+from consumers.element_updates import set_field, updates
 from consumers.target import Done, Edit, Held, HeldFolder, Outcome, PortableItem, Refused, Update
 from schemas import ews, listing
 from schemas.change import Marks
+from schemas.element_values import SHAPE, packed, unpacked
 from schemas.ews import M, T, child_text, text
-from schemas.faults import ReplicationFault
+from schemas.faults import ReplicationFault, TransportFault
+from schemas.item_elements import FLAGGED
 from schemas.ports import CallRefused, Element, EwsSession, ServerAnswer
 
 LISTED_ITEMS_MAX = 1_000
@@ -146,12 +149,8 @@ class ExchangeTarget:
         return self._update_items(address, changes)
 
     def edit(self, address: str, edits: list[Edit]) -> list[Outcome]:
-        """Set MIME, stamp and marks where the message is; every other property stays (MS-OXWSCORE, MimeContent)."""
-        changes = []
-        for one in edits:
-            mime = f"<t:MimeContent>{base64.b64encode(one.mime).decode()}</t:MimeContent>"
-            update = Update(item_id=one.item_id, change_key=one.change_key, stamp=one.stamp, marks=one.marks)
-            changes.append((one.item_id, one.change_key, _set("item:MimeContent", mime) + self._fields(update)))
+        """Set content, stamp and marks where the item is; every other property stays (MS-OXWSCORE)."""
+        changes = [(e.item_id, e.change_key, self._element_fields(e) if e.elements else self._mime(e)) for e in edits]
         return self._update_items(address, changes)
 
     def _update_items(self, address: str, given: list[tuple[str, str, str]]) -> list[Outcome]:
@@ -230,6 +229,13 @@ class ExchangeTarget:
         messages = self._session.call("GetItem", address, body, len(item_ids)).messages
         return [_mime(m) if m.is_done else Refused(m.code, m.text) for m in messages]
 
+    def elements(self, address: str, item_ids: list[str]) -> list[bytes | Refused]:
+        """Return the elements of items that a client can set."""
+        refs = "".join(map(ews.item_ref, item_ids))
+        body = f"<m:GetItem><m:ItemShape>{SHAPE}</m:ItemShape><m:ItemIds>{refs}</m:ItemIds></m:GetItem>"
+        messages = self._session.call("GetItem", address, body, len(item_ids)).messages
+        return [_elements(m) if m.is_done else Refused(m.code, m.text) for m in messages]
+
     def _find_items(self, address: str, folder_ids: list[str], restriction: str) -> list[Held]:
         body = (
             f'<m:FindItem Traversal="Shallow"><m:ItemShape>{self._held_shape()}</m:ItemShape>'
@@ -275,9 +281,25 @@ class ExchangeTarget:
             f"<t:IsRead>{str(item.marks.is_read).lower()}</t:IsRead></t:Message>"
         )
 
+    def _mime(self, edit: Edit) -> str:
+        mime = f"<t:MimeContent>{base64.b64encode(edit.mime).decode()}</t:MimeContent>"
+        update = Update(item_id=edit.item_id, change_key=edit.change_key, stamp=edit.stamp, marks=edit.marks)
+        return _set("item:MimeContent", mime) + self._fields(update)
+
+    def _element_fields(self, edit: Edit) -> str:
+        """Return what differs, the stamp, and the marks that such an item has: it is neither read nor unread."""
+        wanted, marks = unpacked(edit.elements), edit.marks
+        fields = updates(wanted, unpacked(edit.present))
+        fields.append(set_field(ews.STAMP.uri, ews.STAMP.with_value(edit.stamp), wanted.kind))
+        fields.append(_set("item:Importance", f"<t:Importance>{marks.importance}</t:Importance>", wanted.kind))
+        fields.append(_set("item:Categories", ews.categories_element(marks), wanted.kind))
+        if wanted.kind in FLAGGED and self._is_2013_or_later():
+            fields.append(_set("item:Flag", ews.flag_element(marks), wanted.kind))
+        return "".join(fields)
+
     def _fields(self, update: Update) -> str:
         stamp = ews.STAMP.with_value(update.stamp)
-        fields = [f"<t:SetItemField>{ews.STAMP.uri}<t:Message>{stamp}</t:Message></t:SetItemField>"]
+        fields = [set_field(ews.STAMP.uri, stamp, "Message")]
         return "".join(fields + (self._marks(update.marks) if update.marks else []))
 
     def _marks(self, marks: Marks) -> list[str]:
@@ -330,10 +352,15 @@ def _quoted(value: str) -> str:
     return '"' + text(value).replace('"', "&quot;") + '"'
 
 
-def _set(uri: str, element: str) -> str:
+def _elements(message: ServerAnswer) -> bytes | Refused:
+    item = message.element.find(f"{M}Items/*")
+    return Refused(TransportFault.MALFORMED_ANSWER) if item is None else packed(item)
+
+
+def _set(uri: str, element: str, kind: str = "Message") -> str:
     if not element:
         return f'<t:DeleteItemField><t:FieldURI FieldURI="{uri}"/></t:DeleteItemField>'
-    return f'<t:SetItemField><t:FieldURI FieldURI="{uri}"/><t:Message>{element}</t:Message></t:SetItemField>'
+    return set_field(f'<t:FieldURI FieldURI="{uri}"/>', element, kind)
 
 
 def _outcome(message: ServerAnswer, find: Callable[[Element], Element | None]) -> Outcome:

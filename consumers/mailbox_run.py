@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from consumers import intents
-from consumers.likeness import mime_of
+from consumers.likeness import elements_of, mime_of
 from consumers.plan import WRITES
 from consumers.preparation import Preparation
 from consumers.recovery import ABSENT, Finding, Settled
@@ -131,12 +131,15 @@ class MailboxWorker:
         )
 
     def _edit(self, run: Run, record: ItemRecord, intent: Intent) -> Edit:
+        step = next(s for s in run.steps if s.operation.ref.item == record.item)
         return Edit(
             item_id=intent.target_id,
             change_key=intent.change_key,
             stamp=str(Stamp(self._target_name, record.item, intent.nonce)),
             marks=_marks_of(record, intent),
-            mime=next(mime_of(s) for s in run.steps if s.operation.ref.item == record.item),
+            mime=mime_of(step),
+            elements=elements_of(step),
+            present=step.present,
         )
 
     def settle(self, run: Run, record: ItemRecord) -> Settled:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from consumers import intents
+from consumers.likeness import has_elements_alone
 from consumers.patience import FellBehind
 from consumers.plan import ADOPTED, WRITES, Action, Do, plan
 from consumers.run import Run, Tools
@@ -67,10 +68,10 @@ class Preparation:
 
     def _spare(self, run: Run, target: str) -> None:
         """Leave alone what says already what its save says, and change in place what no copy can stand for."""
-        alike = set() if run.is_redrive else self._likeness.alike(run.address, run.steps)
+        alike = self._likeness.alike(run.address, run.steps)
         for step in run.steps:
-            key = step.operation.ref.change_key
-            if step.operation.ref.item in alike and step.record and isinstance(step.operation, ItemSaved):
+            key, is_alike = step.operation.ref.change_key, step.operation.ref.item in alike and not run.is_redrive
+            if is_alike and step.record and isinstance(step.operation, ItemSaved):
                 said = replace(step.operation, targets=())
                 step.action = plan(step.received.change, said, replace(step.record, source_change_key=key), target)
             if step.action.do is Do.PLACE:
@@ -203,7 +204,11 @@ class Preparation:
         if not run.is_redrive:
             detail = step.staged.text if isinstance(step.staged, Refused) else ""
             self._dead_letters.add(step.received, operation.ref.item, reason, detail)
-        self._ledger.put_item(run.mailbox, intents.parked(step.record, change, operation, reason))
+        parked = intents.parked(step.record, change, operation, reason)
+        if step.record and step.record.target_id and has_elements_alone(step):
+            # they are set where the item is, also by a redrive: the record says where that is
+            parked = replace(parked, folder_id=step.record.folder_id)
+        self._ledger.put_item(run.mailbox, parked)
 
 
 def _asked_by(operation: ItemOperation) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ class Staging:
         for number, item in enumerate(items):
             form = self._form(item)
             if form is None:
-                outcomes[number] = Refused(ReplicationFault.NO_USABLE_FORM, "the log holds no form this target takes")
+                outcomes[number] = _unusable(item)
             else:
                 groups[kind_of(item.saved.summary.item_class), form].append(number)
         for (kind, form), numbers in groups.items():
@@ -191,6 +191,14 @@ class Staging:
 
     def _stamp(self, item: ToStage) -> str:
         return str(Stamp(self._target_name, item.saved.ref.item, item.nonce))
+
+
+def _unusable(item: ToStage) -> Refused:
+    if item.bodies.keys() == {Form.ELEMENTS}:
+        return Refused(
+            ReplicationFault.NO_PORTABLE_FORM, "the log holds its elements, and a copy made of them loses the rest"
+        )
+    return Refused(ReplicationFault.NO_USABLE_FORM, "the log holds no form this target takes")
 
 
 def content_of(saved: ItemSaved, form: Form) -> Content | None:

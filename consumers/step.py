@@ -11,7 +11,7 @@ from schemas.state import ItemRecord
 
 @dataclass(slots=True)
 class Step:
-    """One item change of a run and what becomes of it."""
+    """One item change of a run and what becomes of it; `present` are the elements of what is at the target now."""
 
     received: Received
     operation: ItemOperation
@@ -20,3 +20,4 @@ class Step:
     staged: Outcome | None = None
     nonce: str = ""
     reason: str = ""
+    present: bytes = b""

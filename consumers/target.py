@@ -70,13 +70,19 @@ class Update:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """New MIME, stamp and marks for one message where it is; refused if its ChangeKey is not the given one."""
+    """New content, stamp and marks for one item where it is; refused if its ChangeKey is not the given one.
+
+    The content is the MIME of a message; of anything else its elements (`schemas.element_values`), and those it has at
+    the target now: what differs is set or deleted.
+    """
 
     item_id: str
     change_key: str
     stamp: str
     marks: Marks
-    mime: bytes
+    mime: bytes = b""
+    elements: bytes = b""
+    present: bytes = b""
 
 
 class Target(Protocol):
@@ -130,11 +136,15 @@ class Target(Protocol):
         ...
 
     def edit(self, address: str, edits: list[Edit]) -> list[Outcome]:
-        """Set MIME, stamp and marks of messages, as `update` does; what MIME does not hold stays as it is."""
+        """Set content, stamp and marks of items, as `update` does; what is not named in the content stays as it is."""
         ...
 
     def mimes(self, address: str, item_ids: list[str]) -> list[bytes | Refused]:
         """Return the MIME of messages by id."""
+        ...
+
+    def elements(self, address: str, item_ids: list[str]) -> list[bytes | Refused]:
+        """Return the settable elements of items by id."""
         ...
 
     def move(self, address: str, item_ids: list[str], folder_id: str) -> list[Outcome]:

@@ -50,7 +50,7 @@ def check(settings: Settings) -> None:
     if wrong_rehearsal := rehearsal_rules.first_wrong(settings):
         raise SettingsError(wrong_rehearsal)
     for number, form in enumerate(settings.feed.forms):
-        _one_of(f"feed.forms[{number}]", form, tuple(Form))
+        _one_of(f"feed.forms[{number}]", form, (Form.STREAM, Form.PORTABLE))
     if not settings.feed.forms:
         raise SettingsError("feed.forms: at least one of STREAM, PORTABLE is needed")
     _check_mailboxes(settings)

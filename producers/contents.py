@@ -51,6 +51,7 @@ class ContentReader:
     def _fetch_batch(self, address: str, batch: list[Needed]) -> Iterator[Fetched]:
         ids = [found.item_id for _, found in batch]
         portable = self._portable(address, batch)
+        elements = self._elements(address, batch)
         streams: list[bytes | Failed] = []
         if Form.STREAM in self._forms:
             changed = [i for i, (need, p) in enumerate(zip(batch, portable, strict=True)) if not _is_same(need, p)]
@@ -60,7 +61,10 @@ class ContentReader:
         keys = self._source.change_keys(address, ids)
         for number, (entry, found) in enumerate(batch):
             if keys[number] == found.change_key:
-                yield self._one(entry, found, portable[number], streams[number] if streams else None)
+                whole = {Form.STREAM: streams[number]} if streams else {}
+                if shown := elements.get(found.item_id):
+                    whole[Form.ELEMENTS] = shown
+                yield self._one(entry, found, portable[number], whole)
             else:
                 yield Fetched(entry, found, failure=_why_not(keys[number]))
 
@@ -77,18 +81,22 @@ class ContentReader:
                 answers[i] = answer
         return answers
 
+    def _elements(self, address: str, batch: list[Needed]) -> dict[str, bytes | Failed]:
+        """Fetch elements, by item id, of what MIME does not hold all of."""
+        if Form.ELEMENTS not in self._forms:
+            return {}
+        ids = [found.item_id for _, found in batch if not is_message(found.summary.item_class)]
+        return dict(zip(ids, self._source.elements(address, ids), strict=True)) if ids else {}
+
     def _one(
-        self,
-        entry: IndexEntry,
-        found: Described,
-        portable: Portable | Failed | None,
-        stream: bytes | Failed | None,
+        self, entry: IndexEntry, found: Described, portable: Portable | Failed | None, whole: dict[Form, bytes | Failed]
     ) -> Fetched:
         known = _digest_of(found, portable)
         if _is_same((entry, found), portable):
             return Fetched(entry, found, digest=known)
-        failure = next((p.code for p in (stream, portable) if isinstance(p, Failed)), "")
-        if failure and not (isinstance(portable, Failed) and isinstance(stream, bytes)):
+        stream = whole.get(Form.STREAM)
+        failure = next((p.code for p in (stream, portable, *whole.values()) if isinstance(p, Failed)), "")
+        if failure and not isinstance(stream, bytes):
             return Fetched(entry, found, failure=failure)
         contents: list[Content] = []
         spooled: dict[str, SpooledBody] = {}
@@ -97,6 +105,8 @@ class ContentReader:
             bodies.append((Form.STREAM, stream, {}))
         if isinstance(portable, Portable) and Form.PORTABLE in self._forms:
             bodies.append((Form.PORTABLE, portable.mime, portable.properties))
+        if isinstance(shown := whole.get(Form.ELEMENTS), bytes):
+            bodies.append((Form.ELEMENTS, shown, {}))
         if not bodies:
             return Fetched(entry, found, failure=ReplicationFault.NO_PORTABLE_FORM)
         for form, body, properties in bodies:

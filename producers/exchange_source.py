@@ -17,6 +17,7 @@ from producers.source import (
 )
 from schemas import ews, listing
 from schemas.change import Summary
+from schemas.element_values import SHAPE, packed
 from schemas.ews import M, T, child_text
 from schemas.faults import CURSOR_LOST, ReplicationFault, TransportFault
 from schemas.ports import AnswerUnknown, CallRefused, Element, EwsSession, ServerAnswer
@@ -139,6 +140,12 @@ class ExchangeSource:
         shape = f"<t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>{uris}</t:AdditionalProperties>"
         answers = self._get_items(address, item_ids, shape)
         return [_portable(m) if m.is_done else Failed(m.code) for m, _ in answers]
+
+    def elements(self, address: str, item_ids: list[str]) -> list[bytes | Failed]:
+        """Fetch the elements that a client can set."""
+        if not item_ids:
+            return []
+        return [_elements(m) if m.is_done else Failed(m.code) for m, _ in self._get_items(address, item_ids, SHAPE)]
 
     def listing(self, address: str, folder_id: str, offset: int) -> listing.ListingPage:
         """List one page of a folder's items by FindItem; CallRefused if the folder can't be listed."""
@@ -283,6 +290,11 @@ def _portable(message: ServerAnswer) -> Portable | Failed:
     values = ews.extended_values(item)
     found = {p.tag.lower(): ews.value_of(values, p) for p in _PORTABLE_PROPERTIES}
     return Portable(mime, {tag: value for tag, value in found.items() if value})
+
+
+def _elements(message: ServerAnswer) -> bytes | Failed:
+    item = message.element.find(f"{M}Items/*")
+    return Failed(TransportFault.MALFORMED_ANSWER) if item is None else packed(item)
 
 
 def _probe(folder: Element, server_time_seconds: int) -> str:

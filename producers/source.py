@@ -104,6 +104,10 @@ class Source(Protocol):
         """Return MIME and properties, one answer an id."""
         ...
 
+    def elements(self, address: str, item_ids: list[str]) -> list[bytes | Failed]:
+        """Return the settable elements of items (`schemas.element_values`), one answer an id."""
+        ...
+
     def listing(self, address: str, folder_id: str, offset: int) -> ListingPage:
         """List one page of a folder's items from an offset on, without content."""
         ...

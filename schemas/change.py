@@ -52,6 +52,7 @@ class Form(StrEnum):
 
     STREAM = "STREAM"
     PORTABLE = "PORTABLE"
+    ELEMENTS = "ELEMENTS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

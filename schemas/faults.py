@@ -48,7 +48,7 @@ class ReplicationFault(StrEnum):
     TRUNCATED_STREAM = "truncated-stream"  # an export stream that is not whole; may heal after hours
     CHANGED_MEANWHILE = "changed-meanwhile"  # an item was written between its description and its content
     NO_MIME = "no-mime"  # the source gave no MIME for a message
-    NO_PORTABLE_FORM = "no-portable-form"  # only MIME is wanted and does not hold all of this class
+    NO_PORTABLE_FORM = "no-portable-form"  # nothing was carried of which an item of this class could be made
     NO_USABLE_FORM = "no-usable-form"  # the log holds no whole body in a form the target takes
     NEVER_PLACED = "never-placed"  # staged again and again, and never to be moved to its place
     DELETION_BREAKER = "deletion-breaker"  # so many deletions that somebody has to say they are meant

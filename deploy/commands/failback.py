@@ -32,7 +32,11 @@ from deploy.sections import Settings, SettingsError
 from schemas.state import Promoted, Promotion, Registration
 
 LOSSES = (
-    "items that are no messages and were made or changed at {target}: parked, {source} is older and takes no stream",
+    "items that are no messages and were made at {target}: parked, {source} is older and takes no stream",
+    (
+        "of items that are no messages and were changed at {target}: attachments, changed occurrences of a series, and "
+        "properties that EWS has no element for or {source} does not know"
+    ),
     "of messages that were made or changed at {target}: the properties that MIME does not hold",
 )
 

@@ -24,7 +24,7 @@ from schemas.change import Form
 from schemas.state import MailboxRecord, Registration
 from schemas.turning import Known, index_entries, index_folders
 
-PARKED = "no message: parked, it stays at the target"
+IN_PART = "no message: of what was changed EWS elements alone come back, what is new is parked"
 FLATTENED = "message: properties that MIME does not hold"
 MAILBOXES_AT_ONCE = 20
 """How many mailboxes' state is held in memory together."""
@@ -43,7 +43,7 @@ def losses(changes: Sequence[Left], *, is_older: bool) -> dict[str, int]:
     """Return, by kind, how many of the changes an older source takes only in part, or not at all. Pure."""
     if not is_older:
         return {}
-    kinds = Counter(FLATTENED if is_message(c.item_class) else PARKED for c in changes if c.kind == "ItemSaved")
+    kinds = Counter(FLATTENED if is_message(c.item_class) else IN_PART for c in changes if c.kind == "ItemSaved")
     return dict(sorted(kinds.items()))
 
 

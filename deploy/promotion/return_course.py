@@ -17,7 +17,6 @@ from deploy.promotion.opposite import has_ended
 from deploy.promotion.picture import Picture, Seen
 from deploy.promotion.readiness import blocked
 from producers.round import UNREADABLE_ATTEMPTS
-from schemas.faults import ReplicationFault
 from schemas.state import IndexEntry, Order, Promoted, Promotion, SourceRole, TargetRole
 from schemas.topics import Topics
 
@@ -284,10 +283,8 @@ def _progress(picture: Picture, part: Sequence[Promoted]) -> int:
 
 
 def _awaits(entry: IndexEntry) -> bool:
-    """Tell whether an item is still to come: not one that can't be fetched, or whose form the old source can't take."""
-    owed = entry.owed
-    is_hopeless = owed is None or owed.attempts >= UNREADABLE_ATTEMPTS
-    return not is_hopeless and owed is not None and owed.reason != ReplicationFault.NO_PORTABLE_FORM
+    """Tell whether an item is still to come: not one that can't be fetched."""
+    return entry.owed is not None and entry.owed.attempts < UNREADABLE_ATTEMPTS
 
 
 def _is_unread(seen: Seen) -> bool:

@@ -60,6 +60,10 @@ class NoSource:
         """Refuse."""
         raise _refusal()
 
+    def elements(self, address: str, item_ids: list[str]) -> list[bytes | Failed]:  # noqa: ARG002 - the port's
+        """Refuse."""
+        raise _refusal()
+
     def listing(self, address: str, folder_id: str, offset: int) -> ListingPage:  # noqa: ARG002 - the port's
         """Refuse."""
         raise _refusal()

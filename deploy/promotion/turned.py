@@ -46,8 +46,9 @@ def turned(settings: Settings, target: str) -> TurnedSettings:
         ),
         front_door=settings.front_door,
     )
-    # an original that only has to be compared needs MIME; a stream is refused by an older server
-    forms = (Form.PORTABLE,) if is_lossy(found) else (Form.STREAM, Form.PORTABLE)
+    # an original that only has to be compared needs MIME; a stream is refused by an older server, where what is no
+    # message is compared and changed by its elements
+    forms = (Form.PORTABLE, Form.ELEMENTS) if is_lossy(found) else (Form.STREAM, Form.PORTABLE)
     # the ports are those of the services of the first direction, which run beside
     feed: FeedSection = replace(found.feed, forms=tuple(forms), metrics_port=0)
     return replace(found, feed=feed, replay=replace(found.replay, metrics_port=0))

@@ -19,6 +19,7 @@ def left(making: Any) -> Any:
         ref = making.ref(name)
         return {
             "save": making.saved(ref, b"x"),
+            "elements": making.saved(ref, b"x", form="ELEMENTS"),
             "asked": making.saved(ref, b"x", targets=("t",)),
             "mark": ItemMarked(ref=ref, marks=READ),
             "move": ItemMoved(ref=ref, from_folder_id="f"),
@@ -47,6 +48,8 @@ def left(making: Any) -> Any:
         (["asked a", "save a"], [(1, 10), (2, 20)]),
         (["save a", "asked a"], [(2, 10)]),
         (["save a", "folder", "save a"], [(1, 10), (2, 20), (3, 30)]),
+        (["elements a", "mark a", "move a", "elements a"], [(3, 10), (4, 40)]),
+        (["move a", "elements a", "move a", "elements a"], [(3, 10), (4, 40)]),
         ([], []),
     ],
 )

@@ -51,6 +51,7 @@ BAD = [
     ("feed", "streaming", "yes", r"feed\.streaming: bool is needed"),
     ("feed", "forms", "STREAM", r"feed\.forms: a list is needed"),
     ("feed", "forms", ["STREM"], r"feed\.forms\[0\]: must be one of STREAM, PORTABLE.*did you mean STREAM\?"),
+    ("feed", "forms", ["STREAM", "ELEMENTS"], r"feed\.forms\[1\]: must be one of STREAM, PORTABLE"),
     ("feed", "forms", [], r"feed\.forms: at least one of STREAM, PORTABLE"),
     ("source", "version", "2007", r"source\.version: must be one of 2010_SP1, 2013, 2016, 2019 \(got '2007'\)"),
     ("targets.standby", "version", "2010_SP1", r"targets\.standby\.version: 2010_SP1 can be a source only"),

@@ -21,7 +21,9 @@ from deploy.lab.comparison.comparison import compare
 from deploy.lab.comparison.folders import folders_of
 from deploy.lab.comparison.items import listed, read
 from deploy.lab.world import TARGET
+from schemas.faults import ReplicationFault
 from schemas.identity import mailbox_id
+from tests.end_to_end.entries import DONE, Entries
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 Living = Any
@@ -130,7 +132,7 @@ def rows(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def test_the_source_is_lost_with_a_tail_and_users_work_on_both_sides(living: Living) -> None:
     world, source = living.world, [Server(living, n, at_target=False) for n in range(2)]
     names = [[server.new() for _ in range(6)] for server in source]
-    living.split = {"names": names}
+    living.split = {"names": names, "entries": Entries(living.source_session, living.users[1]).make()}
     living.await_level()
     world.feed.signal(signal.SIGKILL)
     world.feed.stop()
@@ -155,6 +157,9 @@ def test_the_source_is_lost_with_a_tail_and_users_work_on_both_sides(living: Liv
     target[1].edit(names[1][0], "by users at the target")
     target[1].edit(names[1][2], "by users at the target")
     living.split["ours"] = target[1].new()
+    entries = Entries(living.target_session, living.standbys[1])
+    entries.change()
+    entries.make_new()
 
 
 def test_a_source_that_comes_back_is_not_written_to_and_is_reported(living: Living, back: list[Child]) -> None:
@@ -190,13 +195,15 @@ def test_the_way_back_survives_its_command_and_loses_nothing(living: Living, bac
     first = begun(living, "failback", "--all", "--merge", "--accept-losses", until="what it has is merged")
     first.kill()
     first.wait(10)
+    assert "items that are no messages and were made at standby: parked" in refused(living, "--all")
     if LONG:
         living.kill_replay()
         for owner in back:
             owner.signal(signal.SIGKILL)
             owner.stop()
             owner.start()
-    found = statement(run(living, failback, "--resume", "--merge", "--json"))
+    # the contact that is parked keeps its mailbox back until an operator says it may stay behind
+    found = statement(run(living, failback, "--resume", "--merge", "--accept", living.users[1].address, "--json"))
     assert found["stage"] == "DONE"
     # tail, new mail, a copy, what was edited or marked there alone; and at the source nothing of its originals
     assert made_at(living.world.target) - before[1] == 5
@@ -220,9 +227,31 @@ def test_the_way_back_survives_its_command_and_loses_nothing(living: Living, bac
     assert sorted((c["at_source"], c["at_target"], c["kept"]) for c in conflicts) == [
         ("ItemDeleted", "changed", "target"), ("ItemSaved", "changed", "both")
     ]  # fmt: skip
+    assert_entries_came_back(living, found)
     compared = compare(living.world.source_address, living.world.target_address, living.world.mailboxes)
     assert compared.is_clean
-    assert compared.foreign == compared.extra == compared.folders_extra == 0
+    assert compared.extra == compared.folders_extra == 0
+    assert compared.foreign == 1, "the contact that was made at the target stays there, and is nobody's copy"
+
+
+def assert_entries_came_back(living: Living, found: dict[str, Any]) -> None:
+    """The originals have the change, and what only they had; what was new is parked and listed."""
+    source = Entries(living.source_session, living.users[1])
+    originals = living.split["entries"]
+    assert [source.ids("/calendar"), source.ids("/contacts")] == [[originals["calendar"]], [originals["contacts"]]]
+    assert source.ids("/tasks") == []
+    (moved,) = source.ids(*DONE)
+    meeting, contact, task = (source.shown(i) for i in (originals["calendar"], originals["contacts"], moved))
+    assert [meeting["Location"], meeting["Start"], meeting["End"]] == [
+        "there", "2026-12-02T10:00:00Z", "2026-12-02T12:00:00Z"
+    ]  # fmt: skip
+    assert [contact.get(key) for key in ("EmailAddress1", "HomePhone", "MobilePhone", "Pager")] == [
+        "berta@x.test", "1", "3", None
+    ]  # fmt: skip
+    assert (task["Status"], task["Mileage"]) == ("Completed", "7")
+    assert {entry["private"] for entry in (meeting, contact, task)} == {"stays"}
+    parked = [row["reason"] for row in rows(found)[mailbox_id(living.users[1].address)]["parked"]]
+    assert parked == [ReplicationFault.NO_PORTABLE_FORM]
 
 
 def test_home_again_everything_mirrors_as_before_and_nothing_loops(living: Living) -> None:

@@ -226,6 +226,10 @@ class MemorySource:
         self._called("portable", (address, tuple(item_ids)))
         return [self._answer("portable", i, lambda item: Portable(item.content, {})) for i in item_ids]
 
+    def elements(self, address: str, item_ids: list[str]) -> list[bytes | Failed]:
+        self._called("elements", (address, tuple(item_ids)))
+        return [self._answer("elements", i, lambda item: item.content) for i in item_ids]
+
     def _answer(self, method: str, item_id: str, make: Callable[[StoredItem], Any]) -> Any:
         item = self.items_by_id.get(item_id)
         if item is None:

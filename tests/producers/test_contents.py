@@ -64,10 +64,11 @@ def test_a_stream_alone_costs_one_other_call_for_a_new_item_its_change_key(rig: 
     assert [method for method, _ in rig.source.calls] == ["export", "change_keys"]
 
 
-@pytest.mark.parametrize("method", ["portable", "export", "change_keys"])
+@pytest.mark.parametrize("method", ["portable", "export", "elements", "change_keys"])
 def test_content_that_is_not_what_was_described_is_fetched_later(rig: Rig, method: str) -> None:
-    rig.forms = (Form.STREAM, Form.PORTABLE)
-    item_id = rig.source.add(rig.source.inbox, MAIL)
+    rig.forms = (Form.STREAM, Form.PORTABLE, Form.ELEMENTS)
+    item_class = "IPM.Contact" if method == "elements" else "IPM.Note"
+    item_id = rig.source.add(rig.source.inbox, MAIL, item_class=item_class)
     rig.source.before(method, lambda: rig.source.edit(item_id))
     (fetched,) = fetch(rig, item_id)
     assert (fetched.failure, fetched.contents) == (ReplicationFault.CHANGED_MEANWHILE, ())
@@ -93,6 +94,25 @@ def test_a_contact_has_no_portable_form_and_says_so(rig: Rig) -> None:
     rig.forms = (Form.PORTABLE,)
     (fetched,) = fetch(rig, rig.source.add(rig.source.inbox, MAIL, item_class="IPM.Contact"))
     assert fetched.failure == ReplicationFault.NO_PORTABLE_FORM
+
+
+def test_what_is_no_message_has_its_elements_where_they_are_asked_for(rig: Rig) -> None:
+    rig.forms = (Form.PORTABLE, Form.ELEMENTS)
+    mail, contact = rig.source.add(rig.source.inbox, MAIL), rig.source.add(rig.source.inbox, item_class="IPM.Contact")
+    fetched = fetch(rig, mail, contact)
+    assert [[c.form for c in f.contents] for f in fetched] == [[Form.PORTABLE], [Form.ELEMENTS]]
+    assert [about for method, about in rig.source.calls if method == "elements"] == [("", (contact,))]
+
+
+def test_elements_that_are_not_handed_out_are_owed_and_not_parked_unseen(rig: Rig) -> None:
+    rig.forms = (Form.PORTABLE, Form.ELEMENTS)
+    contact = rig.source.add(rig.source.inbox, item_class="IPM.Contact")
+    rig.source.items_by_id[contact].refusals["elements"] = "ErrorInternalServerError"
+    (fetched,) = fetch(rig, contact)
+    assert (fetched.failure, fetched.contents) == ("ErrorInternalServerError", ())
+    rig.forms = (Form.STREAM, Form.ELEMENTS)
+    (fetched,) = fetch(rig, contact)
+    assert [c.form for c in fetched.contents] == [Form.STREAM]
 
 
 def test_content_that_proves_to_be_the_same_is_not_exported(rig: Rig) -> None:

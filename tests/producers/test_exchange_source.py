@@ -16,6 +16,7 @@ from deploy.lab.workload.mailbox import UserMailbox
 from deploy.throttle import Throttle
 from producers.exchange_source import ExchangeSource
 from producers.source import CursorLostError, Described, Failed, Portable
+from schemas.element_values import unpacked
 from schemas.faults import ReplicationFault
 from schemas.metrics import SessionMetrics
 from schemas.ports import AnswerUnknown, CallRefused
@@ -153,6 +154,27 @@ def test_a_stream_is_whole_and_one_cut_short_without_an_error_is_failed(side: Si
     assert stream
     side.process.add_fault("ExportItems", "truncate_export")
     assert side.source.export(side.address, [item_id]) == [Failed(ReplicationFault.TRUNCATED_STREAM)]
+
+
+def test_the_elements_of_an_item_are_those_that_a_client_can_set(side: Side) -> None:
+    element = (
+        "<t:Contact><t:Subject>Berta</t:Subject><t:FileAs>Berta</t:FileAs><t:PhoneNumbers>"
+        '<t:Entry Key="HomePhone">1</t:Entry></t:PhoneNumbers></t:Contact>'
+    )
+    (contact_id,) = side.user.create_entries(side.user.folder(("/contacts",)), [element])
+    mail_id = side.add()
+    contact, mail, gone = side.source.elements(side.address, [contact_id, mail_id, f"{mail_id}x"])
+    assert isinstance(contact, bytes)
+    shown = unpacked(contact)
+    assert shown.kind == "Contact"
+    assert {f.index or f.uri: v.same for f, v in shown.values.items()} == {
+        "item:Subject": "Berta", "item:Sensitivity": "Normal", "item:Body": "", "item:ReminderIsSet": "false",
+        "contacts:FileAs": "Berta", "HomePhone": "1",
+    }  # fmt: skip
+    assert isinstance(mail, bytes)
+    assert unpacked(mail).kind == "Message"
+    assert isinstance(gone, Failed)
+    assert side.source.elements(side.address, []) == []
 
 
 def test_the_portable_form_is_the_mime_with_what_it_does_not_hold(side: Side) -> None:

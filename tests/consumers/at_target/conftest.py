@@ -113,6 +113,9 @@ class MemoryTarget:
         with self._call("look"):
             return [self.items[i].content if i in self.items else Refused("ErrorItemNotFound") for i in item_ids]
 
+    def elements(self, address: str, item_ids: list[str]) -> list[bytes | Refused]:
+        return self.mimes(address, item_ids)
+
     def move(self, address: str, item_ids: list[str], folder_id: str) -> list[Outcome]:
         self.writing_at = address
         return self._each("move", item_ids, lambda i: self._move(i, folder_id))
@@ -281,8 +284,12 @@ class MemoryTarget:
         return Done(item_id, self.items[item_id].change_key)
 
     def _edit(self, edit: Edit) -> Outcome:
+        item = self.items.get(edit.item_id)
+        if edit.elements and item and item.change_key == edit.change_key:
+            # a server takes what differs from what it was told to have; from anything else, it becomes something else
+            assert edit.present == item.content
         same = Update(item_id=edit.item_id, change_key=edit.change_key, stamp=edit.stamp, marks=edit.marks)
-        return self._update(same, edit.mime)
+        return self._update(same, edit.mime or edit.elements)
 
     def _update(self, update: Update, content: bytes = b"") -> Outcome:
         if update.item_id not in self.items:

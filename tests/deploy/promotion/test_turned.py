@@ -57,7 +57,7 @@ def test_the_way_back_shares_registry_and_office_and_no_other_topic() -> None:
     [
         ("2016", "2016", False, ("STREAM", "PORTABLE")),
         ("2019", "2013", False, ("STREAM", "PORTABLE")),
-        ("2013", "2019", True, ("PORTABLE",)),
+        ("2013", "2019", True, ("PORTABLE", "ELEMENTS")),
     ],
 )
 def test_a_stream_goes_back_only_to_a_server_that_is_not_older(

@@ -20,6 +20,8 @@ NAMES = "abcde"
 class Turned:
     """A server that was the source, its items as originals, and the other direction's state of them."""
 
+    first = b"first"
+
     def __init__(self, world: Any) -> None:
         self.world, self.making = world, world.making
         world.now_ms = 1000
@@ -48,8 +50,8 @@ class Turned:
 
     def put(self, name: str, folder_id: str) -> None:
         """An original here, its copy there, known to the other direction by both ids."""
-        item_id, key = self.world.target.add_item(folder_id, b"first"), self.making.key(name)
-        self.source.save(name, b"first", marks=READ)
+        item_id, key = self.world.target.add_item(folder_id, self.first), self.making.key(name)
+        self.source.save(name, self.first, marks=READ)
         self.known.entries[key] = IndexEntry(
             item=key, item_id=item_id, folder_id=folder_id, change_key=self.world.target.items[item_id].change_key,
             search_key="", fingerprint="", digest="", marks=READ,
