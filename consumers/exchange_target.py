@@ -4,14 +4,13 @@ import base64
 import binascii
 from collections.abc import Callable
 
-from consumers.element_updates import set_field, updates
+from consumers import item_writes
 from consumers.target import Done, Edit, Held, HeldFolder, Outcome, PortableItem, Refused, Update
 from schemas import ews, listing
 from schemas.change import Marks
-from schemas.element_values import SHAPE, packed, unpacked
+from schemas.element_values import SHAPE, packed
 from schemas.ews import M, T, child_text, text
 from schemas.faults import ReplicationFault, TransportFault
-from schemas.item_elements import FLAGGED
 from schemas.ports import CallRefused, Element, EwsSession, ServerAnswer
 
 LISTED_ITEMS_MAX = 1_000
@@ -20,17 +19,6 @@ _FOLDER_ELEMENTS = {
     "IPF.Appointment": "CalendarFolder",
     "IPF.Contact": "ContactsFolder",
     "IPF.Task": "TasksFolder",
-}
-_PROPERTIES = {
-    p.tag.lower(): p
-    for p in (
-        ews.MESSAGE_FLAGS,
-        ews.DELIVERY_TIME,
-        ews.SUBMIT_TIME,
-        ews.ICON_INDEX,
-        ews.LAST_VERB,
-        ews.LAST_VERB_TIME,
-    )
 }
 
 
@@ -136,21 +124,24 @@ class ExchangeTarget:
 
     def create(self, address: str, folder_id: str, items: list[PortableItem]) -> list[Outcome]:
         """Create messages from MIME, stamped and marked in the same call."""
+        with_flags = self._is_2013_or_later()
         body = (
             '<m:CreateItem MessageDisposition="SaveOnly">'
             f"<m:SavedItemFolderId>{ews.folder_ref(folder_id)}</m:SavedItemFolderId>"
-            f"<m:Items>{''.join(self._message(i) for i in items)}</m:Items></m:CreateItem>"
+            f"<m:Items>{''.join(item_writes.message(i, with_flags=with_flags) for i in items)}</m:Items></m:CreateItem>"
         )
         return self._outcomes("CreateItem", address, body, len(items), f"{M}Items/*/{T}ItemId")
 
     def update(self, address: str, updates: list[Update]) -> list[Outcome]:
         """Set stamps and marks with NeverOverwrite; receipts are suppressed where the server can."""
-        changes = [(u.item_id, u.change_key, self._fields(u)) for u in updates]
+        with_flags = self._is_2013_or_later()
+        changes = [(u.item_id, u.change_key, item_writes.fields_of(u, with_flags=with_flags)) for u in updates]
         return self._update_items(address, changes)
 
     def edit(self, address: str, edits: list[Edit]) -> list[Outcome]:
         """Set content, stamp and marks where the item is; every other property stays (MS-OXWSCORE)."""
-        changes = [(e.item_id, e.change_key, self._element_fields(e) if e.elements else self._mime(e)) for e in edits]
+        with_flags = self._is_2013_or_later()
+        changes = [(e.item_id, e.change_key, item_writes.edited(e, with_flags=with_flags)) for e in edits]
         return self._update_items(address, changes)
 
     def _update_items(self, address: str, given: list[tuple[str, str, str]]) -> list[Outcome]:
@@ -267,51 +258,6 @@ class ExchangeTarget:
         uris = "".join(f'<t:FieldURI FieldURI="{f}"/>' for f in fields) + ews.STAMP.uri
         return f"<t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>{uris}</t:AdditionalProperties>"
 
-    def _message(self, item: PortableItem) -> str:
-        """Return one message element; the order of its children is the schema's."""
-        properties = "".join(
-            _PROPERTIES[tag].with_value(value) for tag, value in item.properties.items() if tag in _PROPERTIES
-        )
-        flag = ews.flag_element(item.marks) if self._is_2013_or_later() else ""
-        return (
-            f"<t:Message><t:MimeContent>{base64.b64encode(item.mime).decode()}</t:MimeContent>"
-            f"<t:ItemClass>{text(item.item_class)}</t:ItemClass>{ews.categories_element(item.marks)}"
-            f"<t:Importance>{item.marks.importance}</t:Importance>"
-            f"{properties}{ews.STAMP.with_value(item.stamp)}{flag}"
-            f"<t:IsRead>{str(item.marks.is_read).lower()}</t:IsRead></t:Message>"
-        )
-
-    def _mime(self, edit: Edit) -> str:
-        mime = f"<t:MimeContent>{base64.b64encode(edit.mime).decode()}</t:MimeContent>"
-        update = Update(item_id=edit.item_id, change_key=edit.change_key, stamp=edit.stamp, marks=edit.marks)
-        return _set("item:MimeContent", mime) + self._fields(update)
-
-    def _element_fields(self, edit: Edit) -> str:
-        """Return what differs, the stamp, and the marks that such an item has: it is neither read nor unread."""
-        wanted, marks = unpacked(edit.elements), edit.marks
-        fields = updates(wanted, unpacked(edit.present))
-        fields.append(set_field(ews.STAMP.uri, ews.STAMP.with_value(edit.stamp), wanted.kind))
-        fields.append(_set("item:Importance", f"<t:Importance>{marks.importance}</t:Importance>", wanted.kind))
-        fields.append(_set("item:Categories", ews.categories_element(marks), wanted.kind))
-        if wanted.kind in FLAGGED and self._is_2013_or_later():
-            fields.append(_set("item:Flag", ews.flag_element(marks), wanted.kind))
-        return "".join(fields)
-
-    def _fields(self, update: Update) -> str:
-        stamp = ews.STAMP.with_value(update.stamp)
-        fields = [set_field(ews.STAMP.uri, stamp, "Message")]
-        return "".join(fields + (self._marks(update.marks) if update.marks else []))
-
-    def _marks(self, marks: Marks) -> list[str]:
-        fields = [
-            _set("item:Importance", f"<t:Importance>{marks.importance}</t:Importance>"),
-            _set("item:Categories", ews.categories_element(marks)),
-            _set("message:IsRead", f"<t:IsRead>{str(marks.is_read).lower()}</t:IsRead>"),
-        ]
-        if self._is_2013_or_later():
-            fields.append(_set("item:Flag", ews.flag_element(marks)))
-        return fields
-
     def _get_folder(self, address: str, reference: str) -> ServerAnswer:
         body = (
             f"<m:GetFolder><m:FolderShape>{_FOLDER_SHAPE}</m:FolderShape>"
@@ -355,12 +301,6 @@ def _quoted(value: str) -> str:
 def _elements(message: ServerAnswer) -> bytes | Refused:
     item = message.element.find(f"{M}Items/*")
     return Refused(TransportFault.MALFORMED_ANSWER) if item is None else packed(item)
-
-
-def _set(uri: str, element: str, kind: str = "Message") -> str:
-    if not element:
-        return f'<t:DeleteItemField><t:FieldURI FieldURI="{uri}"/></t:DeleteItemField>'
-    return set_field(f'<t:FieldURI FieldURI="{uri}"/>', element, kind)
 
 
 def _outcome(message: ServerAnswer, find: Callable[[Element], Element | None]) -> Outcome:
