@@ -152,7 +152,10 @@ def patient_feed(w: Watched) -> Iterator[None]:
 @contextmanager
 def blind_monitor(w: Watched) -> Iterator[None]:
     """Kafka answers everybody but the monitor; when it answers again the monitor goes on by itself."""
+    started = 'mailshadow_worker_started_timestamp_seconds{role="monitor"}'
+    before = w.total(started)
     w.lead_aside(w.monitor)
+    w.await_true(lambda: w.total(started) > before and w.total("mailshadow_monitor_restored") == 1, 30, "it reads on")
     w.await_well()
     w.aside.cut()
     try:
