@@ -18,7 +18,7 @@ from deploy.lab.chaos.evidence import history_file
 from deploy.lab.next_release import NEXT_VERSION, make_next_release
 from deploy.lab.world import SOURCE, TARGET
 
-from .side_by_side import THIS, AtWork, Release, SideBySide, require_nothing, version_of
+from .side_by_side import MAILBOXES, THIS, AtWork, Release, SideBySide, require_nothing, version_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -99,7 +99,8 @@ def test_everything_arrived_once_and_no_work_was_done_twice(pair: SideBySide, us
     done = works(kept, "create")
     assert len(done) == users.received
     assert set(done.values()) == {1}
-    assert (pair.handed_out, pair.uploaded) == (users.received, users.received)
+    # what a feed has read and not said yet when it is told to end, its successor may read again: one a mailbox at most
+    assert users.received <= pair.handed_out <= users.received + MAILBOXES
     assert releases_are_mixed(kept)
 
 
