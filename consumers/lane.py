@@ -109,6 +109,7 @@ class Lane:
         if self._changes and self._adoption.is_due(self._mailbox) and self._adopt(self._changes[0].begins_at) != 0:
             return
         while self._changes and not self._ledger.mailbox(self._mailbox).behind:
+            self._patience.require_owned()
             if run := self._next_run():
                 self.carry_out(run)
 

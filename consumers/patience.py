@@ -57,6 +57,11 @@ class Patience:
                 self._wait(max(failure.back_off_seconds, wait_seconds))
                 wait_seconds = min(2 * wait_seconds, WAIT_SECONDS_MAX)
 
+    def require_owned(self) -> None:
+        """Raise PartitionLost where we are asked to stop: between two runs, nothing is left half done."""
+        if not self._still_owned():
+            raise PartitionLost("asked to stop between two runs")
+
     def _judge(self, failure: CallFailed) -> None:
         disposition = disposition_of(failure.code)
         self._metrics.call_failures.labels(code=failure.code).inc()

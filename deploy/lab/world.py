@@ -13,6 +13,7 @@ from deploy.lab.broker.access import Access
 from deploy.lab.broker.directory import BrokerDirectory
 from deploy.lab.broker.jars import OnProgress
 from deploy.lab.broker.process import Broker
+from deploy.lab.broker.properties import Door
 from deploy.lab.child import Child, ChildError
 from deploy.lab.exchange.process import ExchangeProcess
 from deploy.lab.session import ServerAddress
@@ -30,7 +31,11 @@ HEARTBEAT_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldOptions:
-    """What kind of world: where its data lie, mailboxes and partitions, which versions, which way content takes."""
+    """What kind of world: where its data lie, mailboxes and partitions, which versions, which way content takes.
+
+    `keeps_history`: the servers keep every write, to be read by `deploy.lab.exchange.history`. `doors`: further
+    listeners of Kafka.
+    """
 
     directory: Path
     mailbox_count: int
@@ -39,6 +44,8 @@ class WorldOptions:
     is_portable: bool = False
     access: Access | None = None
     partition_count: int = 12
+    keeps_history: bool = False
+    doors: tuple[Door, ...] = ()
 
 
 class World:
@@ -49,7 +56,13 @@ class World:
         numbers = range(1, options.mailbox_count + 1)
         self.mailboxes = [(f"user{n}@source.test", f"user{n}@target.test") for n in numbers]
         directory = options.directory
-        self.broker = Broker(directory / "kafka", is_short_lived=True, on_progress=on_fetch, access=options.access)
+        self.broker = Broker(
+            directory / "kafka",
+            is_short_lived=True,
+            on_progress=on_fetch,
+            doors=options.doors,
+            access=options.access,
+        )
         self.source = self._server("source", options.source_version, [s for s, _ in self.mailboxes])
         self.target = self._server("target", options.target_version, [t for _, t in self.mailboxes])
         self.config = directory / "mailshadow.toml"
@@ -68,6 +81,7 @@ class World:
             mailboxes=list(addresses),
             user=USER,
             password=PASSWORD,
+            keeps_history=self.options.keeps_history,
         )
 
     def start_servers(self) -> None:

@@ -45,6 +45,7 @@ class Monitor:
         fold = Fold({name: target.hold_seconds for name, target in targets.items()})
         self._watch = LogWatch(connection, topics, tuple(targets), self._log)
         self._follower = Follower(connection, topics, fold, wiring.now_ms)
+        self._log.answered_at.set(time.time())  # the follower asked where the topics end
         self._looked_at = time.monotonic()
         report_worker(
             self.registry,

@@ -2,8 +2,9 @@
 
 The group subscribes to exactly one topic and keeps it paused; workers read with consumers of their own, because
 assignors do not co-partition several topics (facts: kafka §2). Acquiring runs in the worker while this thread
-keeps polling. A revocation asks the workers to finish within a budget; after a loss nothing may be committed, and
-the fence sees to it. A worker that fails for good stops the process with its error.
+keeps polling. A revocation asks the workers to finish within a budget: what is under way may still be committed, so
+that the next owner need not do it again. After that, or after a loss, nothing may be, and the fence sees to it. A
+worker that fails for good stops the process with its error.
 """
 
 import logging
@@ -34,6 +35,7 @@ class _Worker(threading.Thread):
         super().__init__(name=f"partition-{number}", daemon=True)
         self.number = number
         self.stopping = threading.Event()
+        self.is_over = False
         self.stirred_at = time.monotonic()
         self._membership = membership
         self._watch = ClockWatch(membership.clock)
@@ -42,6 +44,11 @@ class _Worker(threading.Thread):
         """Tell whether to go on; whoever works or waits asks this often, so it shows that the worker lives."""
         self.stirred_at = time.monotonic()
         return not (self.stopping.is_set() or self._watch.has_jumped())
+
+    def may_commit(self) -> bool:
+        """Tell whether what is under way may be committed: also when asked to stop, within the budget."""
+        self.stirred_at = time.monotonic()
+        return not (self.is_over or self._watch.has_jumped())
 
     def run(self) -> None:
         """Acquire, work, and again after a loss, until the partition is to be given up."""
@@ -135,6 +142,7 @@ class Membership:
             worker.is_wanted,
             self.clock,
             self.metrics,
+            worker.may_commit,
         )
         try:
             owned.acquire()
@@ -172,7 +180,9 @@ class Membership:
     def _give_up(self, numbers: list[int], budget_seconds: float) -> None:
         workers = [w for n in numbers if (w := self._workers.pop(n, None))]
         for worker in workers:
+            worker.is_over = not budget_seconds
             worker.stopping.set()
         deadline = time.monotonic() + budget_seconds
         for worker in workers:
             worker.join(max(0.0, deadline - time.monotonic()))
+            worker.is_over = True

@@ -65,12 +65,14 @@ class Owned:
         is_assigned: Callable[[], bool],
         clock: Clock,
         metrics: PartitionMetrics,
+        may_commit: Callable[[], bool] | None = None,
     ) -> None:
         self.number = number
         self._settings = settings
         self._role = role
         self._group_metadata = group_metadata
         self._is_assigned = is_assigned
+        self._may_commit = may_commit or is_assigned
         self._clock = clock
         self._metrics = metrics
         directory = role.cache_directory
@@ -132,7 +134,7 @@ class Owned:
     def transact(self, records: Sequence[Outgoing], positions: Mapping[str, int]) -> None:
         """Write records and positions as one; PartitionLost when it is unclear whether that was done."""
         for attempt in range(1, ATTEMPTS_MAX + 1):
-            if not self.still_owned():
+            if self._producer is None or not self._may_commit():
                 raise PartitionLost("no longer assigned")
             with self._metrics.transaction_seconds.time():
                 is_committed = self._attempt(records, positions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -48,6 +49,18 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> str:
+    """The program that renders manifests. Skips aloud, or fails in CI."""
+    found = shutil.which("kubectl")
+    if found is None:
+        reason = "kubectl is not installed: manifests can't be rendered"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
 
 
 @dataclass(slots=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import os
-import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -24,21 +22,10 @@ if TYPE_CHECKING:
 OVERLAYS = ("small", "large")
 VERSIONS = ("1.31", "1.34")
 OF_OTHERS = {"ScaledObject", "TriggerAuthentication"}
-"""KEDA's own kinds, whose schemas no package holds."""
+"""KEDA's own kinds, whose schemas no package holds: `test_scaling.py` states what is known of them."""
 SECRETS = ("kafka-ca.pem", "kafka.password", "source.password", "standby.password", "metrics.password")
 NO_SETTINGS = {"MAILSHADOW_CONFIG", "MAILSHADOW_PROBE"}
 Manifest = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def kubectl() -> str:
-    found = shutil.which("kubectl")
-    if found is None:
-        reason = "kubectl is not installed: manifests can't be rendered"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
 
 
 @pytest.fixture(scope="module", params=OVERLAYS)

@@ -1,71 +1,123 @@
-"""A release that changes the schemas takes over from the one before, readers first; the other way is refused."""
+"""Releases are upgraded under live mail, old and new side by side; the wrong way round is refused; nothing twice.
 
+Two feeds and two replays, and one world for all tests, in this order: first to a release that changes no record of the
+log, then to one that changes all of them.
+"""
+
+import base64
 import json
-import os
-import subprocess
-import sys
-import time
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from deploy import exit_codes
-from deploy.lab.next_release import make_next_release
-from deploy.lab.standing import standing
-from deploy.lab.world import TARGET
+from deploy.lab.chaos.checker.names import PRODUCT_AGENT
+from deploy.lab.chaos.evidence import history_file
+from deploy.lab.next_release import NEXT_VERSION, make_next_release
+from deploy.lab.world import SOURCE, TARGET
+
+from .side_by_side import MAILBOXES, THIS, AtWork, Release, SideBySide, require_nothing, version_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-Living = Any
-SECONDS_MAX = 60.0
 
 
 @pytest.fixture(scope="module")
-def next_release(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return make_next_release(tmp_path_factory.mktemp("next"))
+def same_records(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    return make_next_release(tmp_path_factory.mktemp("same-records"), changes_schemas=False)
 
 
-def await_level(living: Living, release: dict[str, str]) -> None:
-    """Wait until the status command of a release says that all has arrived."""
-    since_ms, deadline = int(time.time() * 1000), time.monotonic() + SECONDS_MAX
-    command = [sys.executable, "-m", "deploy", "status", "--json", "--config", str(living.world.config)]
-    while True:
-        done = subprocess.run(command, env={**os.environ, **release}, capture_output=True, timeout=60, check=False)  # noqa: S603 - our own
-        rows = json.loads(done.stdout)["mailboxes"] if done.stdout else []
-        if standing(rows, TARGET, since_ms).level == len(living.world.mailboxes):
-            return
-        assert time.monotonic() < deadline, (rows, done.stderr[-2000:])
+@pytest.fixture(scope="module")
+def other_records(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    return make_next_release(tmp_path_factory.mktemp("other-records"))
 
 
-def test_readers_are_upgraded_first_and_everything_arrives_once(living: Living, next_release: dict[str, str]) -> None:
-    world = living.world
-    first = living.put(living.mail())
-    living.await_level()
-    for service, importance in ((world.replay, "High"), (world.feed, "Low")):
-        service.stop()
-        service.environment.update(next_release)
-        living.put(living.mail())
-        service.start()
-        living.users[0].update(first, "item:Importance", f"<t:Importance>{importance}</t:Importance>")
-        await_level(living, next_release)
-    assert living.compare().is_clean
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SideBySide]:
+    both = SideBySide(tmp_path_factory.mktemp("side-by-side"))
+    try:
+        both.start()
+        yield both
+    finally:
+        both.stop()
 
 
-def test_a_service_of_the_release_before_says_so_and_leaves_and_loses_nothing(
-    living: Living, next_release: dict[str, str]
+@pytest.fixture(scope="module")
+def users(pair: SideBySide) -> Iterator[AtWork]:
+    working = AtWork(pair.world)
+    working.start()
+    try:
+        yield working
+    finally:
+        working.rest()
+
+
+@pytest.mark.usefixtures("users")
+def test_a_release_with_the_same_records_works_beside_the_one_before_for_as_long_as_one_likes(
+    pair: SideBySide, same_records: Release
 ) -> None:
-    replay = living.world.replay
-    replay.stop()
-    replay.environment.clear()
-    living.put(living.mail())
-    replay.start()
-    deadline = time.monotonic() + SECONDS_MAX
-    while replay.is_running and time.monotonic() < deadline:
-        time.sleep(0.2)
-    said, code = replay.last_words(), replay.stop()
-    assert "Upgrade the readers first" in said
-    assert "Traceback" not in said
-    assert code == exit_codes.HALTED
-    replay.environment.update(next_release)
-    replay.start()
-    await_level(living, next_release)
-    assert living.compare().is_clean
+    assert NEXT_VERSION in version_of(same_records)
+    assert NEXT_VERSION not in version_of(THIS)
+    pair.replace(same_records, "replay-1", "feed-1")
+    pair.await_both_work("replay", "feed")
+    pair.replace(same_records, "replay-2", "feed-2")
+
+
+@pytest.mark.usefixtures("users")
+def test_readers_of_a_release_with_other_records_take_over_first_then_one_feed_after_the_other(
+    pair: SideBySide, other_records: Release
+) -> None:
+    pair.end("replay-1", "replay-2")
+    pair.reading = other_records
+    pair.begin(other_records, "replay-1", "replay-2")
+    pair.replace(other_records, "feed-1")
+    pair.await_both_work("feed", "replay")
+    pair.replace(other_records, "feed-2")
+
+
+@pytest.mark.usefixtures("users")
+def test_services_of_the_release_before_say_so_and_leave_and_lose_nothing(
+    pair: SideBySide, other_records: Release
+) -> None:
+    names = ("replay-2", "feed-2")
+    pair.end(*names)
+    pair.begin(THIS, *names)
+    for service in (pair.services[name] for name in names):
+        pair.await_true(lambda service=service: service.has_ended, "it leaves")  # type: ignore[misc]
+        said, code = service.last_words(), service.stop()
+        assert "Upgrade the readers first" in said
+        assert "Traceback" not in said
+        assert code == exit_codes.HALTED
+    pair.begin(other_records, *names)
+
+
+def test_everything_arrived_once_and_no_work_was_done_twice(pair: SideBySide, users: AtWork) -> None:
+    users.rest()
+    kept = pair.collect()
+    require_nothing(pair.judge(kept))
+    done = works(kept, "create")
+    assert len(done) == users.received
+    assert set(done.values()) == {1}
+    # what a feed has read and not said yet when it is told to end, its successor may read again: one a mailbox at most
+    assert users.received <= pair.handed_out <= users.received + MAILBOXES
+    assert releases_are_mixed(kept)
+
+
+def works(kept: Path, kind: str) -> Counter[str]:
+    """Return how often the product did a kind of write to each item of the target."""
+    writes = map(json.loads, history_file(kept, TARGET).read_text().splitlines())
+    return Counter(
+        w["message_id"] for w in writes if (w["agent"], w["object"], w["kind"]) == (PRODUCT_AGENT, "item", kind)
+    )
+
+
+def releases_are_mixed(kept: Path) -> bool:
+    """Tell whether changes were written in two schemas, and the newer one's first before the older one's last."""
+    lines = [json.loads(line) for line in (kept / "topics.jsonl").read_text().splitlines()]
+    changes = [line for line in lines if line["topic"].endswith(f"changes.{SOURCE}") and line["value"]]
+    times: dict[bytes, list[int]] = {}
+    for line in changes:
+        times.setdefault(base64.b64decode(line["value"])[:10], []).append(line["timestamp_ms"])
+    old, new = sorted(times.values(), key=min)
+    return min(new) < max(old)

@@ -140,6 +140,31 @@ def silent_source(w: Watched) -> Iterator[None]:
 
 
 @contextmanager
+def patient_feed(w: Watched) -> Iterator[None]:
+    """The source hangs, and the feed waits for its answer as long as by default: two minutes."""
+    w.restart(w.world.feed, MAILSHADOW_SOURCE__TIMEOUT_SECONDS="120")
+    w.settle()
+    with silent_source(w):
+        yield
+    w.restart(w.world.feed)
+
+
+@contextmanager
+def blind_monitor(w: Watched) -> Iterator[None]:
+    """Kafka answers everybody but the monitor; when it answers again the monitor goes on by itself."""
+    started = 'mailshadow_worker_started_timestamp_seconds{role="monitor"}'
+    before = w.total(started)
+    w.lead_aside(w.monitor)
+    w.await_true(lambda: w.total(started) > before and w.total("mailshadow_monitor_restored") == 1, 30, "it reads on")
+    w.await_well()
+    w.aside.cut()
+    try:
+        yield
+    finally:
+        w.aside.mend()
+
+
+@contextmanager
 def slow_source(w: Watched) -> Iterator[None]:
     w.world.source.add_fault("*", "delay_before", seconds=1.5, count=60)
     w.put()
@@ -420,6 +445,10 @@ FAULTS: Mapping[str, Fault] = {
         hanging_replay, "stalled", {"WorkerDown": {"job": "mailshadow-replay"}, "Stalled": {}}
     ),
     "a source that stops answering": Fault(silent_source, "not-captured", {"NotCaptured": {}}),
+    "a feed that waits for one answer": Fault(
+        patient_feed, "not-captured", {"WorkerStill": {"role": "feed"}, "NotCaptured": {}}, seconds_max=90
+    ),
+    "a monitor without Kafka": Fault(blind_monitor, "", {"MonitorBlind": {}}, seconds_max=120),
     "a slow source": Fault(slow_source, needs_traffic=True),
     "a slow target": Fault(slow_target, "late", {"Late": {}}, needs_traffic=True),
     "a throttled target": Fault(throttled_target),

@@ -76,6 +76,8 @@ MOVES: Final[Mapping[str, Mapping[str, str]]] = {
         "feed: Rounds ended early": RISES,
         "feed: Last answer": RISES,
     },
+    "a feed that waits for one answer": {},
+    "a monitor without Kafka": {},
     "a slow source": {"feed: Stages, p95": RISES},
     "a slow target": {
         "feed: Time of a call, p95": RISES,

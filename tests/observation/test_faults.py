@@ -130,6 +130,7 @@ def test_a_fault_is_seen_moves_its_figures_and_is_told_until_it_is_over(
     [
         "a worker that hangs",
         "a source that stops answering",
+        "a feed that waits for one answer",
         "a full disk",
         "an expired password",
         "a poison item",

@@ -21,6 +21,8 @@ from typing import Any
 import pytest
 
 from deploy.lab.broker.ports import choose_port
+from deploy.lab.broker.properties import Door
+from deploy.lab.chaos.proxy import HOST, Link, Proxy
 from deploy.lab.child import Child
 from deploy.lab.session import UserSession
 from deploy.lab.workload.mail import INBOX, NewMail
@@ -61,6 +63,8 @@ class Watched:
     prometheus: str
     ports: Mapping[str, int]
     told: list[dict[str, Any]]
+    aside: Link
+    """A way to Kafka that can be cut without anybody else's noticing, for services that are told to go it."""
     number: int = 0
     user: UserMailbox = field(init=False)
 
@@ -155,6 +159,10 @@ class Watched:
         child.stop()
         child.environment = dict(environment)
         child.start()
+
+    def lead_aside(self, child: Child) -> None:
+        """Start a service anew, with its way to Kafka through the link that can be cut."""
+        self.restart(child, MAILSHADOW_KAFKA__BOOTSTRAP_SERVERS=f"{HOST}:{self.aside.port}")
 
     def await_well(self, seconds_max: float = 90.0) -> None:
         """Wait until everybody is protected, nothing is on its way, everybody works, and no alert says otherwise."""
@@ -255,8 +263,12 @@ def watched_world(
     stack: ExitStack, directory: Path, repository: Path, environment: Mapping[str, str], settings: str = ""
 ) -> Watched:
     """Start a world of two mailboxes with settings of its own (variables, and text of the file), and watch it."""
-    ports = chosen_ports(*SERVICES, "front-door", "autodiscover", "prometheus", "alerts", "hook")
-    world = World(WorldOptions(directory=directory, mailbox_count=2, partition_count=4))
+    ports = chosen_ports(*SERVICES, "front-door", "autodiscover", "prometheus", "alerts", "hook", "aside")
+    proxy = Proxy()
+    stack.callback(proxy.close)
+    aside = proxy.link("aside", ports["aside"], is_exchange=False)
+    door = Door(name="ASIDE", port=ports["aside"], advertised_port=aside.port)
+    world = World(WorldOptions(directory=directory, mailbox_count=2, partition_count=4, doors=(door,)))
     patched = stack.enter_context(pytest.MonkeyPatch.context())
     for name in SERVICES:
         patched.setenv(f"MAILSHADOW_{name.upper()}__METRICS_PORT", str(ports[name]))
@@ -284,7 +296,7 @@ def watched_world(
     stack.callback(monitor.stop)
     monitor.start()
     told: list[dict[str, Any]] = []
-    return Watched(world, monitor, watch(stack, directory, repository, ports, told), ports, told)
+    return Watched(world, monitor, watch(stack, directory, repository, ports, told), ports, told, aside)
 
 
 def ports_in(ports: Mapping[str, int]) -> dict[str, int]:

@@ -13,7 +13,7 @@ from deploy.kafka import ensure_topics, topic_ids
 from deploy.partition.membership import Membership
 from deploy.partition.owned import Owned, Role
 from schemas.metrics import PartitionMetrics
-from schemas.ports import PartitionLost
+from schemas.ports import Outgoing, PartitionLost
 from schemas.topics import Topics
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Member:
         self.raised: list[Exception] = []
         self._trouble = trouble
         self.ahead_ms = 0
+        self.at_the_end: Callable[[Owned], None] = lambda _owned: None
         self.registry = CollectorRegistry()
         names = (topics.mailboxes, topics.source_state)
         role = Role(group=topics.feed_group, state_topics=topic_ids(settings, names), cache_directory=None)
@@ -62,6 +63,7 @@ class Member:
                 if self._trouble:
                     self._trouble(len(self.taken))
                 time.sleep(0.05)
+            self.at_the_end(owned)
         finally:
             self.working.discard(owned.number)
 
@@ -110,6 +112,37 @@ def test_a_lost_partition_is_acquired_again_and_counted(wide: tuple[KafkaSetting
     until(lambda: len(member.taken) > PARTITIONS and member.working == set(range(PARTITIONS)))
     assert (member.registry.get_sample_value("mailshadow_partitions_lost_total") or 0) >= 1
     member.stop()
+    assert not member.raised
+
+
+def kept_at_the_end(member: Member, topic: str, late_seconds: float = 0.0) -> list[int]:
+    """Stop a member whose workers have something under way; return the partitions that could commit it."""
+    committed: list[int] = []
+
+    def finish(owned: Owned) -> None:
+        time.sleep(late_seconds)
+        owned.transact([Outgoing(topic, "under way", b"done")], {})
+        committed.append(owned.number)
+
+    until(lambda: member.working == set(range(PARTITIONS)))
+    member.at_the_end = finish
+    member.stop()
+    time.sleep(late_seconds)
+    return committed
+
+
+def test_what_is_under_way_when_a_partition_is_given_up_is_still_committed(wide: tuple[KafkaSettings, Topics]) -> None:
+    member = Member(*wide)
+    assert sorted(kept_at_the_end(member, wide[1].source_state)) == list(range(PARTITIONS))
+    assert not member.raised
+
+
+def test_what_takes_longer_than_the_time_to_give_a_partition_up_is_not_committed(
+    wide: tuple[KafkaSettings, Topics], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.partition.membership.REVOKE_SECONDS_MAX", 0.2)
+    member = Member(*wide)
+    assert kept_at_the_end(member, wide[1].source_state, late_seconds=1.0) == []
     assert not member.raised
 
 
