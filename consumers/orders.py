@@ -4,7 +4,8 @@ State: none of its own. An order's effect is in the records of the target, and i
 transaction that holds the effect or in a later one: dead in between, the order is obeyed again, which changes nothing,
 because every effect is a value (held until, paused, dropped) or asks for what is not there yet (redrive).
 Order: as in the topic, one at a time; the next is begun when the effect of the last is in the ledger.
-Failure: an order that names nothing this target has is logged and done.
+Failure: an order that names nothing this target has is logged and done. One that can't be read ends the replay
+(CodecError), like a change: passed over, what an operator ordered of a newer release would be lost.
 """
 
 import logging
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 from consumers.gate import Gate
 from consumers.ledger import Ledger
 from consumers.opening import refuses
-from schemas.codec import CodecError, decode
+from schemas.codec import decode
 from schemas.faults import ReplicationFault
 from schemas.ports import Clock, LogReader
 from schemas.state import ItemState, Order
@@ -49,7 +50,7 @@ class OrderBook:
         self._done = self._committed = reader.position
 
     def next(self) -> Given | None:
-        """Return the order that is to be obeyed now, or None."""
+        """Return the order that is to be obeyed now, or None; CodecError at one that can't be read."""
         if not self._given:
             self._read()
         return self._given[0] if self._given else None
@@ -71,11 +72,7 @@ class OrderBook:
 
     def _read(self) -> None:
         for record in self._reader.read(ORDERS_MAX, 0.0):
-            try:
-                order = decode(record.value) if record.value else None
-            except CodecError:
-                log.exception("order not readable, passed over")
-                continue
+            order = decode(record.value) if record.value else None
             if isinstance(order, Order):
                 self._given.append(Given(order, record.offset, record.appended_at))
         if not self._given:
