@@ -59,12 +59,14 @@ def _mime_fields(edit: Edit, *, with_flags: bool) -> str:
 
 
 def _element_fields(edit: Edit, *, with_flags: bool) -> str:
-    """Return what differs, the stamp, and the marks that such an item has: it is neither read nor unread."""
+    """Return what differs, the stamp, and the marks that such an item has: only a message is read or unread."""
     wanted, marks = unpacked(edit.elements), edit.marks
     fields = updates(wanted, unpacked(edit.present))
     fields.append(set_field(ews.STAMP.uri, ews.STAMP.with_value(edit.stamp), wanted.kind))
     fields.append(_set("item:Importance", f"<t:Importance>{marks.importance}</t:Importance>", wanted.kind))
     fields.append(_set("item:Categories", ews.categories_element(marks), wanted.kind))
+    if wanted.kind == "Message":
+        fields.append(_is_read(marks))
     if wanted.kind in FLAGGED and with_flags:
         fields.append(_set("item:Flag", ews.flag_element(marks), wanted.kind))
     return "".join(fields)
@@ -74,11 +76,15 @@ def _mark_fields(marks: Marks, *, with_flags: bool) -> list[str]:
     fields = [
         _set("item:Importance", f"<t:Importance>{marks.importance}</t:Importance>"),
         _set("item:Categories", ews.categories_element(marks)),
-        _set("message:IsRead", f"<t:IsRead>{str(marks.is_read).lower()}</t:IsRead>"),
+        _is_read(marks),
     ]
     if with_flags:
         fields.append(_set("item:Flag", ews.flag_element(marks)))
     return fields
+
+
+def _is_read(marks: Marks) -> str:
+    return _set("message:IsRead", f"<t:IsRead>{str(marks.is_read).lower()}</t:IsRead>")
 
 
 def _set(uri: str, element: str, kind: str = "Message") -> str:

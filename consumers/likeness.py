@@ -18,6 +18,7 @@ from schemas.change import Form, ItemSaved
 from schemas.element_values import unpacked
 from schemas.faults import GONE, Disposition, disposition_of
 from schemas.ports import CallRefused
+from schemas.state import ItemRecord
 
 CALL_ITEMS_MAX = 20
 MESSAGES = ("IPM.NOTE", "IPM.POST", "REPORT.")
@@ -36,11 +37,15 @@ class Likeness:
     def alike(self, address: str, steps: Sequence[Step]) -> set[str]:
         """Return the items, by key, that say already what their saves say; CallFailed if the target can't tell.
 
-        What is to be changed by its elements is told what the target shows of it now.
+        What is to be changed by its elements is told what the target shows of it now, and parked if it shows nothing.
         """
-        messages = [s for s in steps if s.record and s.record.generation == 0 and replaces_message(s)]
+        messages = [s for s in steps if s.record and self._may_be_alike(s.record) and replaces_message(s)]
         others = [s for s in steps if self._is_in_place and replaces_elements(s)]
         return self._alike_messages(address, messages) | self._alike_elements(address, others)
+
+    def _may_be_alike(self, record: ItemRecord) -> bool:
+        """Tell whether comparing is worth a call: what was moved first is not as it was taken over any more."""
+        return self._is_in_place or record.generation == 0
 
     def _alike_messages(self, address: str, asked: list[Step]) -> set[str]:
         found: set[str] = set()
@@ -61,9 +66,11 @@ class Likeness:
                     step.present = present
                     if are_alike(unpacked(elements_of(step)), unpacked(present)):
                         found.add(step.operation.ref.item)
-                elif present.code not in GONE and disposition_of(present.code) is not Disposition.PARK:
+                elif present.code not in GONE:
                     # without what is there now, what has to go could not be told
-                    raise CallRefused(present.code, present.text)
+                    if disposition_of(present.code) is not Disposition.PARK:
+                        raise CallRefused(present.code, present.text)
+                    step.action, step.reason = Action(Do.PARK), present.code
         return found
 
     def in_place(self, step: Step) -> Action:

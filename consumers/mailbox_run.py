@@ -7,10 +7,11 @@ done, refused or unknown, and what is not done is settled by looking before anyt
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from consumers import intents
+from consumers.edits import edited
 from consumers.likeness import elements_of, mime_of
 from consumers.plan import WRITES
 from consumers.preparation import Preparation
@@ -20,7 +21,7 @@ from consumers.run import Run, Tools
 from consumers.step import Step
 from consumers.target import Done, Edit, Outcome, Refused, Update
 from schemas.change import ItemDeleted, Marks
-from schemas.faults import ReplicationFault
+from schemas.faults import Disposition, ReplicationFault, disposition_of
 from schemas.identity import Stamp
 from schemas.metrics import ReplayMetrics
 from schemas.ports import AnswerUnknown, CallRefused, Clock
@@ -74,21 +75,26 @@ class MailboxWorker:
             for record in records:
                 if isinstance(outcome := outcomes.get(record.item), Done):
                     self._finish(run.mailbox, record, outcome)
-        self.settle_open(run)
+        self.settle_open(run, {item: o.code for item, o in outcomes.items() if isinstance(o, Refused)})
 
-    def settle_open(self, run: Run) -> None:
-        """Settle every intent of the run that is still open; CallFailed leaves the rest open."""
+    def settle_open(self, run: Run, refused: Mapping[str, str] | None = None) -> None:
+        """Settle every intent of the run that is still open; CallFailed leaves the rest open.
+
+        `refused` are the codes of items whose write was answered, by key.
+        """
         for item in run.open_items:
             record = self._ledger.item(run.mailbox, item)
             if record and record.intent:
                 kind = record.intent.kind
-                settled = self.settle(run, record)
+                settled = self.settle(run, record, (refused or {}).get(item, ""))
                 self._metrics.settled.labels(kind=kind.value, finding=settled.finding.name).inc()
 
     def _send(self, run: Run, records: list[ItemRecord], outcomes: dict[str, Outcome]) -> None:
         kinds: defaultdict[tuple[IntentKind, str], list[tuple[ItemRecord, Intent]]] = defaultdict(list)
+        unguarded = [r for r in records if r.intent and r.intent.kind in {IntentKind.MOVE, IntentKind.DELETE}]
+        touched = self._recovery.touched(run.address, run.mailbox, unguarded)
         for record in records:
-            if intent := record.intent:
+            if (intent := record.intent) and record.item not in touched:
                 is_moved = intent.kind in {IntentKind.PLACE, IntentKind.MOVE}
                 kinds[intent.kind, intent.folder_id if is_moved else ""].append((record, intent))
         for (kind, folder_id), group in kinds.items():
@@ -100,7 +106,7 @@ class MailboxWorker:
                 case IntentKind.MARK:
                     found = self._target.update(run.address, [self._update(r, i) for r, i in group])
                 case IntentKind.EDIT:
-                    found = self._target.edit(run.address, [self._edit(run, r, i) for r, i in group])
+                    found = edited(self._target, run.address, [self._edit(run, r, i) for r, i in group])
                 case IntentKind.DELETE:
                     found = self._target.delete(run.address, ids, hard=False)
             self._drop_replaced(run, group, found)
@@ -109,7 +115,8 @@ class MailboxWorker:
 
     def _drop_replaced(self, run: Run, group: list[tuple[ItemRecord, Intent]], found: list[Outcome]) -> None:
         """Delete for good what new content stands in for now; any doubt of it leaves the intent unsettled."""
-        replaced = [(r, i) for (r, i), o in zip(group, found, strict=True) if i.replaced_id and isinstance(o, Done)]
+        done = [(r, i) for (r, i), o in zip(group, found, strict=True) if i.replaced_id and isinstance(o, Done)]
+        replaced = [(r, i) for r, i in done if not self._recovery.keeps_beside(run.address, run.mailbox, r)]
         if not replaced:
             return
         # what a user did to it a moment ago stays recoverable
@@ -142,11 +149,12 @@ class MailboxWorker:
             present=step.present,
         )
 
-    def settle(self, run: Run, record: ItemRecord) -> Settled:
-        """Find out what became of an open intent, and put that into the ledger."""
+    def settle(self, run: Run, record: ItemRecord, refusal: str = "") -> Settled:
+        """Find out what became of an open intent, and put that into the ledger; an edit refused for good is parked."""
         settled = self._recovery.settle(run.address, run.mailbox, record)
         record = self._ledger.item(run.mailbox, record.item) or record
         step = next((s for s in run.steps if s.operation.ref.item == record.item), None)
+        is_edit = record.intent is not None and record.intent.kind is IntentKind.EDIT
         match settled.finding:
             case Finding.DONE if settled.done:
                 self._finish(run.mailbox, record, settled.done)
@@ -159,6 +167,8 @@ class MailboxWorker:
                 self._ledger.put_item(
                     run.mailbox, replace(lost, generation=version.generation, sequence=version.sequence)
                 )
+            case _ if refusal and is_edit and disposition_of(refusal) is Disposition.PARK:
+                self._park_settled(run, step, record, refusal)
             case _:
                 self._stage_again(run, step, record)
         return settled

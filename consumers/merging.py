@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from consumers.ledger import Ledger
 from consumers.plan import Action
-from consumers.resolving import AtTarget, Finding, Kept, copied, is_merging, marked, resolve, touched
+from consumers.resolving import AtTarget, Finding, Kept, copied, is_merging, kept_since_opened, marked, resolve, touched
 from consumers.target import Held, Refused, Target
 from schemas.change import Change, ItemOperation, ItemSaved
 from schemas.faults import GONE
@@ -57,8 +57,7 @@ class Merging:
             absent = [r for r, held in zip(batch, looked, strict=True) if isinstance(held, Refused)]
             for record, held in zip(batch, looked, strict=True):
                 if isinstance(held, Held):
-                    before = self._before(mailbox, record.item)
-                    found[record.item] = Finding(touched(record, held, before.kept if before else ""), held)
+                    found[record.item] = Finding(touched(record, held, self._kept(mailbox, record.item)), held)
                 elif held.code not in GONE:
                     raise CallRefused(held.code, held.text)
             found |= self._elsewhere(address, absent)
@@ -94,16 +93,12 @@ class Merging:
         self._note(change, operation, finding, resolved.kept, copy)
         return settled
 
-    def _before(self, mailbox: str, item: str) -> Conflict | None:
-        """Return what was noted of an item in this return, whichever of its merges it was."""
-        found = self._ledger.conflict(mailbox, item)
-        returned = self._ledger.mailbox(mailbox).returned
-        return found if found and found.promotion.split("/")[0] == returned.split("/")[0] else None
+    def _kept(self, mailbox: str, item: str) -> str:
+        return kept_since_opened(self._ledger.conflict(mailbox, item), self._ledger.mailbox(mailbox))
 
     def _note(self, change: Change, operation: ItemOperation, finding: Finding, kept: Kept, copy: str) -> None:
         item, promotion = operation.ref.item, self._ledger.mailbox(change.mailbox).returned
-        before = self._before(change.mailbox, item)
-        if before and _WEIGHTS.get(before.kept, 0) > _WEIGHTS.get(kept, 0):
+        if _WEIGHTS.get(self._kept(change.mailbox, item), 0) > _WEIGHTS.get(kept, 0):
             return  # the greater one is told, whatever else happened to the item
         log.warning("both servers changed an item", extra={"mailbox": change.mailbox, "item": item, "kept": kept})
         self._ledger.put_conflict(

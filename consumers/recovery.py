@@ -4,20 +4,22 @@ The same for the owner that sent it and for a new one that found its intent. Eve
 a late or repeated request finds nothing to hit, because ids die with a move and marks carry a nonce.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from consumers.folder_map import FolderMap
 from consumers.ledger import Ledger
-from consumers.resolving import is_merging
+from consumers.resolving import AtTarget, Kept, is_merging, kept_since_opened, touched
 from consumers.target import Done, Held, Refused, Target, Update
+from schemas.change import ItemSaved
 from schemas.faults import GONE, STALE, Disposition, ReplicationFault, disposition_of
 from schemas.identity import Stamp, mark_in
 from schemas.ports import CallRefused
-from schemas.state import Intent, IntentKind, ItemRecord, Orphan
+from schemas.state import Conflict, Intent, IntentKind, ItemRecord, Orphan
 
 MARK_ATTEMPTS_MAX = 5
+LOOK_ITEMS_MAX = 100
 ABSENT = "ErrorItemNotFound"
 RECOVERABLE = "recoverableitemsdeletions"
 
@@ -59,6 +61,14 @@ class Recovery:
 
     def settle(self, address: str, mailbox: str, record: ItemRecord) -> Settled:
         """Find out whether an intent was done, and do it if not; CallFailed if the server can't say."""
+        settled = self._found(address, mailbox, record)
+        is_read_again = record.target_id and is_merging(self._ledger.mailbox(mailbox))
+        if settled.done and is_read_again and record.intent and record.intent.kind is not IntentKind.PLACE:
+            # what users did to it since can't be told from what we did: by the key of before it is read once more
+            return replace(settled, done=replace(settled.done, change_key=record.target_change_key))
+        return settled
+
+    def _found(self, address: str, mailbox: str, record: ItemRecord) -> Settled:
         intent = record.intent
         if intent is None:
             return Settled(Finding.AGAIN)
@@ -74,16 +84,59 @@ class Recovery:
             case IntentKind.DELETE:
                 return self._settle_delete(address, mailbox, record, intent)
 
+    def touched(self, address: str, mailbox: str, records: Iterable[ItemRecord]) -> set[str]:
+        """Return the items users touched since a merge planned what to do with them; CallFailed if nobody can say.
+
+        What the server refuses by its ChangeKey needs no look before it is sent; a move and a deletion have none.
+        """
+        if not is_merging(self._ledger.mailbox(mailbox)):
+            return set()
+        asked = [r for r in records if r.intent and r.intent.target_id == r.target_id and not self._is_kept(mailbox, r)]
+        found: set[str] = set()
+        for start in range(0, len(asked), LOOK_ITEMS_MAX):
+            batch = asked[start : start + LOOK_ITEMS_MAX]
+            looked = zip(batch, self._target.look(address, [r.target_id for r in batch]), strict=True)
+            found |= {r.item for r, h in looked if isinstance(h, Held) and touched(r, h, "") is AtTarget.CHANGED}
+        return found
+
+    def keeps_beside(self, address: str, mailbox: str, record: ItemRecord) -> bool:
+        """Leave what a merge was to replace where users edited it since it was planned, and note that both stay."""
+        intent, known = record.intent, self._ledger.mailbox(mailbox)
+        if intent is None or not is_merging(known):
+            return False
+        held = self._target.look(address, [intent.replaced_id])[0]
+        if isinstance(held, Refused) or touched(record, held, "") is AtTarget.AS_RECORDED:
+            return False
+        self._ledger.put_conflict(
+            mailbox,
+            Conflict(
+                item=record.item, promotion=known.returned, at_source=ItemSaved.__name__, at_target=AtTarget.CHANGED,
+                kept=Kept.BOTH, copy="", folder_id=intent.folder_id, generation=intent.generation,
+                sequence=intent.sequence, at=known.opened_at,
+            ),
+        )  # fmt: skip
+        return True
+
+    def _is_kept(self, mailbox: str, record: ItemRecord) -> bool:
+        """Tell whether what users did to an item is known, and what is to be done takes it into account."""
+        found = self._ledger.conflict(mailbox, record.item)
+        return kept_since_opened(found, self._ledger.mailbox(mailbox)) in {Kept.BOTH, Kept.MERGED}
+
     def _settle_place(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> Settled:
         """Nonce at the destination? Else move the staged id; not found: look once more; absent: stage again."""
         stamp = self._stamp(record, intent.nonce)
         settled = self._reach(address, mailbox, intent, stamp)
         stands_there = settled.finding is Finding.DONE or settled.reason == ReplicationFault.AMBIGUOUS_STAMP
-        if stands_there and intent.replaced_id:
+        if stands_there and intent.replaced_id and not self.keeps_beside(address, mailbox, record):
             self._drop_replaced(address, mailbox, record, intent)
         return settled
 
     def _settle_move(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> Settled:
+        if self.touched(address, mailbox, [record]):
+            return Settled(Finding.AGAIN)
+        return self._moved(address, mailbox, record, intent)
+
+    def _moved(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> Settled:
         settled = self._reach(address, mailbox, intent, self._stamp(record, record.nonce))
         if settled.finding is not Finding.AGAIN:
             return settled
@@ -134,6 +187,8 @@ class Recovery:
                 held = moved
             if held.stamp.lower() == wanted:
                 return Settled(Finding.DONE, Done(held.item_id, held.change_key))
+            if self.touched(address, mailbox, [record]):
+                return Settled(Finding.AGAIN)
             record = self._put_intent(
                 mailbox, record, replace(intent, target_id=held.item_id, change_key=held.change_key)
             )
@@ -158,10 +213,13 @@ class Recovery:
         if stamp and is_ours and stamp.nonce != record.nonce and mark_in(stamp.nonce) == mark_in(intent.nonce):
             self._put_intent(mailbox, record, replace(intent, nonce=stamp.nonce))
             return Settled(Finding.DONE, Done(held.item_id, held.change_key))
-        self._ledger.put_item(mailbox, replace(record, target_change_key=held.change_key))
+        if not is_merging(self._ledger.mailbox(mailbox)):
+            self._ledger.put_item(mailbox, replace(record, target_change_key=held.change_key))
         return Settled(Finding.AGAIN)
 
     def _settle_delete(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> Settled:
+        if self.touched(address, mailbox, [record]):
+            return Settled(Finding.AGAIN)
         stamp = self._stamp(record, record.nonce)
         is_absent = self._delete(address, intent.target_id, hard=False)
         if is_absent and (held := self._moved_away(address, mailbox, stamp)):

@@ -240,7 +240,9 @@ class Replayer:
         queues: dict[str, list[Received]] = {}
         for received in taken:
             queues.setdefault(received.change.mailbox, []).append(received)
-        found = [Lane(self._lane_tools, m, self._addresses.get(m, ""), coalesced(q)) for m, q in queues.items()]
+        in_place = self._settings.edits_in_place
+        kept = {m: coalesced(q, edits_in_place=in_place) for m, q in queues.items()}
+        found = [Lane(self._lane_tools, m, self._addresses.get(m, ""), q) for m, q in kept.items()]
         if len(found) == 1:
             found[0].work_off()
         else:

@@ -12,7 +12,7 @@ from consumers.plan import Action, Do
 from consumers.target import Held
 from schemas.change import ItemMarked, ItemOperation, ItemSaved, Marks, Version
 from schemas.identity import item_key
-from schemas.state import ItemRecord, Order, TargetMailbox, TargetRole
+from schemas.state import Conflict, ItemRecord, Order, TargetMailbox, TargetRole
 
 CATEGORY = "mailshadow: both servers changed it"
 
@@ -124,8 +124,13 @@ def at_barrier(record: TargetMailbox, barrier: Version) -> TargetMailbox:
     return replace(record, role=TargetRole.OPEN if is_end else TargetRole.MERGING, barrier=barrier, waiting="")
 
 
+def kept_since_opened(found: Conflict | None, record: TargetMailbox) -> str:
+    """Return what was kept of an item both sides changed since its mailbox was opened, in whichever merge."""
+    return found.kept if found and found.at >= record.opened_at else Kept.NO_CONFLICT
+
+
 def touched(record: ItemRecord, held: Held, kept: str) -> AtTarget:
-    """Tell whether an item that has its recorded id was changed by users; `kept`: what was kept of it in this return.
+    """Tell whether an item that has its recorded id was changed by users; `kept`: what was kept of it before.
 
     One that was changed and then moved by the tail is recorded as it stands since.
     """

@@ -93,6 +93,6 @@ def _known(source: MailboxRecord, target: TargetMailbox, held: dict[tuple[str, s
                 known.target_folders[record.folder_id] = record
             case ItemRecord():
                 known.records[record.item] = record
-            case Conflict() if return_of(record.promotion) == return_of(source.returned) and record.kept in OVERRULED:
+            case Conflict() if record.at >= target.opened_at and record.kept in OVERRULED:
                 known.overruled.add(record.item)
     return known

@@ -40,10 +40,10 @@ RECORD = ItemRecord(
 TOPICS = Topics("p", "s")
 
 
-def conflict(promotion: str, kept: str, item: str = "i") -> Conflict:
+def conflict(promotion: str, kept: str, item: str = "i", at: int = 1) -> Conflict:
     return Conflict(
         item=item, promotion=promotion, at_source="ItemSaved", at_target="changed", kept=kept, copy="", folder_id="f",
-        generation=2, sequence=3, at=1,
+        generation=2, sequence=3, at=at,
     )  # fmt: skip
 
 
@@ -80,14 +80,15 @@ def test_a_mailbox_is_handed_out_as_it_stands_and_what_is_gone_is_not_in_it(log:
     assert known.overruled == set()
 
 
-def test_only_conflicts_of_this_return_that_kept_something_of_the_target_in_its_place_overrule_it(log: Log) -> None:
+def test_conflicts_since_the_target_was_opened_that_kept_what_is_there_overrule_the_old_source(log: Log) -> None:
+    log.records[TOPICS.target_state("t")] = [("m", replace(TARGET, opened_at=5)), (item_record_key("m", "i"), RECORD)]
     there = log.records[TOPICS.target_state("t")]
-    found = [("p2", "both"), ("p2/2", "both"), ("p2", "target"), ("p0", "both"), ("p2", "merged")]
-    for number, (promotion, kept) in enumerate(found):
-        there.append((conflict_key("m", f"i{number}"), conflict(promotion, kept, f"i{number}")))
+    found = [("both", 5), ("merged", 9), ("target", 9), ("both", 4)]
+    for number, (kept, at) in enumerate(found):
+        there.append((conflict_key("m", f"i{number}"), conflict("any", kept, f"i{number}", at)))
     known = Opposite(log.history, TOPICS, "t").known(order())
     assert known
-    assert known.overruled == {"i0", "i1", "i4"}
+    assert known.overruled == {"i0", "i1"}
 
 
 @pytest.mark.parametrize(

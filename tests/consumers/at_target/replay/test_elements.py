@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from consumers.target import Refused
 from schemas.change import Marks
 from schemas.codec import decode
 from schemas.ews import TYPES
 from schemas.faults import ReplicationFault, TransportFault
-from schemas.ports import AnswerUnknown
+from schemas.ports import AnswerUnknown, CallRefused
 from schemas.state import ItemState
+from tests.consumers.at_target.replay.conftest import Adversity
 from tests.consumers.at_target.replay.test_taking_over import KINDS, READ, Turned, assert_exact
 
 FLAGGED = Marks(is_read=True, flag_status="Flagged", categories=("red",))
@@ -188,3 +190,67 @@ def test_an_original_that_somebody_deleted_meanwhile_is_asked_for_and_then_parke
     turned.world.replay()
     record = next(r for r in turned.world.item_records() if r.item == turned.making.key("c"))
     assert (record.state, record.reason) == (ItemState.PARKED, ReplicationFault.NO_PORTABLE_FORM)
+
+
+@pytest.mark.parametrize("edited", [b"first", b"edited"])
+def test_a_message_that_was_moved_and_marked_stays_the_original(new_world: Callable[..., Any], edited: bytes) -> None:
+    turned = Turned(new_world(portable_only=True, settings={"edits_in_place": True}))
+    turned.world.replay()
+    turned.take_over(Adversity())
+    turned.source.hand_over("p9")
+    turned.world.target.calls.clear()
+    turned.source.move("a", "work-s")
+    turned.source.save("a", edited, "work-s", FLAGGED)
+    turned.world.replay()
+    assert not set(turned.world.target.calls) & {"create", "delete"}
+    ((place, content, marks),) = turned.world.target.visible()[turned.making.key("a")]
+    assert (place, content, marks) == ("msgfolderroot/Work", edited, FLAGGED)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("ErrorSchemaValidation", ReplicationFault.REFUSED_ALONE),
+        (TransportFault.HTTP_BAD_REQUEST, ReplicationFault.REFUSED_ALONE),
+        (TransportFault.HTTP_TOO_LARGE, TransportFault.HTTP_TOO_LARGE),
+    ],
+)
+def test_an_edit_for_which_the_server_refuses_the_whole_request_is_parked_alone(
+    make: Callable[[], OfElements], adversity: Any, code: str, reason: str
+) -> None:
+    turned = make()
+    turned.take_over(adversity())
+    turned.source.hand_over("p9")
+    turned.source.save("c", EDITED, marks=READ)
+    turned.source.save("e", contact("fine"), marks=READ)
+    edit, target = type(turned.world.target).edit, type(turned.world.target)
+
+    def refusing(self: Any, address: str, edits: list[Any]) -> Any:
+        if any(one.elements == EDITED for one in edits):
+            raise CallRefused(code, "refused")
+        return edit(self, address, edits)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(target, "edit", refusing)
+        turned.world.replay()
+    records = {r.item: r for r in turned.world.item_records()}
+    assert (records[turned.making.key("c")].state, records[turned.making.key("c")].reason) == (ItemState.PARKED, reason)
+    assert turned.world.target.visible()[turned.making.key("e")][0][1] == contact("fine")
+    assert not turned.world.mailbox_record().behind
+
+
+def test_what_the_target_can_t_show_is_parked_and_not_written_blindly(
+    make: Callable[[], OfElements], adversity: Any
+) -> None:
+    turned = make()
+    turned.take_over(adversity())
+    turned.source.hand_over("p9")
+    turned.source.save("c", EDITED, marks=READ)
+    turned.world.target.calls.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        refused = Refused("ErrorItemPropertyRequestFailed")
+        patch.setattr(type(turned.world.target), "elements", lambda _self, _address, ids: [refused for _ in ids])
+        turned.world.replay()
+    assert "edit" not in turned.world.target.calls
+    record = next(r for r in turned.world.item_records() if r.item == turned.making.key("c"))
+    assert (record.state, record.reason) == (ItemState.PARKED, "ErrorItemPropertyRequestFailed")
