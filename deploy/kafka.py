@@ -150,6 +150,11 @@ def answer_of(future: Any) -> Any:
         raise KafkaException(silence) from error
 
 
+def is_away(error: KafkaException) -> bool:
+    """Tell whether Kafka did not answer at all, which is no refusal."""
+    return error.args[0].code() in _AWAY
+
+
 def partition_counts(settings: KafkaSettings) -> dict[str, int]:
     """Return every topic with its number of partitions; KafkaUnreachableError if no broker answers."""
     client = admin(settings)

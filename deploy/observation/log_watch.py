@@ -1,14 +1,18 @@
-"""What the monitor asks of Kafka every few seconds: open transactions, sizes, groups, settings that can lose data."""
+"""What the monitor asks of Kafka every few seconds: open transactions, sizes, groups, settings that can lose data.
+
+The clients are made anew after every look that was not answered: an admin client that was without its brokers once
+never hears of a group again, while it goes on answering everything else (librdkafka 2.16).
+"""
 
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import ConfigResource, OffsetSpec, ResourceType  # type: ignore[attr-defined] # as in kafka
 
-from deploy.kafka import CALL_TIMEOUT_SECONDS, KafkaSettings, admin, answer_of, reader
+from deploy.kafka import CALL_TIMEOUT_SECONDS, KafkaSettings, admin, answer_of, is_away, reader
 from schemas.fleet_metrics import LogMetrics
 from schemas.topics import Topics
 
@@ -28,6 +32,16 @@ def unsafe_settings(replication: int, config: Mapping[str, str]) -> dict[str, bo
     }
 
 
+@contextlib.contextmanager
+def _answered() -> Iterator[None]:
+    """Pass over what Kafka refuses; that it does not answer at all is for `look` to say."""
+    try:
+        yield
+    except KafkaException as error:
+        if is_away(error):
+            raise
+
+
 class LogWatch:
     """Asks Kafka and sets the gauges; `look` may take seconds and is called by one thread."""
 
@@ -39,37 +53,44 @@ class LogWatch:
         metrics: LogMetrics,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._admin = admin(settings)
+        self._settings = settings
         self._numbers = range(settings.partition_count)
         self._topics = [topics.changes, topics.mailboxes, topics.source_state]
         self._topics += [topics.target_state(target) for target in targets]
         self._changes = topics.changes
         self._groups = [topics.feed_group, *(topics.replay_group(target) for target in targets)]
-        # No members: they only ask. An admin client that asks for a group's offsets kills its process where the group
-        # has no coordinator yet (librdkafka 2.16, https://github.com/confluentinc/confluent-kafka-javascript/issues/374).
-        self._asking = {group: reader(settings, group) for group in self._groups[1:]}
         self._metrics = metrics
         self._monotonic = monotonic
         self._stuck: dict[tuple[str, int], tuple[int, float]] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self._admin = admin(self._settings)
+        # No members: they only ask. An admin client that asks for a group's offsets kills its process where the group
+        # has no coordinator yet (librdkafka 2.16, https://github.com/confluentinc/confluent-kafka-javascript/issues/374).
+        self._asking = {group: reader(self._settings, group) for group in self._groups[1:]}
 
     def look(self) -> None:
         """Ask everything once; what can't be answered now stays as it was, and `answered_at` stands still."""
         try:
-            ends = self._offsets(OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)  # type: ignore[no-untyped-call]
-            stable = self._offsets(OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)  # type: ignore[no-untyped-call]
-            starts = self._offsets(OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)  # type: ignore[no-untyped-call]
+            self._ask()
         except KafkaException as error:
             log.warning("Kafka does not answer the monitor", extra={"why": str(error)})
+            self.close()
+            self._begin()
             return
+        self._metrics.answered_at.set(time.time())
+
+    def _ask(self) -> None:
+        ends = self._offsets(OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)  # type: ignore[no-untyped-call]
+        stable = self._offsets(OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)  # type: ignore[no-untyped-call]
+        starts = self._offsets(OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)  # type: ignore[no-untyped-call]
         self._tell_unstable(ends, stable)
         for topic in self._topics:
             size = sum(ends[topic, n] - starts[topic, n] for n in self._numbers)
             self._metrics.records.labels(topic=topic).set(size)
-        with contextlib.suppress(KafkaException):
-            self._tell_groups(ends)
-        with contextlib.suppress(KafkaException):
-            self._tell_settings()
-        self._metrics.answered_at.set(time.time())
+        self._tell_groups(ends)
+        self._tell_settings()
 
     def close(self) -> None:
         """Ask no more."""
@@ -97,11 +118,11 @@ class LogWatch:
 
     def _tell_groups(self, ends: Mapping[tuple[str, int], int]) -> None:
         for group, answer in self._admin.describe_consumer_groups(self._groups).items():
-            with contextlib.suppress(KafkaException):  # a group that nobody joined yet
+            with _answered():  # a group that nobody joined yet
                 self._metrics.group_members.labels(group=group).set(len(answer_of(answer).members))
         places = [TopicPartition(self._changes, number) for number in self._numbers]
         for group, consumer in self._asking.items():
-            with contextlib.suppress(KafkaException):  # a group without a coordinator, for a moment
+            with _answered():  # a group without a coordinator, for a moment
                 found = [at for at in consumer.committed(places, CALL_TIMEOUT_SECONDS) if at.offset >= 0]
                 lag = sum(ends[self._changes, at.partition] - at.offset for at in found)
                 self._metrics.group_lag_records.labels(group=group).set(lag)
@@ -110,8 +131,9 @@ class LogWatch:
         known = self._admin.list_topics(timeout=CALL_TIMEOUT_SECONDS).topics
         asked = [ConfigResource(ResourceType.TOPIC, topic) for topic in self._topics]
         for resource, answer in self._admin.describe_configs(asked).items():
-            topic = str(resource.name)
-            config = {name: str(entry.value) for name, entry in answer_of(answer).items()}
-            replication = len(known[topic].partitions[0].replicas)
-            for setting, is_unsafe in unsafe_settings(replication, config).items():
-                self._metrics.unsafe_settings.labels(topic=topic, setting=setting).set(is_unsafe)
+            with _answered():  # settings we are not allowed to read
+                topic = str(resource.name)
+                config = {name: str(entry.value) for name, entry in answer_of(answer).items()}
+                replication = len(known[topic].partitions[0].replicas)
+                for setting, is_unsafe in unsafe_settings(replication, config).items():
+                    self._metrics.unsafe_settings.labels(topic=topic, setting=setting).set(is_unsafe)

@@ -1,9 +1,12 @@
 """What the monitor asks of Kafka: an open transaction is timed, groups and sizes are told, unsafe settings named."""
 
+import contextlib
+import dataclasses
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,6 +14,10 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from prometheus_client import CollectorRegistry
 
 from deploy.kafka import KafkaSettings, ensure_topics
+from deploy.lab.broker.ports import choose_port
+from deploy.lab.broker.process import Broker
+from deploy.lab.broker.properties import Door
+from deploy.lab.chaos.proxy import HOST, Proxy
 from deploy.observation.log_watch import LogWatch, unsafe_settings
 from schemas.fleet_metrics import LogMetrics
 from schemas.topics import Topics
@@ -44,7 +51,7 @@ def test_a_setting_is_unsafe_where_it_can_lose_what_was_acknowledged_or_stops_at
 class Ground:
     """A pipeline's topics, a watch with a clock of ours, and what it tells."""
 
-    def __init__(self, kafka: str) -> None:
+    def __init__(self, kafka: str, *, watched_through: str = "") -> None:
         self.bootstrap_servers = kafka
         self.topics = Topics(f"p{uuid.uuid4().hex[:8]}", "source")
         self.now_seconds = 100.0
@@ -52,6 +59,8 @@ class Ground:
         ensure_topics(settings, self.topics.catalogue(("standby",), PARTITIONS))
         self.registry = CollectorRegistry()
         metrics = LogMetrics(self.registry)
+        if watched_through:
+            settings = dataclasses.replace(settings, bootstrap_servers=watched_through)
         self.watch = LogWatch(settings, self.topics, ("standby",), metrics, lambda: self.now_seconds)
         deadline = time.monotonic() + 15
         while not self.told("kafka_answered_timestamp_seconds"):
@@ -60,6 +69,13 @@ class Ground:
 
     def told(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(f"mailshadow_{name}", labels)
+
+    def look_until_told(self, name: str, value: float, **labels: str) -> None:
+        deadline = time.monotonic() + 30
+        while self.told(name, **labels) != value:
+            assert time.monotonic() < deadline, self.told(name, **labels)
+            self.look()
+            time.sleep(0.5)
 
     def look(self, seconds_later: float = 0.0) -> None:
         self.now_seconds += seconds_later
@@ -129,6 +145,42 @@ def committed(ground: Ground, group: str, offset: int) -> None:
     options: dict[str, Any] = {"bootstrap.servers": ground.bootstrap_servers, "group.id": group}
     consumer = Consumer(options)
     consumer.commit(offsets=[TopicPartition(ground.topics.changes, 0, offset)], asynchronous=False)
+    consumer.close()
+
+
+@pytest.mark.slow
+def test_a_watch_that_was_without_its_broker_tells_groups_again_and_answers_only_for_all_it_asked(
+    tmp_path: Path,
+) -> None:
+    proxy, port = Proxy(), choose_port(Random())
+    link = proxy.link("watch", port, is_exchange=False)
+    door = Door(name="WATCH", port=port, advertised_port=link.port)
+    with contextlib.closing(proxy), Broker(tmp_path, is_short_lived=True, doors=(door,)) as broker:
+        ground = Ground(broker.bootstrap_servers, watched_through=f"{HOST}:{link.port}")
+        group = ground.topics.replay_group("standby")
+        with member_of(ground, group):
+            ground.look_until_told("kafka_group_members", 1, group=group)
+            answered_at = ground.told("kafka_answered_timestamp_seconds")
+            link.cut()
+            ground.look()
+            ground.look()
+            assert ground.told("kafka_answered_timestamp_seconds") == answered_at
+            link.mend()
+        ground.look_until_told("kafka_group_members", 0, group=group)
+        ground.watch.close()
+
+
+@contextlib.contextmanager
+def member_of(ground: Ground, group: str) -> Iterator[None]:
+    """Be the member of a group."""
+    options: dict[str, Any] = {"bootstrap.servers": ground.bootstrap_servers, "group.id": group}
+    consumer = Consumer(options)
+    consumer.subscribe([ground.topics.changes])
+    deadline = time.monotonic() + 20
+    while not consumer.assignment():
+        assert time.monotonic() < deadline
+        consumer.poll(0.2)
+    yield
     consumer.close()
 
 
