@@ -16,7 +16,7 @@ from typing import Any
 
 from exchangelib import IMPERSONATION, Account, Credentials, Message
 from exchangelib.autodiscover import Autodiscovery
-from exchangelib.protocol import BaseProtocol
+from exchangelib.protocol import BaseProtocol, close_connections
 from requests.adapters import HTTPAdapter
 
 PAUSE_SECONDS = 0.05
@@ -67,8 +67,9 @@ def follow(address: str, user: str, away_from: str) -> dict[str, Any]:
         try:
             account = opened(address, user)
             found = {"url": account.protocol.service_endpoint, "inbox": str(account.inbox.id), "at": time.time()}
-        except Exception:  # noqa: BLE001, S112 - whatever broke while its server died, a client tries again
-            continue
+        except Exception:  # noqa: BLE001 - whatever broke while its server died, a client tries again
+            close_connections()  # the one session a dead server had never comes back to exchangelib's pool
+            found = {"url": away_from}
         if found["url"] != away_from:
             return found
         time.sleep(PAUSE_SECONDS)

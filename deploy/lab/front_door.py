@@ -100,7 +100,7 @@ class FrontDoor:
             preexec_fn=die_with_parent(),  # noqa: PLW1509 - one prctl call, which takes no lock
         )
         said = client.stdout.readline() if client.stdout else ""
-        if "url" not in said:
+        if "url" not in json.loads(said or "{}"):
             raise ChildError(f"The client of the front door found nobody: {said.strip()}")
         return client
 

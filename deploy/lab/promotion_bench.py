@@ -53,10 +53,11 @@ def measure(directory: Path, count: int) -> list[dict[str, Any]]:
         door.start()
         _await_level(world)
         sources = [source for source, _ in world.mailboxes]
-        planned = _promote(world, door, sources[:count])
+        planned = _promote(world, door.following(sources[count - 1]), sources[:count])
+        client = door.following(sources[-1])  # while there is a source to find
         world.source.signal(signal.SIGKILL)
         world.feed.signal(signal.SIGKILL)
-        return [planned, _promote(world, door, sources[count:], "--source-lost")]
+        return [planned, _promote(world, client, sources[count:], "--source-lost")]
     finally:
         door.close()
         world.stop()
@@ -86,10 +87,9 @@ def _await_level(world: World) -> None:
         time.sleep(1.0)
 
 
-def _promote(world: World, door: FrontDoor, mailboxes: Sequence[str], *options: str) -> dict[str, Any]:
+def _promote(world: World, client: "subprocess.Popen[str]", mailboxes: Sequence[str], *options: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "deploy", "failover", *mailboxes, "--to", TARGET, "--json", *options]
     said = world.options.directory / "promotion.json"
-    client = door.following(mailboxes[-1])
     began, began_at, opened = time.monotonic(), time.time(), 0.0
     with said.open("w") as out:
         process = subprocess.Popen(  # noqa: S603 - our own command

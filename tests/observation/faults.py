@@ -30,6 +30,7 @@ from deploy.lab.workload.mail import INBOX
 from deploy.lab.workload.mailbox import UserMailbox
 from deploy.lab.world import SOURCE, TARGET
 from deploy.verification import knowledge
+from producers.spool import INLINE_SIZE_BYTES_MAX
 from schemas.identity import mailbox_id, partition_of
 from schemas.topics import Topics
 
@@ -374,11 +375,17 @@ def _set_unclean(w: Watched, value: str) -> None:
 
 @contextmanager
 def full_disk(w: Watched) -> Iterator[None]:
+    """No byte is left for what waits on disk: a message too large for a record can't be captured.
+
+    Small messages alone would not do: a cache whose log of writes has room, or that is kept in memory because an
+    earlier owner still holds its file, goes on.
+    """
     directory = Path(os.environ["MAILSHADOW_PIPELINE__DATA_DIRECTORY"])
     filler = directory / "filler"
     with filler.open("wb", buffering=0) as file, suppress(OSError):
         while file.write(b"\0" * PAGE_BYTES):
             pass
+    w.user.create_mail(w.user.folder(INBOX), [w.mail(INLINE_SIZE_BYTES_MAX)])
     with user_at_work(w, 1.0, 15):
         yield
     filler.unlink()

@@ -136,13 +136,13 @@ class Watched:
         self.await_well()
         return item_ids
 
-    def mail(self) -> NewMail:
-        """Return a message nobody has seen."""
+    def mail(self, body_bytes: int = 5) -> NewMail:
+        """Return a message nobody has seen, whose body has so many bytes."""
         self.number += 1
         lines = [
             "From: a@elsewhere.test", f"To: {self.user.address}", f"Subject: observed {self.number}",
             f"Message-ID: <observed-{self.number}@elsewhere.test>", "Date: Sun, 22 Nov 2026 10:00:00 +0000", "",
-            "hello", "",
+            "hello".ljust(body_bytes, "."), "",
         ]  # fmt: skip
         received = datetime(2026, 11, 22, tzinfo=UTC)
         return NewMail(owner=0, folder=INBOX, mime="\r\n".join(lines).encode(), received=received, is_read=False)
