@@ -25,7 +25,7 @@ def _quantile(share: float, metric: str, by: str) -> str:
 
 
 # The first event of a labelled counter makes its series, and `increase` and `rate` begin after it: what may happen once
-# is shown as it stands.
+# is shown as it stands. So is what a process does once, as it starts: the series of the one before it ended as high.
 DASHBOARDS: dict[str, tuple[Panel, ...]] = {
     "fleet": (
         _panel("Protected", "percentunit", 'sum(mailshadow_fleet_mailboxes{health="protected"}) / sum(mailshadow_fleet_mailboxes{health!="promoted"})', kind="stat"),
@@ -96,7 +96,7 @@ DASHBOARDS: dict[str, tuple[Panel, ...]] = {
         _panel("Lost now: changes", "short", "mailshadow_fleet_changes_not_applied # {{target}}", kind="stat"),
         _panel("Lost now: seconds", "s", "mailshadow_fleet_lag_worst_seconds # {{target}}", kind="stat"),
         _panel("In the way of a promotion", "short", 'sum by (target, health) (mailshadow_fleet_mailboxes{health=~"behind|held|waiting|paused|incomplete|divergent"}) # {{target}} {{health}}'),
-        _panel("Time to own a partition, p95", "s", _quantile(0.95, "mailshadow_partition_acquire_seconds", "job") + " # {{job}}"),
+        _panel("Time to own a partition, mean since the start", "s", "sum by (job) (mailshadow_partition_acquire_seconds_sum) / sum by (job) (mailshadow_partition_acquire_seconds_count) # {{job}}"),
         _panel("Local state", "bytes", "sum by (job) (mailshadow_state_cache_bytes) # {{job}}"),
         _panel("Answers of Autodiscover", "ops", "sum by (protocol, status) (rate(mailshadow_front_door_requests_total[$__rate_interval])) # {{protocol}} {{status}}"),
         _panel("Certificates run out in", "s", "mailshadow_server_certificate_expiry_timestamp_seconds - time() # {{server}}"),

@@ -1,7 +1,7 @@
 """Which figure of a dashboard moves with which fault: every expression of every panel, by `dashboard: title`, number.
 
 RISES, FALLS: beyond everything seen in the seconds before the fault, by a twentieth at least. DIFFERS: other labels.
-LATER: a time that moved on.
+LATER: a time that moved on. CHANGES: beyond what was seen, up or down, and there at all.
 """
 
 import time
@@ -13,7 +13,7 @@ from deploy.grafana.panels import DASHBOARDS
 
 from .watching import Watched
 
-RISES, FALLS, DIFFERS, LATER = "rises", "falls", "differs", "later"
+RISES, FALLS, DIFFERS, LATER, CHANGES = "rises", "falls", "differs", "later", "changes"
 MARGIN: Final = 0.05
 RATE_SECONDS: Final = 15
 BASELINE_SECONDS: Final = 5.0
@@ -118,7 +118,7 @@ MOVES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "a feed that dies again and again": {
         "fleet: Started": LATER,
-        "failover: Time to own a partition, p95": RISES,
+        "failover: Time to own a partition, mean since the start": CHANGES,
     },
     "another owner of a partition": {
         "kafka: Partitions lost and fenced 1": RISES,
@@ -178,6 +178,8 @@ def moved(watched: Watched, key: str, how: str, before: Before) -> Callable[[], 
         now = watched.total(expression)
         if how == LATER:
             return now > before.highest
+        if how == CHANGES:
+            return now > 0 and not before.lowest <= now <= before.highest
         if how == RISES:
             return now > before.highest + MARGIN * abs(before.highest) + 1e-9
         return now < before.lowest - MARGIN * abs(before.lowest) - 1e-9
