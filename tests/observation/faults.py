@@ -459,7 +459,9 @@ FAULTS: Mapping[str, Fault] = {
     "a slow source": Fault(slow_source, needs_traffic=True),
     "a slow target": Fault(slow_target, "late", {"Late": {}}, needs_traffic=True),
     "a throttled target": Fault(throttled_target),
-    "a throttled server": Fault(throttled, "not-captured", {"ThrottledLong": {"server": "source"}}, seconds_max=120),
+    "a throttled server": Fault(  # in calm: the rates are summed over servers, and the target's stand until they end
+        throttled, "not-captured", {"ThrottledLong": {"server": "source"}}, seconds_max=120, needs_calm=True
+    ),
     "a target mailbox that is full": Fault(full_mailbox, "behind", {"TargetMailboxShut": {}}),
     "a burst that is skipped": Fault(skipped_burst),
     "a burst of deletions": Fault(burst, "held", {"Held": {}}),
