@@ -4,7 +4,9 @@ Started as a script, it runs `java …` (its arguments), prints the process id, 
 Java, its standard input (closed when the supervisor is gone, however it ended) and its parent's id (in case a
 fork of the supervisor kept the other end of that pipe). It has a session of its own, so that Ctrl-C reaches
 only the supervisor, which then stops things in order. Guard and Java inherit the lock's file descriptor, so
-the directory stays locked until the last of them has ended. It imports nothing of the project.
+the directory stays locked until the last of them has ended. The pipe that tells the process id is inherited by the
+Java and left by the guard: its end is the Java's, seen without waiting for the guard to look. It imports nothing of
+the project.
 """
 
 import ctypes
@@ -41,14 +43,17 @@ def main(arguments: list[str]) -> int:
     """Run `arguments[1:]` while process `arguments[0]`, the supervisor, lives; return its exit code."""
     parent = int(arguments[0])
     locks = tuple(int(text) for text in os.environ.pop(KEEP_VARIABLE, "").split())
+    told = os.dup(sys.stdout.fileno())
     java = subprocess.Popen(  # noqa: S603 - the supervisor's own command
         arguments[1:],
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr,
-        pass_fds=locks,
+        pass_fds=(*locks, told),
         preexec_fn=die_with_parent(),  # noqa: PLW1509 - one thread here
     )
-    os.write(sys.stdout.fileno(), f"{java.pid}\n".encode("ascii"))
+    os.write(told, f"{java.pid}\n".encode("ascii"))
+    os.close(told)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     signal.signal(signal.SIGTERM, lambda *_: java.terminate())
     signal.signal(signal.SIGINT, lambda *_: java.terminate())
     watch(java, parent)

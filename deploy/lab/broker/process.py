@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import select
 import shutil
 import signal
 import subprocess
@@ -99,8 +100,12 @@ class Broker:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process lives; it may still be starting."""
-        return self._guard is not None and self._guard.poll() is None
+        """Whether the Java and its guard live; it may still be starting."""
+        if self._guard is None or self._guard.stdout is None or self._guard.poll() is not None:
+            return False
+        ended = select.poll()
+        ended.register(self._guard.stdout, select.POLLIN)  # the guard's only line was read when it was launched
+        return not ended.poll(0)
 
     @property
     def log_directory(self) -> Path:
@@ -120,10 +125,10 @@ class Broker:
         """
         if self.is_running:
             return
+        self.kill()  # of one that ended by itself a moment ago the guard may still be there
         java = java_program()
         fetch_jars(self._libraries, on_progress=self._on_progress)
         self._directory.create()
-        self._lock.release()
         self._lock.acquire(is_ours=self._ports is not None)
         try:
             node = self._remembered_node()

@@ -99,6 +99,20 @@ def test_a_killed_guard_takes_its_child_along(waiting: tuple[subprocess.Popen[by
         os.sched_yield()
 
 
+def test_the_childs_end_is_the_end_of_the_guards_output_before_the_guard_has_seen_it(
+    waiting: tuple[subprocess.Popen[bytes], int],
+) -> None:
+    process, child = waiting
+    assert process.stdout is not None
+    process.send_signal(signal.SIGSTOP)
+    os.kill(child, signal.SIGKILL)
+    try:
+        assert process.stdout.read() == b""
+        assert process.poll() is None
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
 def test_the_child_inherits_the_lock(start: Start, tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as lock:
         inode = os.fstat(lock.fileno()).st_ino

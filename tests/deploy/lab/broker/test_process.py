@@ -32,6 +32,7 @@ class RecordLog(Protocol):
 
 CreateLog = Callable[[str], RecordLog]
 RECORDS_BEFORE_KILL = 300
+SEEN_SECONDS = 2.0
 
 
 def is_alive(process_id: int) -> bool:
@@ -129,6 +130,30 @@ def test_whatever_was_acknowledged_survives_kill_9(
     kept = log.read()
     assert set(acknowledged) <= set(kept)
     assert len(kept) == len(set(kept))
+
+
+@pytest.mark.slow
+def test_one_that_was_killed_this_moment_is_started_though_its_guard_has_not_seen_it_yet(
+    tmp_path: Path, new_broker: NewBroker, create_log: CreateLog
+) -> None:
+    broker = new_broker(tmp_path)
+    broker.start()
+    assert broker._guard is not None
+    guard, java_pid = broker._guard, broker.pid
+    guard.send_signal(signal.SIGSTOP)  # what a busy machine does, for longer
+    wakes = threading.Timer(SEEN_SECONDS, guard.send_signal, [signal.SIGCONT])
+    wakes.start()
+    os.kill(java_pid, signal.SIGKILL)
+    while broker.is_running and wakes.is_alive():
+        os.sched_yield()
+    is_seen_asleep = wakes.is_alive()
+    broker.start()
+    wakes.join()
+    assert is_seen_asleep
+    assert broker.pid != java_pid
+    log = create_log(broker.bootstrap_servers)
+    log.append(b"one")
+    assert log.read() == [b"one"]
 
 
 @pytest.mark.slow
