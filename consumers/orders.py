@@ -83,8 +83,8 @@ class OrderBook:
 class Desk:
     """What orders act on; `fall_behind` and `retry` are the stragglers', `redrive` sends parked items again.
 
-    `roles` by the kind of order end the replay's role, take it up again, or another one. `is_lagged`: the log is held
-    back from this target, so that a release or skip means what is held.
+    `change_role` ends the replay's role, takes it up again, or another one. `is_lagged`: the log is held back from this
+    target, so that a release or skip means what is held.
     """
 
     ledger: Ledger
@@ -92,7 +92,7 @@ class Desk:
     fall_behind: Callable[[str, str], None]
     retry: Callable[[str], None]
     redrive: Callable[[Order], None]
-    roles: Mapping[str, Callable[[Order], None]]
+    change_role: Callable[[Order], None]
     is_lagged: bool
     clock: Clock
 
@@ -106,7 +106,7 @@ def obey(desk: Desk, given: Given) -> None:
         return
     match order.kind:
         case "OPEN" | "REOPEN" | "MERGE" | "TAKE_OVER":
-            desk.roles[order.kind](order)
+            desk.change_role(order)
         case "PAUSE":
             _pause(desk, order)
         case "RESUME":

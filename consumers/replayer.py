@@ -16,35 +16,32 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from consumers.coalescing import coalesced
-from consumers.group_commit import GroupCommit
 from consumers.holding import HeldReader, OpenLog, RunAhead
 from consumers.intake import Verdict
 from consumers.lane import Lane
-from consumers.opening import Opening, is_open, is_resting, mirroring
+from consumers.opening import is_open, is_resting, mirroring
 from consumers.orders import Desk, OrderBook, obey
 from consumers.originals import Originals
+from consumers.progress import Progress
 from consumers.redrive import Archive, Redriver
 from consumers.replay_settings import ReplaySettings
 from consumers.resolving import is_merging
+from consumers.roles import Roles
 from consumers.run import Run
 from consumers.subscription import Batch, Received, Subscription
-from consumers.taking_over import Opposite, TakingOver
+from consumers.taking_over import Opposite
 from consumers.target import Target
 from consumers.workshop import Hooks, Workshop
 from schemas.faults import ReplicationFault
 from schemas.metrics import ReplayMetrics
-from schemas.ports import CallFailed, Clock, Incoming, LogReader, Outgoing, OwnedPartition
-from schemas.state import Order, TargetRole
+from schemas.ports import CallFailed, Clock, Incoming, LogReader, OwnedPartition
+from schemas.state import TargetRole
 from schemas.topics import Topics
 
 log = logging.getLogger(__name__)
 
 READ_TIMEOUT_SECONDS = 0.1
-OWNED_MS = 1_000
-"""For so long a commit proves that no other owner has come since."""
-OWNER_KEY = "owner"
 CAUGHT_UP_RECORDS = 500
-MERGED = "what was captured and not applied is merged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,45 +71,29 @@ class Replayer:
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
-        self._commit = GroupCommit(self._transact)
+        state_topic = topics.target_state(settings.target)
+        self._progress = Progress(owned, topics.changes, state_topic, clock)
+        self._commit = self._progress.commit
         hooks = Hooks(
             commit=self._commit,
-            prove_owned=self._prove_owned,
+            prove_owned=self._progress.prove_owned,
             await_seed=self._await_new_seed,
             history=self._history,
         )
         made = Workshop(owned, target, topics, settings, clock, mint, metrics, hooks)
         self._ledger, self._intake, self._gate = made.ledger, made.intake, made.gate
-        self._orders, self._dead_letters, self._lane_tools = made.orders, made.dead_letters, made.lane_tools
+        self._orders, self._lane_tools = made.orders, made.lane_tools
         self._tidying, self._stragglers = self._lane_tools.tidying, self._lane_tools.stragglers
         self._proof = self._lane_tools.proof
-        self._opening = Opening(
-            self._ledger,
-            settings.target,
-            lambda mailbox, address, items: self._stragglers.settle(mailbox, address, items, self._complete),
-            self._tidying,
-            self._lane_tools.patience,
-            clock,
-        )
-        self._taking_over = TakingOver(
-            self._ledger,
-            Originals(target, made.name, mint),
-            self._lane_tools.patience,
-            opposite,
-            self._commit,
-            settings.scope.digest,
-            clock,
-        )
+        self._progress.write(made.ledger, made.orders, made.dead_letters)
+        originals = Originals(target, made.name, mint)
+        self._roles = Roles(made, self._progress, settings, originals, opposite, self._history, clock)
         self._addresses: Mapping[str, str] = {}
         self._book: OrderBook | None = None
         self._ahead: RunAhead | None = None
         self._desk: Desk | None = None
-        self._complete = 0
-        self._owned_at = -1
         self._is_caught_up = False
         self._end = self._again_until = 0
-        self._marks: list[Outgoing] = []
-        self._committed: int | None = None
         self._log_end: Callable[[], int] = lambda: 0
 
     def _history(self) -> Iterable[Incoming]:
@@ -137,9 +118,10 @@ class Replayer:
         reader = held or reader
         subscription = Subscription(reader)
         self._open_side(side)
-        self._complete, self._committed, self._log_end = reader.position, committed, reader.end
+        self._progress.begin(reader.position, committed)
+        self._log_end = reader.end
         self._addresses = registered()
-        self._stragglers.resume([m.mailbox for m in self._ledger.mailboxes()], self._addresses, self._complete)
+        self._stragglers.resume([m.mailbox for m in self._ledger.mailboxes()], self._addresses, self._progress.complete)
         self._order_seeds_of_other_scope()
         self._rebuild_lost_ledger(committed)
         self._commit()
@@ -150,11 +132,11 @@ class Replayer:
                 self._retry_behind(subscription)
                 self._orders.remind(self._addresses, self._settings.hold_seconds)
                 if held and self._ahead:
-                    self._replay(self._ahead.next_batch(self._complete), lanes)
+                    self._replay(self._ahead.next_batch(self._progress.complete), lanes)
                     held.show(self._metrics, self._owned.number)
                 batch = subscription.next_batch(READ_TIMEOUT_SECONDS)
                 self._replay(batch, lanes)
-                self._complete = batch.position
+                self._progress.complete = batch.position
                 self._look_how_far(reader, held, batch)
                 if not batch.changes:
                     self._rest()
@@ -170,14 +152,15 @@ class Replayer:
         archive = Archive(letters=lambda: self._owned.history(topics.dead_letters(target)), open_log=side.open_log)
         redriver = Redriver(self._ledger, archive, self._orders.want, self._carry_out)
         self._book = OrderBook(side.orders, topics.orders(target), self._clock)
+        self._progress.keep(self._book)
         self._ahead = RunAhead(side.open_log, self._ledger.mailboxes, self._clock)
         self._desk = Desk(
             ledger=self._ledger,
             gate=self._gate,
-            fall_behind=lambda mailbox, code: self._stragglers.fall_behind(mailbox, self._complete, code),
+            fall_behind=lambda mailbox, code: self._stragglers.fall_behind(mailbox, self._progress.complete, code),
             retry=self._stragglers.retry_now,
-            roles=self._roles(),
-            redrive=lambda o: redriver.redrive(o, self._addresses.get(o.mailbox, ""), self._complete),
+            change_role=lambda order: self._roles.obey(order, self._addresses),
+            redrive=lambda o: redriver.redrive(o, self._addresses.get(o.mailbox, ""), self._progress.complete),
             is_lagged=self._settings.hold_seconds > 0,
             clock=self._clock,
         )
@@ -191,24 +174,6 @@ class Replayer:
             self._book.done()
             self._commit()
             self._ahead.restart()
-
-    def _roles(self) -> dict[str, Callable[[Order], None]]:
-        """Return how the orders are obeyed that end the role in a mailbox, or begin another one."""
-
-        def open_or_reopen(order: Order) -> None:
-            self._opening.obey(order, self._addresses)
-
-        def take_over(order: Order) -> None:
-            self._intake.forget(order.mailbox)
-            self._taking_over.obey(order, self._addresses.get(order.mailbox, ""))
-
-        def merge(order: Order) -> None:
-            if self._opening.merge(order):
-                first = next(iter(self._history()), None)
-                self._stragglers.fall_behind(order.mailbox, first.offset if first else self._complete, MERGED)
-                self._stragglers.retry_now(order.mailbox)
-
-        return {"OPEN": open_or_reopen, "REOPEN": open_or_reopen, "MERGE": merge, "TAKE_OVER": take_over}
 
     def _carry_out(self, run: Run) -> None:
         Lane(self._lane_tools, run.mailbox, run.address, deque()).carry_out(run)
@@ -283,31 +248,8 @@ class Replayer:
 
     def _await_new_seed(self, mailbox: str, reason: str) -> None:
         """Order a seed and wait for it alone: what the log holds already may be older than what the target does."""
-        end = max(self._log_end(), self._committed or 0)
+        end = max(self._log_end(), self._progress.committed or 0)
         self._await_seed(mailbox, reason, end, looked_at=self._clock())
-
-    def _prove_owned(self) -> None:
-        """Commit if nothing was for a second: an owner that was stopped and fenced finds out (PartitionLost)."""
-        if not 0 <= self._clock() - self._owned_at <= OWNED_MS:
-            self._marks.append(Outgoing(self._topics.target_state(self._settings.target), OWNER_KEY, None))
-            self._commit()
-
-    def _transact(self) -> None:
-        """Write the ledger, orders and dead letters with the position that is complete."""
-        # the ledger first: an order or a letter is there before the record that tells of it
-        records = self._ledger.drain() + self._orders.drain() + self._dead_letters.drain()
-        records += [self._marks.pop() for _ in range(len(self._marks))]
-        positions = dict(self._book.positions) if self._book else {}
-        if self._complete != self._committed:
-            positions[self._topics.changes] = self._complete
-        if records or positions:
-            began_at = self._clock()
-            self._owned.transact(records, positions)
-            self._owned_at = began_at
-            self._ledger.settle()
-            self._committed = self._complete
-            if self._book:
-                self._book.settle()
 
     # -- between batches -----------------------------------------------------------------------------------
 
@@ -317,7 +259,7 @@ class Replayer:
         self._end = reader.position + lag_records
         is_idle = not batch.changes and lag_records <= CAUGHT_UP_RECORDS
         is_all_due = held is not None and held.is_level
-        self._is_caught_up |= self._complete >= self._again_until or is_idle or is_all_due
+        self._is_caught_up |= self._progress.complete >= self._again_until or is_idle or is_all_due
 
     def _retry_behind(self, subscription: Subscription) -> None:
         """Let mailboxes that fell behind try again: the log is read again from where they stopped.
@@ -328,10 +270,10 @@ class Replayer:
             return
         if due := self._stragglers.due(self._addresses):
             # one that fell behind while it ran ahead stands after what is held of the others
-            self._complete = min(self._complete, *due.values())
-            subscription.rewind(self._complete)
+            self._progress.complete = min(self._progress.complete, *due.values())
+            subscription.rewind(self._progress.complete)
             self._is_caught_up, self._again_until = False, self._end
-            self._stragglers.resume(due, self._addresses, self._complete)
+            self._stragglers.resume(due, self._addresses, self._progress.complete)
             self._commit()
             if self._ahead:
                 self._ahead.restart()
