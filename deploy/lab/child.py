@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from deploy.interruption import undivided
 from deploy.lab.broker.guard import die_with_parent
 
 STOP_TIMEOUT_SECONDS = 20.0
@@ -58,7 +59,7 @@ class Child:
         """Start the process; does nothing when it runs already."""
         if self.is_running:
             return
-        with self._log.open("ab") as log:
+        with self._log.open("ab") as log, undivided():
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 self._command,
                 stdin=subprocess.DEVNULL,
@@ -87,13 +88,21 @@ class Child:
         process, self._process = self._process, None
         if process is None:
             return 0
-        process.terminate()
         try:
-            return process.wait(STOP_TIMEOUT_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return process.wait()
+            return _ended(process)
+        except KeyboardInterrupt:
+            self._process = process  # the stopping of everything has to find it
+            raise
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, such as SIGKILL or SIGSTOP."""
         os.kill(self.pid, number)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    process.terminate()
+    try:
+        return process.wait(STOP_TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()

@@ -2,18 +2,17 @@
 
 import importlib.util
 import itertools
-import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 
 import click
 from rich.console import Console
 
 from deploy import exit_codes
+from deploy.interruption import interruptible
 from deploy.lab import report
 from deploy.lab.broker.command import EXIT_CODES as BROKER_EXIT_CODES
 from deploy.lab.broker.command import FetchDisplay
@@ -237,30 +236,3 @@ def run_directory(keep: Path | None, stack: ExitStack) -> Path:
     if is_used:
         raise DirectoryUnusableError(f"--keep {keep}: the directory is not empty. Name a new one.")
     return keep.absolute()
-
-
-@contextmanager
-def interruptible() -> Iterator["_Hold"]:
-    """Let SIGTERM interrupt like Ctrl-C, and give back how both are switched off while everything stops."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = {number: signal.getsignal(number) for number in numbers}
-    for number in numbers:
-        signal.signal(number, _interrupt)
-    try:
-        yield _Hold(numbers)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-@dataclass(frozen=True, slots=True)
-class _Hold:
-    numbers: tuple[signal.Signals, ...]
-
-    def __call__(self) -> None:
-        for number in self.numbers:
-            signal.signal(number, signal.SIG_IGN)
-
-
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt(signal.Signals(number).name)

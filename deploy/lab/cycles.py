@@ -22,9 +22,10 @@ import click
 from rich.console import Console
 
 from deploy import exit_codes
+from deploy.interruption import interruptible
 from deploy.lab import report
 from deploy.lab.child import Child
-from deploy.lab.command import interruptible, named_exit_codes, run_directory
+from deploy.lab.command import named_exit_codes, run_directory
 from deploy.lab.comparison.comparison import compare, read_side
 from deploy.lab.cycle_result import CycleResult, show, values_of
 from deploy.lab.disaster import judged, reported_in

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from deploy.front_door.haproxy_runtime import HaproxyRuntime, RuntimeApiError
+from deploy.interruption import undivided
 from deploy.lab.broker.guard import die_with_parent
 
 CONFIGURATION = Path(__file__).parents[1] / "front_door" / "haproxy.cfg"
@@ -80,7 +81,7 @@ class Proxy:
 
     def start(self) -> None:
         """Start it and wait until it serves and can be told; ProxyError with what it said where it does not."""
-        with self._log.open("ab") as log:
+        with self._log.open("ab") as log, undivided():
             self._process = subprocess.Popen(  # noqa: S603 - found on the path by its name
                 [self._binary, "-db", "-f", str(self._file)],
                 preexec_fn=die_with_parent(),  # noqa: PLW1509 - one prctl call, safe between fork and exec

@@ -4,12 +4,12 @@ import json
 import signal
 import threading
 from pathlib import Path
-from types import FrameType
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from deploy.interruption import ENDING, interruptible
 from deploy.lab.broker.directory import DirectoryError
 from deploy.lab.broker.jars import KAFKA_VERSION, FetchProgress, JarError
 from deploy.lab.broker.java import JavaError
@@ -94,28 +94,30 @@ def kafka(data: Path, port: int | None, flush: bool, door: str | None) -> None: 
     display = FetchDisplay(Console(stderr=True))
     doors = [_door(door)] if door else []
     broker = Broker(data, port=port, flush_every_append=flush, on_progress=display, doors=doors)
+    with interruptible() as hold:
+        try:
+            broker.start()
+            _watch(broker, data, is_flushing=flush)
+        except tuple(EXIT_CODES) as error:
+            click.echo(f"mailshadow lab kafka: {error}", err=True)
+            raise SystemExit(EXIT_CODES[type(error)]) from error
+        except KeyboardInterrupt:
+            click.echo("mailshadow lab kafka: stopped before it was ready.", err=True)
+        finally:
+            hold()
+            display.close()
+            broker.stop()
+
+
+def _watch(broker: Broker, data: Path, *, is_flushing: bool) -> None:
+    """Say that it is ready, and return when it is told to stop; BrokerError when it ends by itself."""
     told_to_stop = threading.Event()
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in previous:
-        signal.signal(number, _interrupt)
-    try:
-        broker.start()
-        for number in previous:
-            signal.signal(number, lambda *_: told_to_stop.set())
-        click.echo(_ready_line(broker, data, is_flushing=flush))
-        while not told_to_stop.wait(WATCH_INTERVAL_SECONDS):
-            if not broker.is_running:
-                raise BrokerError(f"{data}: the broker ended by itself. See {broker.server_log}.")
-    except tuple(EXIT_CODES) as error:
-        click.echo(f"mailshadow lab kafka: {error}", err=True)
-        raise SystemExit(EXIT_CODES[type(error)]) from error
-    except KeyboardInterrupt:
-        click.echo("mailshadow lab kafka: stopped before it was ready.", err=True)
-    finally:
-        display.close()
-        broker.stop()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    for number in ENDING:
+        signal.signal(number, lambda *_: told_to_stop.set())
+    click.echo(_ready_line(broker, data, is_flushing=is_flushing))
+    while not told_to_stop.wait(WATCH_INTERVAL_SECONDS):
+        if not broker.is_running:
+            raise BrokerError(f"{data}: the broker ended by itself. See {broker.server_log}.")
 
 
 def _door(text: str) -> Door:
@@ -123,10 +125,6 @@ def _door(text: str) -> Door:
     if not name or not port.isdigit():
         raise click.BadParameter(f"{text!r} must be NAME:PORT", param_hint="--door")
     return Door(name="DOOR", port=int(port), advertised_port=int(port), host=EVERY_ADDRESS, advertised_host=name)
-
-
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 def _ready_line(broker: Broker, data: Path, *, is_flushing: bool) -> str:

@@ -18,6 +18,7 @@ from typing import Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from deploy.interruption import undivided
 from deploy.lab.broker import guard
 from deploy.lab.broker.access import Access
 from deploy.lab.broker.directory import BrokerDirectory, Node, new_cluster_id
@@ -224,9 +225,10 @@ class Broker:
         command = self._command(java, QUICK_COMPILER)
         command += ["kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted"]
         command += ["-t", node.cluster_id, "-c", str(self._directory.properties_file)]
-        done = subprocess.run(  # noqa: S603 - our own command
-            command, capture_output=True, text=True, timeout=FORMAT_TIMEOUT_SECONDS, check=False
-        )
+        with undivided():
+            done = subprocess.run(  # noqa: S603 - our own command
+                command, capture_output=True, text=True, timeout=FORMAT_TIMEOUT_SECONDS, check=False
+            )
         if done.returncode != 0:
             output = f"{done.stdout}\n{done.stderr}".strip()
             raise BrokerError(f"{self._directory.path}: Kafka's storage could not be formatted:\n{output}")
@@ -236,7 +238,7 @@ class Broker:
         command = self._command(java, "-Xms256m", f"-Xmx{HEAP_MIB}m", "-XX:+ExitOnOutOfMemoryError", *self._compiler)
         command += ["kafka.Kafka", str(self._directory.properties_file)]
         keep = self._lock.descriptor
-        with self._directory.console_log.open("wb") as console:
+        with self._directory.console_log.open("wb") as console, undivided():
             self._guard = subprocess.Popen(  # noqa: S603 - our own command
                 [sys.executable, "-I", guard.__file__, str(os.getpid()), *command],
                 stdin=subprocess.PIPE,

@@ -7,8 +7,9 @@ import click
 from rich.console import Console
 
 from deploy import exit_codes
+from deploy.interruption import interruptible
 from deploy.lab import report
-from deploy.lab.command import interruptible, named_exit_codes, run_directory
+from deploy.lab.command import named_exit_codes, run_directory
 
 MINUTES_DEFAULT = 1.0
 MAILBOXES_DEFAULT = 4

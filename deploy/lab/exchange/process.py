@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final, Self
 
+from deploy.interruption import undivided
 from deploy.lab.broker.guard import die_with_parent
 
 _ROOT: Final = Path(__file__).resolve().parents[3]
@@ -42,6 +43,15 @@ def _first_line(process: subprocess.Popen[str]) -> str:
     if process.stdout is None or not select.select([process.stdout], [], [], _START_SECONDS)[0]:
         return ""
     return process.stdout.readline()
+
+
+def _ended(process: subprocess.Popen[str]) -> int:
+    """Wait for the end of a server that was told to end; one that takes too long is killed."""
+    try:
+        return process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 class ExchangeProcess:
@@ -95,7 +105,7 @@ class ExchangeProcess:
             return self.connection
         self.directory.mkdir(parents=True, exist_ok=True)
         log = self.directory / "server.log"
-        with log.open("a", encoding="utf-8") as errors:
+        with log.open("a", encoding="utf-8") as errors, undivided():
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 self._command(),
                 preexec_fn=die_with_parent(),  # noqa: PLW1509 - one prctl call, safe between fork and exec
@@ -144,10 +154,10 @@ class ExchangeProcess:
         if number is not None and process.poll() is None:
             process.send_signal(number)
         try:
-            code = process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            code = process.wait()
+            code = _ended(process)
+        except KeyboardInterrupt:
+            self._process = process  # the stopping of everything has to find it
+            raise
         if process.stdout is not None:
             process.stdout.close()
         return code
