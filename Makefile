@@ -22,7 +22,7 @@ PROMOTED ?= 1 100
 # Chosen tests: make test TESTS=tests/deploy/lab
 TESTS ?= tests
 # Tests mostly wait for servers: so many files at once, each worker with a Kafka of its own.
-WORKERS ?= 3
+WORKERS ?= 4
 # The image: any base with Python 3.11, and whatever builds and runs images here.
 BASE ?= docker.io/library/python:3.11-slim
 CONTAINER ?= $(shell command -v podman || command -v docker)

@@ -16,7 +16,8 @@ from deploy.lab.session import ServerAddress, UserSession
 from deploy.lab.workload.filling import Filling
 from deploy.lab.workload.generator import Generator
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+LEVEL_SECONDS_MAX = 240.0
 Living = Any
 
 
@@ -102,7 +103,7 @@ def _live(config: Path, source: ServerAddress, target: ServerAddress, ending: si
         process = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-m", "deploy", "run", "--config", str(config)], stdout=log, stderr=log
         )
-    deadline = time.monotonic() + 90.0
+    deadline = time.monotonic() + LEVEL_SECONDS_MAX
     try:
         while True:
             found = compare(source, target, [("anna@source.test", "anna@target.test")])
@@ -113,6 +114,6 @@ def _live(config: Path, source: ServerAddress, target: ServerAddress, ending: si
             time.sleep(0.5)
         assert found.missing == found.extra == found.staged == 0
         process.send_signal(ending)
-        return process.wait(40)
+        return process.wait(60)
     finally:
         process.kill()

@@ -29,9 +29,9 @@ from deploy.lab.broker.ports import PortError, choose_port, is_answered, is_free
 from deploy.lab.broker.properties import BrokerPorts, Door, logging_properties, server_properties
 
 HEAP_MIB = 512
-START_TIMEOUT_SECONDS = 90.0
+START_TIMEOUT_SECONDS = 180.0
 STOP_TIMEOUT_SECONDS = guard.STOP_TIMEOUT_SECONDS + 10.0
-FORMAT_TIMEOUT_SECONDS = 60.0
+FORMAT_TIMEOUT_SECONDS = 180.0
 POLL_INTERVAL_SECONDS = 0.05
 QUICK_COMPILER = "-XX:TieredStopAtLevel=1"
 """Only the quick compiler: a start costs 3.4 instead of 5.6 CPU-s; the other pays after minutes of load."""

@@ -18,7 +18,7 @@ from deploy.lab.haproxy import Proxy
 from schemas.identity import mailbox_id
 
 PEOPLE = ("anna", "ben")
-START_SECONDS_MAX = 15.0
+START_SECONDS_MAX = 90.0
 
 
 def program(name: str, package: str) -> str:
