@@ -182,14 +182,13 @@ def demonstrate(
     if options.report_path is not None:
         report.require_writable(options.report_path)
     mails = _mails(options, display)
-    with interruptible() as hold, ExitStack() as stack:
+    with interruptible() as hold, ExitStack() as stack, hold:
         directory = run_directory(options.keep, stack)
         world = World(
             WorldOptions(directory=directory, mailbox_count=options.mailbox_count, is_portable=options.is_portable),
             fetch,
         )
         stack.callback(world.stop)
-        stack.callback(hold)  # runs first: no second Ctrl-C may stop the stopping
         with display.phase("Starting Kafka"):
             world.broker.start()
         fetch.close()

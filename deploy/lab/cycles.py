@@ -236,7 +236,7 @@ def cycles(
 ) -> None:
     """Promote and lead back again and again, with something killed in most cycles; judge by what servers show."""
     console = Console()
-    with named_exit_codes(), interruptible() as hold, ExitStack() as stack:
+    with named_exit_codes(), interruptible() as hold, ExitStack() as stack, hold:
         if report_path is not None:
             report.require_writable(report_path)
         options = WorldOptions(
@@ -248,7 +248,6 @@ def cycles(
         )
         world = World(options)
         stack.callback(world.stop)
-        stack.callback(hold)
         world.broker.start()
         world.start_servers()
         run = Cycles(world, seed, lambda text: console.print(text, highlight=False, markup=False))

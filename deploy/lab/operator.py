@@ -1,13 +1,14 @@
 """What an operator does in the lab: runs promotions and ways back by their commands, and goes on where one was cut."""
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable
+from subprocess import Popen
 from typing import Any
 
 from deploy import exit_codes
+from deploy.interruption import attended
 from deploy.lab.standing import StalledError, standing
 from deploy.lab.world import TARGET, World
 
@@ -19,7 +20,7 @@ ATTEMPTS_MAX = 12
 FAILOVER = ("failover", "--all", "--to", TARGET, "--json")
 FAILBACK = ("failback", "--all", "--merge", "--accept-losses", "--json")
 _BUSY = frozenset({exit_codes.KAFKA_UNREACHABLE, exit_codes.TARGET_UNREACHABLE, exit_codes.SOURCE_UNREACHABLE})
-Strike = Callable[["subprocess.Popen[str]"], None]
+Strike = Callable[[Popen[str]], None]
 
 
 class Operator:
@@ -73,9 +74,9 @@ class Operator:
     def _attempt(self, arguments: tuple[str, ...], strike: Strike | None) -> tuple[int, dict[str, Any], str]:
         """Run a command, struck or not; return its exit code, what it printed for programs, and its last words."""
         command = [sys.executable, "-m", "deploy", *arguments, "--config", str(self._world.config)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603
-        if strike is not None:
-            strike(process)
-        out, said = process.communicate(timeout=COMMAND_SECONDS_MAX)
+        with attended(command) as process:
+            if strike is not None:
+                strike(process)
+            out, said = process.communicate(timeout=COMMAND_SECONDS_MAX)
         found = json.loads(out[out.index("{\n") : out.rindex("}") + 1]) if "{\n" in out else {}
         return process.returncode, found, f"exit code {process.returncode}: {said[-1000:]}"

@@ -1,13 +1,15 @@
 """The one transaction of a partition: what goes with it, in which order, and what counts as committed."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from consumers.ledger import Ledger
+from consumers.orders import OrderBook
 from consumers.progress import OWNED_MS, OWNER_KEY, Progress
 from schemas.codec import encode
-from schemas.ports import Outgoing, PartitionLost
+from schemas.ports import Incoming, Outgoing, PartitionLost
 from schemas.state import TargetMailbox
 
 
@@ -71,6 +73,17 @@ def test_the_ledger_is_drained_first_so_that_what_its_records_tell_of_is_there(
     assert ledger.is_dirty
 
 
+def test_the_orders_position_is_committed_with_what_they_did(progress: Progress, owned: Any, clock: Time) -> None:
+    reader: Any = SimpleNamespace(position=3, read=lambda _count, _seconds: [Incoming(6, 0, "m", None)])
+    book = OrderBook(reader, "orders", clock)
+    progress.keep(book)
+    reader.position = 7
+    assert book.next() is None
+    progress.commit()
+    assert owned.positions == {"orders": 7}
+    assert book.positions == {}
+
+
 def test_nothing_new_is_no_transaction(progress: Progress, owned: Any) -> None:
     progress.commit()
     owned.hook = _lose
@@ -92,8 +105,12 @@ def test_what_a_lost_transaction_held_is_not_committed(progress: Progress, ledge
 def test_a_commit_proves_the_ownership_for_a_second_and_no_clock_that_turns_back_lengthens_it(
     progress: Progress, owned: Any, clock: Time, passed_ms: int, marks: int
 ) -> None:
-    progress.commit()
-    clock.now_ms += passed_ms
+    def take_long(_call: str, moment: str) -> None:
+        clock.now_ms += passed_ms if moment == "before" else 0
+
+    owned.hook = take_long
+    progress.commit()  # what counts is when it began
+    owned.hook = lambda _call, _moment: None
     owned.written.clear()
     progress.prove_owned()
     assert owned.written == [Outgoing("state", OWNER_KEY, None)] * marks

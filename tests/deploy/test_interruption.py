@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from deploy.interruption import ENDING, interruptible, undivided
+from deploy.interruption import ENDING, attended, interruptible, undivided
 from deploy.lab.broker.process import Broker
 from deploy.lab.child import Child
 from deploy.lab.exchange.process import ExchangeProcess
@@ -37,6 +38,11 @@ def broker(directory: Path) -> Started:
     return made
 
 
+def fresh_broker(directory: Path) -> Started:
+    """Its storage is formatted first, by a process of its own."""
+    return Broker(directory)
+
+
 @pytest.fixture
 def born(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[subprocess.Popen[Any]]]:
     """Have SIGTERM come in the middle of every birth from now on; returns what was born."""
@@ -56,7 +62,7 @@ def born(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[subprocess.Popen[
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [child, exchange, broker])
+@pytest.mark.parametrize("make", [child, exchange, broker, fresh_broker])
 def test_what_is_interrupted_while_it_is_born_is_stopped_by_its_owner(
     tmp_path: Path, born: Callable[[], list[subprocess.Popen[Any]]], make: Callable[[Path], Started]
 ) -> None:
@@ -67,6 +73,36 @@ def test_what_is_interrupted_while_it_is_born_is_stopped_by_its_owner(
             started.start()
         started.stop()
     assert [process.returncode is not None for process in processes] == [True]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [child, exchange])
+def test_one_whose_stop_is_interrupted_is_stopped_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], Started]
+) -> None:
+    waits: list[subprocess.Popen[Any]] = []
+    wait = subprocess.Popen.wait
+
+    def interrupted(process: subprocess.Popen[Any], timeout: float | None = None) -> int:
+        waits.append(process)
+        if len(waits) == 1:
+            raise KeyboardInterrupt
+        return wait(process, timeout)
+
+    started = make(tmp_path)
+    started.start()
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        started.stop()
+    assert waits[0].returncode is None
+    started.stop()
+    assert waits[0].returncode is not None
+
+
+def test_an_attended_command_does_not_outlive_its_block() -> None:
+    with pytest.raises(KeyboardInterrupt), attended([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        raise KeyboardInterrupt
+    assert process.returncode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("number", ENDING)

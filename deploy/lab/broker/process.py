@@ -18,7 +18,7 @@ from typing import Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from deploy.interruption import undivided
+from deploy.interruption import attended, undivided
 from deploy.lab.broker import guard
 from deploy.lab.broker.access import Access
 from deploy.lab.broker.directory import BrokerDirectory, Node, new_cluster_id
@@ -154,7 +154,7 @@ class Broker:
     def kill(self) -> None:
         """End the Java at once (SIGKILL), as a crash would; its data stay."""
         if self._guard is not None:
-            if self._guard.poll() is None and self._java_pid is not None:
+            if self.is_running and self._java_pid is not None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self._java_pid, signal.SIGKILL)
             for pipe in (self._guard.stdin, self._guard.stdout):
@@ -225,13 +225,11 @@ class Broker:
         command = self._command(java, QUICK_COMPILER)
         command += ["kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted"]
         command += ["-t", node.cluster_id, "-c", str(self._directory.properties_file)]
-        with undivided():
-            done = subprocess.run(  # noqa: S603 - our own command
-                command, capture_output=True, text=True, timeout=FORMAT_TIMEOUT_SECONDS, check=False
-            )
-        if done.returncode != 0:
-            output = f"{done.stdout}\n{done.stderr}".strip()
-            raise BrokerError(f"{self._directory.path}: Kafka's storage could not be formatted:\n{output}")
+        with attended(command) as process:
+            output, errors = process.communicate(timeout=FORMAT_TIMEOUT_SECONDS)
+        if process.returncode != 0:
+            said = f"{output}\n{errors}".strip()
+            raise BrokerError(f"{self._directory.path}: Kafka's storage could not be formatted:\n{said}")
         self._directory.write_node(replace(node, is_formatted=True))
 
     def _launch(self, java: Path) -> None:
@@ -248,12 +246,12 @@ class Broker:
                 pass_fds=(keep,),
                 start_new_session=True,
             )
-        if self._guard.stdout is None:
-            raise BrokerError("The guard has no output to tell the Java's process id on.")
-        line = self._guard.stdout.readline()
-        if not line.strip().isdigit():
+            if self._guard.stdout is None:
+                raise BrokerError("The guard has no output to tell the Java's process id on.")
+            line = self._guard.stdout.readline()
+            self._java_pid = int(line) if line.strip().isdigit() else None
+        if self._java_pid is None:
             raise BrokerError(self._failure("could not be launched"))
-        self._java_pid = int(line)
 
     def _await_answer(self, timeout_seconds: float) -> None:
         deadline = time.monotonic() + timeout_seconds

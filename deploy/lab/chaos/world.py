@@ -2,14 +2,15 @@
 
 import contextlib
 import random
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from deploy import pipeline_state, settings, wiring
 from deploy.commands.status import report as status_report
+from deploy.interruption import undivided
 from deploy.kafka import KafkaUnreachableError, partition_counts
 from deploy.lab.broker.jars import OnProgress
 from deploy.lab.broker.ports import choose_port
@@ -66,6 +67,7 @@ class ChaosWorld:
             self.servers[name] = self._server(f"target-{name}", version, addresses)
         self.services = [Service(name, target, options.directory, journal) for name, target in self._members()]
         self.workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="chaos")
+        self._starting: list[Future[object]] = []
         self.config = options.directory / "harness.toml"
         self.broker: Broker | None = None
         self._proxy = Proxy()
@@ -129,11 +131,8 @@ class ChaosWorld:
     def start_servers(self) -> None:
         """Start Kafka and the Exchange servers, open the links, write the settings files."""
         doors = self._open_kafka_links()
-        starting = [self.workers.submit(server.start) for server in self.servers.values()]
         self.broker = Broker(self._directory / "kafka", is_short_lived=True, on_progress=self._on_fetch, doors=doors)
-        self.workers.submit(self.broker.start).result()
-        for one in starting:
-            one.result()
+        self._start([self.broker.start, *(server.start for server in self.servers.values())])
         for service in self.services:
             for name in (service.target or SOURCE,):
                 port = int(self.address(name).url.split(":")[2].split("/")[0])
@@ -167,10 +166,14 @@ class ChaosWorld:
 
     def start_services(self) -> None:
         """Start the services, and their supervision."""
-        starting = [self.workers.submit(service.start) for service in self.members]
-        for one in starting:
-            one.result()
+        self._start([service.start for service in self.members])
         self.workers.submit(self._supervisor.run)
+
+    def _start(self, starts: Sequence[Callable[[], object]]) -> None:
+        with undivided():
+            self._starting = [self.workers.submit(start) for start in starts]
+        for one in self._starting:
+            one.result()
 
     def stop_feeds(self) -> None:
         """Stop every feed in order: nothing more is written to the log of changes."""
@@ -187,7 +190,8 @@ class ChaosWorld:
             one.result()
 
     def stop(self) -> None:
-        """Stop whatever runs, clients first."""
+        """Stop whatever runs, clients first; what is being started by a worker is there before it is stopped."""
+        wait(self._starting)
         self.stop_services()
         for server in self.servers.values():
             server.stop()

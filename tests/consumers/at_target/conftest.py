@@ -78,7 +78,7 @@ class MemoryTarget:
         with self._call("find_child"):
             if parent_id not in self.folders:
                 raise CallRefused("ErrorFolderNotFound", "no such parent")
-            found = (i for i, f in self.folders.items() if f.parent_id == parent_id and _same(f.name, name))
+            found = (i for i, f in list(self.folders.items()) if f.parent_id == parent_id and _same(f.name, name))
             return next((self._held_folder(i) for i in found), None)
 
     def folder(self, address: str, folder_id: str) -> HeldFolder | None:  # noqa: ARG002 - the port's
@@ -128,7 +128,7 @@ class MemoryTarget:
             wanted = {s.lower() for s in stamps}
             held = [h for f in folder_ids for h in self._held_in(f)]
             if any(f.endswith(":recoverableitemsdeletions") for f in folder_ids):
-                held += [Held("gone", i.change_key, i.stamp, i.marks) for i in self.recoverable]
+                held += [Held("gone", i.change_key, i.stamp, i.marks) for i in list(self.recoverable)]
             return [h for h in held if h.stamp.lower() in wanted]
 
     def look(self, address: str, item_ids: list[str]) -> list[Held | Refused]:  # noqa: ARG002 - the port's
@@ -139,7 +139,7 @@ class MemoryTarget:
         with self._call("listing"):
             if folder_id not in self.folders:
                 raise CallRefused("ErrorFolderNotFound", "no such folder")
-            held = [(i, item) for i, item in self.items.items() if item.folder_id == folder_id]
+            held = [(i, item) for i, item in list(self.items.items()) if item.folder_id == folder_id]
             shown = held[offset : offset + self.listing_items_max]
             end = offset + len(shown)
             items = tuple(ListedItem(i, m.change_key, m.stamp, len(m.content), row_of(m)) for i, m in shown)
@@ -147,7 +147,7 @@ class MemoryTarget:
 
     def folder_ids(self, address: str) -> list[str]:
         with self._call("folder_ids"):
-            return [i for i, f in self.folders.items() if not f.is_hidden and self._is_of(address, i)]
+            return [i for i, f in list(self.folders.items()) if not f.is_hidden and self._is_of(address, i)]
 
     def listed(self, address: str, folder_id: str) -> list[Held]:  # noqa: ARG002 - the port's
         with self._call("listed"):
@@ -175,16 +175,16 @@ class MemoryTarget:
     def visible(self) -> dict[str, list[tuple[str, bytes, Marks]]]:
         """Map the item key of each stamp (or `foreign`) to where and what is seen of it."""
         found: defaultdict[str, list[tuple[str, bytes, Marks]]] = defaultdict(list)
-        for item in self.items.values():
+        for item in list(self.items.values()):
             if not self.is_staging(item.folder_id):
                 found[_key_of(item.stamp)].append((self.path(item.folder_id), item.content, item.marks))
         return dict(found)
 
     def staged(self) -> list[MemoryItem]:
-        return [i for i in self.items.values() if self.is_staging(i.folder_id)]
+        return [i for i in list(self.items.values()) if self.is_staging(i.folder_id)]
 
     def tree(self) -> set[str]:
-        return {self.path(i) for i, f in self.folders.items() if not f.is_hidden and not f.is_root}
+        return {self.path(i) for i, f in list(self.folders.items()) if not f.is_hidden and not f.is_root}
 
     # -- inside
 
@@ -233,7 +233,7 @@ class MemoryTarget:
         return root_id
 
     def _is_taken(self, parent_id: str, name: str, by_other_than: str = "") -> bool:
-        among = ((i, f) for i, f in self.folders.items() if f.parent_id == parent_id and i != by_other_than)
+        among = ((i, f) for i, f in list(self.folders.items()) if f.parent_id == parent_id and i != by_other_than)
         return any(_same(f.name, name) for _, f in among)
 
     def _make_folder(self, parent_id: str, name: str, *, hidden: bool) -> Outcome:
@@ -256,15 +256,15 @@ class MemoryTarget:
     def _drop_folder(self, folder_id: str) -> Outcome:
         if folder_id not in self.folders:
             return Refused("ErrorFolderNotFound")
-        for item_id in [i for i, item in self.items.items() if item.folder_id == folder_id]:
+        for item_id in [i for i, item in list(self.items.items()) if item.folder_id == folder_id]:
             self.recoverable.append(self.items.pop(item_id))
         del self.folders[folder_id]
         return Done(folder_id, "")
 
     def _held_folder(self, folder_id: str) -> HeldFolder:
         folder = self.folders[folder_id]
-        total = sum(i.folder_id == folder_id for i in self.items.values())
-        children = sum(f.parent_id == folder_id for f in self.folders.values())
+        total = sum(i.folder_id == folder_id for i in list(self.items.values()))
+        children = sum(f.parent_id == folder_id for f in list(self.folders.values()))
         return HeldFolder(folder_id, folder.parent_id, folder.name, total, children)
 
     def _held(self, item_id: str) -> Held:
@@ -272,7 +272,7 @@ class MemoryTarget:
         return Held(item_id, item.change_key, item.stamp, item.marks)
 
     def _held_in(self, folder_id: str) -> list[Held]:
-        return [self._held(i) for i, item in self.items.items() if item.folder_id == folder_id]
+        return [self._held(i) for i, item in list(self.items.items()) if item.folder_id == folder_id]
 
     def _make(self, folder_id: str, content: bytes, marks: Marks, stamp: str) -> Outcome:
         if folder_id not in self.folders:
