@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,12 +12,24 @@ import pytest
 from deploy.lab.broker.jars import KAFKA_VERSION
 from deploy.lab.broker.process import Broker
 
+LONG = ("chaos", "end_to_end")
 REPORTED_PACKAGES = ("exchangelib", "confluent-kafka", "fastavro", "mailshadow")
 
 
 def pytest_report_header() -> str:
     """Name the versions that matter when a run is compared with another."""
     return f"Kafka {KAFKA_VERSION}, " + ", ".join(f"{name} {_version(name)}" for name in REPORTED_PACKAGES)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take long first: no worker is left alone with one of them at the end."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: (_rank(item.path) if slow[item.path] else len(LONG) + 1, -slow[item.path]))
+
+
+def _rank(path: Path) -> int:
+    """Return where a file of slow tests stands, by its directory."""
+    return next((place for place, name in enumerate(LONG) if name in path.parts), len(LONG))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
