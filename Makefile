@@ -40,7 +40,7 @@ INSTALL := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench kill crash-points chaos faults cycles sabotage failover observe scale wheel lock image lab-image \
+.PHONY: help setup demo test check bench kill crash-points chaos faults cycles sabotage fuzz failover observe scale wheel lock image lab-image \
 	image-demo compose-lab audit acls corpus front-door way-back migration clean distclean
 
 help: ## this list
@@ -95,6 +95,9 @@ cycles: $(VENV)/installed | $(REPORTS) ## CYCLES failovers and failbacks from SE
 
 sabotage: $(VENV)/installed | $(REPORTS) ## deliberate defects under chaos, each to be named by the checker; an hour at most
 	$(VENV)/bin/python tests/chaos/sabotage --at-once 2 --budget-minutes 60 --report $(REPORTS)/sabotage.json
+
+fuzz: $(VENV)/installed ## 100,000 mutated messages: what a user or a server wrote never stops a reading
+	MAILSHADOW_FUZZ=1 $(VENV)/bin/pytest tests/fuzz
 
 bench: $(VENV)/installed $(MAIL) | $(REPORTS) ## a full copy of real mail, measured
 	$(VENV)/bin/mailshadow lab bench --mail $(MAIL) --report $(REPORTS)/bench.json

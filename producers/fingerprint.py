@@ -4,12 +4,12 @@
 times in whole seconds, so two edits within one second could look alike. `digest` hashes decoded content.
 """
 
-import email
-import email.message
 import hashlib
 import json
 import re
+from email.message import Message
 
+from schemas import message_parsing as parsing
 from schemas.change import Summary
 
 REST_SECONDS = 3
@@ -44,25 +44,36 @@ def cheap(summary: Summary, modified: str, *, is_at_rest: bool) -> str:
 def digest(mime: bytes, properties: dict[str, str], *, is_draft: bool) -> str:
     """Return a hash of what a message says: headers as a multiset, decoded parts in order, properties.
 
-    Rendering (boundaries, folding, header order, a draft's Date) does not count; everything else does.
+    Rendering (boundaries, folding, header order, a draft's Date) does not count; everything else does. A message that
+    nests too deep to be read counts by its bytes: rendered anew it is taken for changed.
     """
-    message = email.message_from_bytes(mime)
-    found = hashlib.sha256()
+    message = parsing.parse(mime)
+    content = hashlib.sha256()
+    if message is None:
+        content.update(mime)
+    else:
+        for part in message.walk():
+            _add_part(content, part, is_top=part is message, is_draft=is_draft)
+    content.update(json.dumps(sorted(_without_marks(properties).items())).encode())
+    return content.hexdigest()[:32]
+
+
+def _add_part(content: "hashlib._Hash", part: Message, *, is_top: bool, is_draft: bool) -> None:
     rendered = _RENDERED | {"date"} if is_draft else _RENDERED
-    for part in message.walk():
-        headers = sorted(
-            (name.lower(), _FOLD.sub(" ", str(value)).strip())
-            for name, value in part.items()
-            if part is not message or name.lower() not in rendered
-        )
-        found.update(repr([h for h in headers if h[0] != "content-type"]).encode("utf-8", "surrogateescape"))
-        kind = f"{part.get_content_type()} {part.get_content_charset()} {part.get_filename()}"
-        found.update(kind.encode("utf-8", "surrogateescape"))
-        if not part.is_multipart():
-            payload = part.get_payload(decode=True)
-            found.update(hashlib.sha256(payload if isinstance(payload, bytes) else b"").digest())
-    found.update(json.dumps(sorted(_without_marks(properties).items())).encode())
-    return found.hexdigest()[:32]
+    headers = sorted(
+        (name.lower(), _FOLD.sub(" ", str(value)).strip())
+        for name, value in part.raw_items()
+        if not is_top or name.lower() not in rendered
+    )
+    content.update(_bytes(repr([h for h in headers if h[0] != "content-type"])))
+    kind = f"{parsing.media_type(part)} {parsing.charset(part) or None} {parsing.file_name(part) or None}"
+    content.update(_bytes(kind))
+    if not part.is_multipart():
+        content.update(hashlib.sha256(parsing.decoded(part)).digest())
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _without_marks(properties: dict[str, str]) -> dict[str, str]:

@@ -128,6 +128,8 @@ class Demonstration:
             filling.flush()
         for code, count in filling.filled.refused.items():
             self._display.say(f"  the source refused {count} messages: {code}")
+        for origin, code in filling.filled.refusals:
+            self._display.say(f"  not loaded: {origin}: {code}")
         return filling.filled
 
     def _fill_generated(self, filling: Filling) -> None:

@@ -9,7 +9,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -48,6 +48,7 @@ class MailFile:
     is_read: bool
     is_flagged: bool
     is_draft: bool
+    origin: str = field(default="", compare=False)  # the file, and which message of an mbox: what a refusal names
 
 
 def read(path: Path, *, on_refused: OnRefused) -> Iterator[MailFile]:
@@ -142,7 +143,7 @@ class _Reading:
                     yield from self._mbox(path, file, inner)
                 else:
                     content = _whole(file)
-                    yield _mail_of(folder, content and without_from_line(content))
+                    yield _mail_of(folder, content and without_from_line(content), str(path))
         except _RefusedError as refusal:
             self._refuse(path, str(refusal))
         except OSError as error:
@@ -158,7 +159,7 @@ class _Reading:
     def _mbox(self, path: Path, file: BinaryIO, folder: tuple[str, ...]) -> Iterator[MailFile]:
         for number, content in enumerate(split_mbox(file, MESSAGE_BYTES_MAX), start=1):
             try:
-                yield _mail_of(folder, content)
+                yield _mail_of(folder, content, f"{path}: message {number} of the mbox")
             except _RefusedError as refusal:
                 self._refuse(path, f"message {number} of the mbox: {refusal}")
 
@@ -185,7 +186,7 @@ def _whole(file: BinaryIO) -> bytes | None:
     return None if len(content) > MESSAGE_BYTES_MAX else content
 
 
-def _mail_of(folder: tuple[str, ...], content: bytes | None) -> MailFile:
+def _mail_of(folder: tuple[str, ...], content: bytes | None, origin: str) -> MailFile:
     """Make a MailFile, its flags from the Status fields that mbox writers add; refuse what is no message."""
     if content is None:
         raise _RefusedError(f"larger than {MESSAGE_BYTES_MAX >> 20} MiB")
@@ -199,7 +200,9 @@ def _mail_of(folder: tuple[str, ...], content: bytes | None) -> MailFile:
     flags = b"".join(STATUS_FIELD.findall(header)).decode("ascii")
     if "D" in flags:
         raise _RefusedError("marked as deleted")
-    return MailFile(folder, content, is_read="R" in flags, is_flagged="F" in flags, is_draft="T" in flags)
+    return MailFile(
+        folder, content, is_read="R" in flags, is_flagged="F" in flags, is_draft="T" in flags, origin=origin
+    )
 
 
 def _folder_names(path: Path, in_maildir: bool) -> tuple[str, ...]:  # noqa: FBT001 - one use, above

@@ -16,6 +16,7 @@ MESSAGES = "http://schemas.microsoft.com/exchange/services/2006/messages"
 T = f"{{{TYPES}}}"
 M = f"{{{MESSAGES}}}"
 _SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
+NO_ANSWER = "NoAnswer"
 _BUSY = frozenset({"ErrorServerBusy", "ErrorTimeoutExpired", "ErrorTooManyObjectsOpened", "Http503", "Http429"})
 _BUSY_ATTEMPTS_MAX = 8
 _BUSY_PAUSE_SECONDS = 0.5
@@ -96,7 +97,7 @@ class UserSession:
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            raise SessionError("NoAnswer", f"{operation}: no answer from {self.address.url}") from error
+            raise SessionError(NO_ANSWER, f"{operation}: no answer from {self.address.url}") from error
         if response.status_code not in {requests.codes.ok, requests.codes.server_error}:
             raise SessionError(f"Http{response.status_code}", f"{operation}: refused by {self.address.url}")
         try:

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.canonical import CanonicalItem, ShownItem, differences
-from schemas.canonical_message import decoded_header, from_message
+from schemas.canonical_message import from_message
+from schemas.message_parsing import decoded_header
 
 SHOWN = ShownItem(item_class="IPM.Note", sent="2026-01-31T10:00:00Z", received="2026-01-31T10:00:05Z")
 DATA = bytes(range(256))

@@ -3,7 +3,6 @@
 import re
 import time
 from calendar import timegm
-from email.errors import HeaderParseError
 from email.header import Header, decode_header
 from email.utils import formatdate, getaddresses, mktime_tz, parsedate_tz
 from typing import Any, Final
@@ -63,7 +62,7 @@ def readable(value: str) -> str:
         return value.strip()
     try:
         pieces = decode_header(value)
-    except (HeaderParseError, ValueError, UnicodeError):
+    except Exception:  # noqa: BLE001 - which errors the parser raises on encoded words is not documented
         return value.strip()
     return "".join(_word(piece, charset) for piece, charset in pieces).strip()
 
@@ -73,7 +72,7 @@ def _word(piece: bytes | str, charset: str | None) -> str:
         return piece
     try:
         return piece.decode(charset or "utf-8")
-    except (LookupError, UnicodeError):
+    except (LookupError, ValueError):
         return piece.decode("latin-1")
 
 
@@ -87,7 +86,7 @@ def addresses(value: str) -> list[list[str]]:
         return [["", readable(bare.group(1)), "SMTP"]]
     try:
         pairs = getaddresses([value])
-    except (ValueError, IndexError, TypeError, AttributeError):
+    except Exception:  # noqa: BLE001 - RecursionError of nested groups, and what else the parser raises
         return []
     return [[readable(name), readable(address), "SMTP"] for name, address in pairs[:_RECIPIENTS_MAX] if address.strip()]
 
@@ -108,7 +107,7 @@ def sent_time(value: str) -> str | None:
         if parsed[0] < _FIRST_YEAR:
             return None
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(mktime_tz(parsed)))
-    except (ValueError, OverflowError, OSError, TypeError, IndexError):
+    except Exception:  # noqa: BLE001 - as above
         return None
 
 

@@ -66,22 +66,25 @@ def media_type(value: str, default: str) -> str:
 def content_type_parameter(value: str, name: str) -> str:
     """Return a parameter of a Content-Type or Content-Disposition value (RFC 2231 forms too), or an empty text."""
     message = Message()
-    message["Content-Type"] = value
-    found = message.get_param(name)
-    if isinstance(found, tuple):
+    try:
+        message["Content-Type"] = value
+        parameter = message.get_param(name)
+    except Exception:  # noqa: BLE001 - which errors the parser raises on RFC 2231 forms grows with its versions
+        return ""
+    if isinstance(parameter, tuple):
         try:
-            return str(found[2] or "").encode("latin-1").decode(found[0] or "ascii")
-        except (LookupError, UnicodeError):
-            return str(found[2] or "")
-    return str(found or "")
+            return str(parameter[2] or "").encode("latin-1").decode(parameter[0] or "ascii")
+        except (LookupError, ValueError):
+            return str(parameter[2] or "")
+    return str(parameter or "")
 
 
 def _boundary(value: str) -> str | None:
     message = Message()
-    message["Content-Type"] = value
     try:
+        message["Content-Type"] = value
         return message.get_boundary()
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except Exception:  # noqa: BLE001 - as above: a server takes what a client sends
         return None
 
 
@@ -113,7 +116,7 @@ def _part(data: bytes, default: str, depth: int) -> Part:
 
 def _split(body: bytes, boundary: str) -> list[bytes] | None:
     """Return the parts between boundary lines; None where there is no first boundary."""
-    mark = b"--" + boundary.encode("ascii", "surrogateescape")
+    mark = b"--" + boundary.encode("utf-8", "surrogateescape")
     if mark not in body:
         return None
     pieces: list[bytes] = []

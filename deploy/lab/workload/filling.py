@@ -4,24 +4,29 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from deploy.lab.session import UserSession
+from deploy.lab.session import NO_ANSWER, SessionError, UserSession
 from deploy.lab.workload.mail import FolderPath, NewEntry, NewMail
 from deploy.lab.workload.mailbox import UserMailbox
 
 BATCH_ITEMS_MAX = 100
 BATCH_SIZE_BYTES_MAX = 8_000_000
 BUFFERED_SIZE_BYTES_MAX = 64_000_000
+REFUSALS_NAMED_MAX = 10
 OnProgress = Callable[["Filled"], None]
 _Batch = tuple[int, FolderPath]
 
 
 @dataclass(slots=True)
 class Filled:
-    """What was put into the source: items, bytes of mail, and how many items it refused, by ResponseCode."""
+    """What was put into the source: items, bytes of mail, and how many items it refused, by ResponseCode.
+
+    `refusals` names the first of the user's own files that were refused, each with its ResponseCode.
+    """
 
     items: int = 0
     mail_bytes: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    refusals: list[tuple[str, str]] = field(default_factory=list)
 
 
 class Filling:
@@ -71,12 +76,27 @@ class Filling:
         mails = self._waiting.pop(batch, [])
         del self._waiting_bytes[batch]
         if mails:
-            mailbox = self._mailboxes[batch[0]]
-            created = mailbox.create_mail(mailbox.folder(batch[1]), mails)
-            self.filled.mail_bytes += sum(
-                len(mail.mime) for mail, found in zip(mails, created, strict=True) if not found.startswith("!")
-            )
-            self._count(created)
+            self._create_halving(self._mailboxes[batch[0]], batch[1], mails)
+
+    def _create_halving(self, mailbox: UserMailbox, path: FolderPath, mails: list[NewMail]) -> None:
+        """Create messages in one call; a call refused as a whole is halved until the message it fails on is alone."""
+        try:
+            created = mailbox.create_mail(mailbox.folder(path), mails)
+        except SessionError as error:
+            if error.code == NO_ANSWER:
+                raise
+            if len(mails) > 1:
+                middle = len(mails) // 2
+                self._create_halving(mailbox, path, mails[:middle])
+                self._create_halving(mailbox, path, mails[middle:])
+                return
+            created = [f"!{error.code}"]
+        for mail, result in zip(mails, created, strict=True):
+            if not result.startswith("!"):
+                self.filled.mail_bytes += len(mail.mime)
+            elif mail.origin and len(self.filled.refusals) < REFUSALS_NAMED_MAX:
+                self.filled.refusals.append((mail.origin, result.removeprefix("!")))
+        self._count(created)
 
     def _count(self, created: list[str]) -> None:
         codes = [found.removeprefix("!") for found in created if found.startswith("!")]

@@ -28,6 +28,8 @@ class NewMail:
     is_flagged: bool = False
     categories: tuple[str, ...] = ()
     importance: str = "Normal"
+    origin: str = ""
+    """The user's file that holds it, for messages about it; empty for generated mail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,7 @@ def from_files(files: Iterable[MailFile], mailbox_count: int) -> Iterator[NewMai
             is_read=file.is_read,
             is_draft=file.is_draft,
             is_flagged=file.is_flagged,
+            origin=file.origin,
         )
 
 
@@ -60,7 +63,7 @@ def _received(content: bytes) -> datetime:
         try:
             moment = parsedate_to_datetime(written.strip())
             aware = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-        except (ValueError, TypeError, IndexError, OverflowError):
+        except Exception:  # noqa: BLE001, S112 - which errors the parser raises on a date is not documented
             continue
         if _YEAR_MIN <= aware.year <= _YEAR_MAX:
             return aware.replace(microsecond=0)
