@@ -6,10 +6,10 @@ An order is written in the transaction that records why it is needed, so neither
 from collections.abc import Container
 
 from consumers.ledger import Ledger
-from consumers.opening import is_resting
-from consumers.resolving import is_merging
+from schemas import roles
 from schemas.codec import encode
 from schemas.ports import Clock, Outgoing
+from schemas.roles import OrderKind
 from schemas.state import Order
 from schemas.topics import Topics, mailbox_key
 
@@ -31,14 +31,14 @@ class FeedOrders:
 
     def want(self, mailbox: str, item: str) -> None:
         """Ask for the content of an item; not after the barrier, where the feed would refuse it."""
-        if not is_resting(self._ledger.mailbox(mailbox)):
-            self._add(mailbox, "WANT", (item,), "content needed")
+        if not roles.is_resting(self._ledger.mailbox(mailbox)):
+            self._add(mailbox, OrderKind.WANT, (item,), "content needed")
 
     def seed(self, mailbox: str, reason: str) -> None:
         """Ask for the whole mailbox; not after the barrier, and never over what users do at the target."""
         record = self._ledger.mailbox(mailbox)
-        if not is_resting(record) and not is_merging(record):
-            self._add(mailbox, "SEED", (), reason)
+        if not roles.is_resting(record) and not roles.is_merging(record):
+            self._add(mailbox, OrderKind.SEED, (), reason)
 
     def remind(self, addresses: Container[str], hold_seconds: float = 0.0) -> None:
         """Ask again for the mailboxes that wait and could go on, ever more seldom: the answer may be under way."""

@@ -16,11 +16,9 @@ from consumers.folder_map import FolderMap
 from consumers.gate import Gate
 from consumers.ledger import Ledger
 from consumers.mailbox_run import MailboxWorker
-from consumers.opening import drained, is_resting, mirroring
 from consumers.patience import FellBehind, Patience
 from consumers.plan import Action, Do
 from consumers.proof import Proof
-from consumers.resolving import is_merging
 from consumers.run import Run
 from consumers.scope import Scope
 from consumers.seeds import stale_folders, stale_items, stale_records
@@ -28,6 +26,7 @@ from consumers.step import Step
 from consumers.stragglers import Stragglers
 from consumers.subscription import Received
 from consumers.tidying import Tidying
+from schemas import roles
 from schemas.change import (
     Barrier,
     Change,
@@ -203,9 +202,9 @@ class Lane:
                 self._hand_over()
             case Barrier() as barrier:
                 record = self._ledger.mailbox(self._mailbox)
-                if is_merging(record) and record.barrier is not None:
+                if roles.is_merging(record) and record.barrier is not None:
                     self._tidying.clean(self._mailbox, self._address)  # from here on nobody writes there, nor tidies
-                self._ledger.put_mailbox(drained(record, change, barrier))
+                self._ledger.put_mailbox(roles.drain(record, change.version, barrier))
             case Checksum() as checksum if self._scope.holds_whole_folders:
                 self._proof.take(change, checksum)
             case FolderSaved() as saved:
@@ -223,15 +222,15 @@ class Lane:
     def _hand_over(self) -> None:
         """Go on in a generation without a seed; what was wanted before is asked for again, now that somebody reads."""
         record = self._ledger.mailbox(self._mailbox)
-        if is_resting(record):
-            self._ledger.put_mailbox(mirroring(record))
+        if roles.is_resting(record):
+            self._ledger.put_mailbox(roles.follow_generation(record))
         for item in self._ledger.items(self._mailbox):
             if item.state is ItemState.WANTED:
                 self._want(self._mailbox, item.item)
 
     def _end_seed(self, run: Run, received: Received, end: SeedEnd) -> None:
         change = received.change
-        if is_merging(self._ledger.mailbox(self._mailbox)):
+        if roles.is_merging(self._ledger.mailbox(self._mailbox)):
             return
         if counted := self._gate.stops_seed(received, stale_records(self._ledger, change, end)):
             self._gate.trip(self._mailbox, ReplicationFault.DELETION_BREAKER, counted)
@@ -252,11 +251,13 @@ class Lane:
         record = self._ledger.mailbox(self._mailbox)
         self._metrics.waiting.labels(mailbox=self._mailbox).set(0)
         self._proof.forget_all(self._mailbox)
-        if is_merging(record):
+        if roles.is_merging(record):
             # the feed refuses a seed while it reads a tail; one all the same must not make users' work a mirror's
             log.error("a seed in the middle of a merge passed over", extra={"mailbox": self._mailbox})
             return
-        begun = replace(mirroring(record), waiting="", seed_begun=received.change.sequence, scope=self._scope.digest)
+        begun = replace(
+            roles.follow_generation(record), waiting="", seed_begun=received.change.sequence, scope=self._scope.digest
+        )
         self._ledger.put_mailbox(begun)
 
     # -- a run ---------------------------------------------------------------------------------------------

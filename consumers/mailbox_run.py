@@ -16,7 +16,6 @@ from consumers.likeness import elements_of, mime_of
 from consumers.plan import WRITES
 from consumers.preparation import Preparation
 from consumers.recovery import ABSENT, Finding, Settled
-from consumers.resolving import is_merging
 from consumers.run import Run, Tools
 from consumers.step import Step
 from consumers.target import Done, Edit, Outcome, Refused, Update
@@ -25,6 +24,7 @@ from schemas.faults import Disposition, ReplicationFault, disposition_of
 from schemas.identity import Stamp
 from schemas.metrics import ReplayMetrics
 from schemas.ports import AnswerUnknown, CallRefused, Clock
+from schemas.roles import is_merging
 from schemas.state import Intent, IntentKind, ItemRecord
 
 log = logging.getLogger(__name__)

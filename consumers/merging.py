@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 
 from consumers.ledger import Ledger
 from consumers.plan import Action
-from consumers.resolving import AtTarget, Finding, Kept, copied, is_merging, kept_since_opened, marked, resolve, touched
+from consumers.resolving import AtTarget, Finding, Kept, copied, kept_since_opened, marked, resolve, touched
 from consumers.target import Held, Refused, Target
 from schemas.change import Change, ItemOperation, ItemSaved
 from schemas.faults import GONE
 from schemas.identity import Stamp
 from schemas.ports import CallRefused, Clock
+from schemas.roles import is_merging
 from schemas.state import Conflict, ItemRecord
 
 log = logging.getLogger(__name__)

@@ -19,6 +19,7 @@ from consumers.opening import refuses
 from schemas.codec import decode
 from schemas.faults import ReplicationFault
 from schemas.ports import Clock, LogReader
+from schemas.roles import OrderKind
 from schemas.state import ItemState, Order
 
 log = logging.getLogger(__name__)
@@ -105,19 +106,19 @@ def obey(desk: Desk, given: Given) -> None:
         log.warning("order after the barrier refused", extra={"mailbox": order.mailbox, "kind": order.kind})
         return
     match order.kind:
-        case "OPEN" | "REOPEN" | "MERGE" | "TAKE_OVER":
+        case OrderKind.OPEN | OrderKind.REOPEN | OrderKind.MERGE | OrderKind.TAKE_OVER:
             desk.change_role(order)
-        case "PAUSE":
+        case OrderKind.PAUSE:
             _pause(desk, order)
-        case "RESUME":
+        case OrderKind.RESUME:
             _let_go(desk, order, paused="", tripped="")
-        case "RELEASE":
+        case OrderKind.RELEASE:
             _let_go(desk, order, tripped="", deletions=0, released_until=order.until or given.at)
-        case "SKIP":
+        case OrderKind.SKIP:
             _skip(desk, order, given)
-        case "REDRIVE" | "REDRIVE_FROM_EVIDENCE":
+        case OrderKind.REDRIVE | OrderKind.REDRIVE_FROM_EVIDENCE:
             desk.redrive(order)
-        case "DROP":
+        case OrderKind.DROP:
             _drop(desk, order)
         case _:
             log.warning("order not for a replay", extra={"mailbox": order.mailbox, "kind": order.kind})

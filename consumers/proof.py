@@ -20,7 +20,8 @@ from schemas.identity import Stamp
 from schemas.listing import ListedItem
 from schemas.metrics import ReplayMetrics
 from schemas.ports import CallFailed, CallRefused, Clock
-from schemas.state import ItemRecord, TargetFolder, TargetRole
+from schemas.roles import users_work_at
+from schemas.state import ItemRecord, TargetFolder
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +153,7 @@ class Proof:
 
     def _may_be_compared(self, mailbox: str, addresses: Mapping[str, str]) -> bool:
         record = self._ledger.mailbox(mailbox)
-        is_open = record.role in {TargetRole.OPEN, TargetRole.MERGING}
+        is_open = users_work_at(record)
         return mailbox in addresses and not (is_open or record.behind or record.waiting or record.unsettled)
 
     def _read(self, look: _Look, addresses: Mapping[str, str]) -> None:

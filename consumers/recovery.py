@@ -10,12 +10,13 @@ from enum import Enum
 
 from consumers.folder_map import FolderMap
 from consumers.ledger import Ledger
-from consumers.resolving import AtTarget, Kept, is_merging, kept_since_opened, touched
+from consumers.resolving import AtTarget, Kept, kept_since_opened, touched
 from consumers.target import Done, Held, Refused, Target, Update
 from schemas.change import ItemSaved
 from schemas.faults import GONE, STALE, Disposition, ReplicationFault, disposition_of
 from schemas.identity import Stamp, mark_in
 from schemas.ports import CallRefused
+from schemas.roles import is_merging
 from schemas.state import Conflict, Intent, IntentKind, ItemRecord, Orphan
 
 MARK_ATTEMPTS_MAX = 5

@@ -21,6 +21,7 @@ from consumers.subscription import Received, Subscription
 from schemas.change import Change, Form, ItemDeleted, ItemSaved
 from schemas.codec import decode
 from schemas.ports import Incoming
+from schemas.roles import OrderKind
 from schemas.state import DeadLetter, ItemRecord, ItemState, Order
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class Redriver:
             # of several that might be ours none is deleted by guess; who redrives it has looked
             self._ledger.drop_item(order.mailbox, item)
             del parked[item]
-        if order.kind == "REDRIVE":
+        if order.kind == OrderKind.REDRIVE:
             for item, record in parked.items():
                 self._ledger.put_item(order.mailbox, replace(record, dropped_at=0))
                 self._want(order.mailbox, item)

@@ -19,19 +19,19 @@ from consumers.coalescing import coalesced
 from consumers.holding import HeldReader, OpenLog, RunAhead
 from consumers.intake import Verdict
 from consumers.lane import Lane
-from consumers.opening import is_open, is_resting, mirroring
+from consumers.opening import is_open
 from consumers.orders import Desk, OrderBook, obey
 from consumers.originals import Originals
 from consumers.progress import Progress
 from consumers.redrive import Archive, Redriver
 from consumers.replay_settings import ReplaySettings
-from consumers.resolving import is_merging
 from consumers.roles import Roles
 from consumers.run import Run
 from consumers.subscription import Batch, Received, Subscription
 from consumers.taking_over import Opposite
 from consumers.target import Target
 from consumers.workshop import Hooks, Workshop
+from schemas import roles
 from schemas.faults import ReplicationFault
 from schemas.metrics import ReplayMetrics
 from schemas.ports import CallFailed, Clock, Incoming, LogReader, OwnedPartition
@@ -192,7 +192,11 @@ class Replayer:
         """Order anew the mailboxes that were filled by another scope than the settings have now."""
         digest = self._settings.scope.digest
         for record in list(self._ledger.mailboxes()):
-            if record.generation and record.scope != digest and not (is_resting(record) or is_merging(record)):
+            if (
+                record.generation
+                and record.scope != digest
+                and not (roles.is_resting(record) or roles.is_merging(record))
+            ):
                 self._orders.seed(record.mailbox, "the target's scope changed")
                 self._ledger.put_mailbox(replace(record, scope=digest))
 
@@ -239,7 +243,7 @@ class Replayer:
         known = self._ledger.mailbox(mailbox)
         if known.role == TargetRole.DRAINED:
             # what comes after the barrier is of a generation that is not ours: the source mirrors again
-            self._ledger.put_mailbox(known := mirroring(known))
+            self._ledger.put_mailbox(known := roles.follow_generation(known))
         self._orders.seed(mailbox, reason)
         self._ledger.put_mailbox(
             replace(known, waiting=reason, waiting_from=begins_at, looked_at=known.looked_at or looked_at)

@@ -10,9 +10,9 @@ from enum import StrEnum
 
 from consumers.plan import Action, Do
 from consumers.target import Held
-from schemas.change import ItemMarked, ItemOperation, ItemSaved, Marks, Version
+from schemas.change import ItemMarked, ItemOperation, ItemSaved, Marks
 from schemas.identity import item_key
-from schemas.state import Conflict, ItemRecord, Order, TargetMailbox, TargetRole
+from schemas.state import Conflict, ItemRecord, TargetMailbox
 
 CATEGORY = "mailshadow: both servers changed it"
 
@@ -100,28 +100,6 @@ def marked(saved: ItemSaved) -> Marks:
     """Return the marks of a save with the category that says why it stands there."""
     categories = tuple(dict.fromkeys((*saved.marks.categories, CATEGORY)))
     return replace(saved.marks, categories=categories)
-
-
-def is_merging(record: TargetMailbox) -> bool:
-    """Tell whether the old source's tail is applied beside what users do at the target."""
-    return record.role == TargetRole.MERGING
-
-
-def begun(record: TargetMailbox, order: Order) -> TargetMailbox | None:
-    """Return the record of a mailbox that takes the tail; None where nothing is to be done, or it can't be."""
-    if record.role not in {TargetRole.OPEN, TargetRole.MERGING} or record.returned == order.promotion:
-        return None
-    # what held it before it was opened is over: whoever opened it as it stood has had his say
-    return replace(record, role=TargetRole.MERGING, returned=order.promotion, paused="", tripped="")
-
-
-def at_barrier(record: TargetMailbox, barrier: Version) -> TargetMailbox:
-    """Return the record of a mailbox that takes the tail, at a barrier.
-
-    The one it was not opened at is passed on the way to the tail; the one after the tail makes it its users' alone.
-    """
-    is_end = record.barrier is not None
-    return replace(record, role=TargetRole.OPEN if is_end else TargetRole.MERGING, barrier=barrier, waiting="")
 
 
 def kept_since_opened(found: Conflict | None, record: TargetMailbox) -> str:

@@ -9,6 +9,7 @@ from consumers.replay_settings import ReplaySettings
 from consumers.taking_over import Opposite, TakingOver
 from consumers.workshop import Workshop
 from schemas.ports import Clock, Incoming
+from schemas.roles import OrderKind
 from schemas.state import Order
 
 MERGED = "what was captured and not applied is merged"
@@ -47,9 +48,9 @@ class Roles:
     def obey(self, order: Order, addresses: Mapping[str, str]) -> None:
         """Do what the order says; once more changes nothing. The caller commits with the order's position."""
         match order.kind:
-            case "MERGE":
+            case OrderKind.MERGE:
                 self._merge(order)
-            case "TAKE_OVER":
+            case OrderKind.TAKE_OVER:
                 self._intake.forget(order.mailbox)
                 self._taking_over.obey(order, addresses.get(order.mailbox, ""))
             case _:

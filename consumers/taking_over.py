@@ -14,8 +14,9 @@ from dataclasses import replace
 from consumers.ledger import Ledger
 from consumers.originals import Originals
 from consumers.patience import FellBehind, Patience
+from schemas import roles
 from schemas.ports import Clock
-from schemas.state import Order, TargetMailbox
+from schemas.state import Order
 from schemas.turning import Known, ledger_folders, ledger_records
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class TakingOver:
         record = self._ledger.mailbox(order.mailbox)
         if record.handed == order.promotion:
             return
-        known = self._opposite(order)
+        known = self._opposite(order) if roles.may_take_over(record) else None
         if known is None:
             log.error("not taken over", extra={"mailbox": order.mailbox, "role": record.role})
             return
@@ -60,16 +61,7 @@ class TakingOver:
             log.error("not taken over: originals can't be stamped", extra={"mailbox": order.mailbox})
             return
         self._ledger.put_mailbox(
-            TargetMailbox(
-                mailbox=order.mailbox,
-                generation=record.generation,
-                applied_sequence=record.applied_sequence,
-                applied_at=record.applied_at,
-                staging=record.staging,
-                scope=self._scope,
-                looked_at=self._clock(),
-                handed=order.promotion,
-            )
+            roles.take_over_target(record, order, self._scope, self._clock()),
         )
         log.info("mailbox taken over", extra={"mailbox": order.mailbox, "items": items})
 

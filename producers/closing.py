@@ -10,20 +10,16 @@ from dataclasses import replace
 
 from producers import round as decisions
 from producers.capture import Capture
+from schemas import roles
 from schemas.change import Barrier, Change, Handover, Version
+from schemas.roles import OrderKind
 from schemas.state import MailboxRecord, Order, SourceRole
 
 log = logging.getLogger(__name__)
 
-KINDS = frozenset({"CLOSE", "REOPEN", "MERGE"})
 REOPENED = "reopened"
 MERGE_MS_MIN = 2_000
 """So long a returned source is read at least: what its target wants of the tail is asked for while it is applied."""
-
-
-def is_fenced(record: MailboxRecord) -> bool:
-    """Tell whether the barrier is written: nothing is captured, and wants and seeds are refused."""
-    return record.role == SourceRole.FENCED
 
 
 def refuses(record: MailboxRecord, kind: str) -> bool:
@@ -31,29 +27,22 @@ def refuses(record: MailboxRecord, kind: str) -> bool:
 
     A seed says everything anew, so the target where users work would take the old source's word for all of it.
     """
-    return is_fenced(record) or (kind == "SEED" and record.role == SourceRole.CLOSED and bool(record.returned))
+    return roles.is_fenced(record) or (
+        kind == OrderKind.SEED and record.role == SourceRole.CLOSED and bool(record.returned)
+    )
 
 
 def obey(capture: Capture, order: Order, now: int, *, is_capturing: bool) -> None:
     """Obey CLOSE, REOPEN or MERGE; once more changes nothing. `is_capturing`: whether the source can be read at all."""
     record = capture.index.record
-    if order.kind == "REOPEN":
+    if order.kind == OrderKind.REOPEN:
         _reopen(capture, order)
-    elif order.kind == "MERGE":
+    elif order.kind == OrderKind.MERGE:
         _merge(capture, order, now, is_capturing=is_capturing)
-    elif record.generation == 0:
-        log.warning("never captured, nothing to close", extra={"mailbox": order.mailbox})
-    elif order.promotion and order.promotion == record.reopened:
-        log.warning("close of an undone promotion passed over", extra={"mailbox": order.mailbox})
-    elif not is_fenced(record):
-        capture.index.record = replace(
-            record,
-            role=SourceRole.CLOSED,
-            promotion=order.promotion,
-            opening=order.target,
-            closed_at=record.closed_at or now,
-            close_until=now + order.until - order.issued_at if order.planned else 0,  # whatever the clocks say
-        )
+    elif refusal := roles.refusal_to_close(record, order):
+        log.warning("close passed over", extra={"mailbox": order.mailbox, "reason": refusal})
+    else:
+        capture.index.record = roles.close(record, order, now)
         log.info("mailbox closed", extra={"mailbox": order.mailbox, "planned": order.planned})
         if not order.planned or not is_capturing or record.paused:
             _fence(capture, order.reason, now, is_planned=order.planned, is_read=False)
@@ -65,16 +54,7 @@ def restored(record: MailboxRecord, change: Change) -> MailboxRecord:
     if not isinstance(barrier, Barrier):
         return record
     log.warning("state lost, the log ends with a barrier", extra={"mailbox": record.mailbox})
-    return replace(
-        record,
-        role=SourceRole.FENCED,
-        generation=change.generation,
-        next_sequence=change.sequence + 1,
-        certain_up_to=barrier.certain_up_to,
-        barrier=change.version,
-        promotion=barrier.promotion,
-        opening=barrier.target,
-    )
+    return roles.restore_fence(record, change.version, barrier)
 
 
 def after_round(capture: Capture, now: int, *, is_empty: bool) -> bool:
@@ -121,29 +101,20 @@ def _fence(capture: Capture, reason: str, now: int, *, is_planned: bool, is_read
     )
     sequence = record.next_sequence + capture.drafted - 1
     barrier = Version(generation=record.generation, sequence=sequence)
-    index.record = replace(record, role=SourceRole.FENCED, barrier=barrier)
+    index.record = roles.fence(record, barrier)
     log.info("barrier", extra={"mailbox": record.mailbox, "reason": reason})
 
 
 def _merge(capture: Capture, order: Order, now: int, *, is_capturing: bool) -> None:
     """Read what the source holds beyond the barrier, to its end: a generation of its own, then a barrier again."""
     record = capture.index.record
-    if record.returned == order.promotion or not is_fenced(record) or record.barrier is None:
+    if not roles.may_read_tail(record, order):
         log.warning("merge passed over", extra={"mailbox": order.mailbox, "role": record.role})
         return
     if not is_capturing:
         log.warning("a feed without a source can't merge", extra={"mailbox": order.mailbox})
         return
-    capture.index.record = replace(
-        record,
-        role=SourceRole.CLOSED,
-        generation=record.generation + 1,
-        next_sequence=1,
-        seed_begun=0,
-        closed_at=now,
-        close_until=now + order.until - order.issued_at,
-        returned=order.promotion,
-    )
+    capture.index.record = roles.read_tail(record, order, now)
     capture.draft(Handover(previous=record.barrier, promotion=order.promotion, reason=order.reason))
     log.info("tail is read", extra={"mailbox": order.mailbox})
 
@@ -151,15 +122,11 @@ def _merge(capture: Capture, order: Order, now: int, *, is_capturing: bool) -> N
 def _reopen(capture: Capture, order: Order) -> None:
     """Capture again: as before where no barrier was written, in a new generation after one."""
     record = capture.index.record = replace(capture.index.record, reopened=order.promotion)
-    if record.role == SourceRole.MIRRORING or record.generation == 0:
-        return  # it is captured already, or was never captured: on the way back it has to be taken over first
-    log.info("mailbox reopened", extra={"mailbox": order.mailbox, "role": record.role})
-    fresh = replace(
-        record, role=SourceRole.MIRRORING, barrier=None, promotion="", opening="", closed_at=0, close_until=0
-    )
-    if not is_fenced(record) or capture.withdraw(Barrier):
-        capture.index.record = fresh
+    if not roles.may_reopen_source(record):
         return
-    last = Version(generation=record.generation, sequence=record.next_sequence - 1)
-    capture.index.record = replace(fresh, generation=record.generation + 1, next_sequence=1, seed_begun=0)
-    capture.begin_seed(last, REOPENED)
+    log.info("mailbox reopened", extra={"mailbox": order.mailbox, "role": record.role})
+    is_new_generation = roles.is_fenced(record) and not capture.withdraw(Barrier)
+    capture.index.record = roles.reopen_source(record, is_new_generation=is_new_generation)
+    if is_new_generation:
+        last = Version(generation=record.generation, sequence=record.next_sequence - 1)
+        capture.begin_seed(last, REOPENED)

@@ -24,11 +24,13 @@ from producers.publisher import Publisher
 from producers.schedule import Turn
 from producers.source import CursorLostError, Source
 from producers.spool import Spool
+from schemas import roles
 from schemas.change import Change, Checksum, Form, Handover, Version
 from schemas.codec import decode
 from schemas.faults import CURSOR_LOST, Disposition, ReplicationFault, disposition_of
 from schemas.metrics import FeedMetrics
 from schemas.ports import CallFailed, Clock, Incoming, LogReader, OwnedPartition
+from schemas.roles import OrderKind
 from schemas.state import Order, SourceRole
 from schemas.topics import Topics
 
@@ -147,12 +149,12 @@ class Feed:
         for mailbox, address in new.items():
             index = MailboxIndex.restore(mailbox, self._topics, self._owned)
             if self._settings.is_back and index.record.generation == 0:
-                index.record = taking_over.untouched(index.record)
+                index.record = roles.await_take_over(index.record)
             capture = Capture(self._source, address, index, self._contents, self._clock)
             self._mailboxes[mailbox] = _Mailbox(capture, Turn())
             self._prove(capture)
             is_index_lost = bool(index.record.hierarchy_cursor) and not index.folders
-            is_to_begin = self._settings.is_capturing and not closing.is_fenced(index.record)
+            is_to_begin = self._settings.is_capturing and not roles.is_fenced(index.record)
             if is_to_begin and (index.record.generation == 0 or is_index_lost):
                 self._begin_generation(capture)
         self._doorbell.watch(registered)
@@ -198,12 +200,12 @@ class Feed:
         return bool(incoming)
 
     def _obey_one(self, mailbox: _Mailbox, order: Order) -> None:
-        if order.kind == taking_over.KIND:
+        if order.kind == OrderKind.TAKE_OVER:
             self._take_over(mailbox, order)
-        elif order.kind in closing.KINDS:
+        elif order.kind in roles.SOURCE_ORDERS:
             closing.obey(mailbox.capture, order, self._clock(), is_capturing=self._settings.is_capturing)
             mailbox.is_begun_closed = False
-            if closing.is_fenced(mailbox.capture.index.record):
+            if roles.is_fenced(mailbox.capture.index.record):
                 mailbox.parts = None
         elif closing.refuses(mailbox.capture.index.record, order.kind):
             log.warning("order after the barrier refused", extra={"mailbox": order.mailbox, "kind": order.kind})
@@ -215,11 +217,11 @@ class Feed:
         index = mailbox.capture.index
         if index.record.handed == order.promotion or not self._settings.is_capturing:
             return
-        known = self._settings.opposite(order) if closing.is_fenced(index.record) else None
+        known = self._settings.opposite(order) if roles.is_fenced(index.record) else None
         if known is None:
             log.error("not taken over", extra={"mailbox": order.mailbox, "role": index.record.role})
             return
-        record = taking_over.begun(index.record, order, self._highest(order.mailbox))
+        record = roles.take_over_source(index.record, order, self._highest(order.mailbox))
         fresh = taking_over.take_over(
             index, known, order, self._topics, lambda records: self._owned.transact(records, {}), self._clock()
         )
@@ -242,7 +244,7 @@ class Feed:
                 mailbox.notice.hear(now)
                 mailbox.turn.ring(set(dirt.folders), hierarchy=dirt.is_hierarchy_dirty)
             record = mailbox.capture.index.record
-            is_free = mailbox.parts is None and not record.paused and not closing.is_fenced(record)
+            is_free = mailbox.parts is None and not record.paused and not roles.is_fenced(record)
             is_free &= self._settings.is_capturing
             if is_free and mailbox.turn.is_due(now, mailbox.capture.next_due_at()):
                 mailbox.found, mailbox.is_begun_closed = 0, record.role == SourceRole.CLOSED
@@ -311,7 +313,7 @@ class Feed:
         written = {capture.index.record.mailbox for capture, _ in parts}
         beats: list[tuple[Capture, Part]] = []
         for name, mailbox in self._mailboxes.items():
-            is_idle = mailbox.parts is None and not closing.is_fenced(mailbox.capture.index.record)
+            is_idle = mailbox.parts is None and not roles.is_fenced(mailbox.capture.index.record)
             is_idle_and_old = is_idle and (now - mailbox.recorded_at >= self._settings.heartbeat_seconds * 1000)
             if name not in written and (is_idle_and_old or mailbox.recorded_at == 0):
                 beats.append((mailbox.capture, mailbox.capture.take_part()))

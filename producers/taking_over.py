@@ -9,17 +9,15 @@ is captured.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from producers.index import MailboxIndex
 from schemas.ports import Outgoing
-from schemas.state import MailboxRecord, Order, SourceRole
+from schemas.state import Order
 from schemas.topics import Topics
 from schemas.turning import Known, index_entries, index_folders
 
 log = logging.getLogger(__name__)
 
-KIND = "TAKE_OVER"
 COMMIT_ENTRIES_MAX = 2_000
 Opposite = Callable[[Order], Known | None]
 """What the other direction left of the order's mailbox; None where it did not end its role by that promotion."""
@@ -31,11 +29,6 @@ def no_opposite(_order: Order) -> Known | None:
 
 
 Write = Callable[[Sequence[Outgoing]], None]
-
-
-def untouched(record: MailboxRecord) -> MailboxRecord:
-    """Return the record of a mailbox of the way back before it is taken over: nothing of it is captured."""
-    return replace(record, role=SourceRole.FENCED)
 
 
 def take_over(index: MailboxIndex, known: Known, order: Order, topics: Topics, write: Write, now: int) -> MailboxIndex:
@@ -55,9 +48,3 @@ def take_over(index: MailboxIndex, known: Known, order: Order, topics: Topics, w
             write(index.drain(topics))
     log.info("mailbox taken over", extra={"mailbox": order.mailbox, "items": len(entries), "owed": len(index.owed)})
     return index
-
-
-def begun(record: MailboxRecord, order: Order, highest: int) -> MailboxRecord:
-    """Return the record of the generation that begins; `highest` is the last one anybody knows of."""
-    generation = max(highest, record.generation) + 1
-    return MailboxRecord(mailbox=record.mailbox, generation=generation, handed=order.promotion)

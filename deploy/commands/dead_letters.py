@@ -13,11 +13,12 @@ from deploy.commands.options import config_option, json_option, settings_of
 from deploy.commands.target_mailbox import dry_run_option, id_of, milliseconds_of, require_target_name
 from deploy.ordering import write_order
 from deploy.sections import Settings, SettingsError
+from schemas.roles import OrderKind
 from schemas.state import Order
 
 ORDER_ITEMS_MAX = 500
 AUTO, SOURCE, EVIDENCE = "auto", "source", "evidence"
-_KINDS = {SOURCE: "REDRIVE", EVIDENCE: "REDRIVE_FROM_EVIDENCE", "drop": "DROP"}
+_KINDS = {SOURCE: OrderKind.REDRIVE, EVIDENCE: OrderKind.REDRIVE_FROM_EVIDENCE, "drop": OrderKind.DROP}
 _FILTERS = (
     click.option("--target", default="", help="Only this target."),
     click.option("--mailbox", default="", help="Only this mailbox (id or source address)."),

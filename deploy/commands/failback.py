@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from consumers.failover import State
 from deploy import exit_codes, wiring
 from deploy.commands.options import config_option, json_option, settings_of
 from deploy.commands.promoting import MAILBOXES_MAX, Session
@@ -29,6 +28,7 @@ from deploy.promotion.watch import Watch
 from deploy.promotion.whereabouts import whereabouts
 from deploy.registry import Registry
 from deploy.sections import Settings, SettingsError
+from schemas.failover import Stage, State
 from schemas.state import Promoted, Promotion, Registration
 
 LOSSES = (
@@ -234,7 +234,7 @@ def _session(
         there=there,
         there_watch=stack.enter_context(closing(Watch(connection, wiring.topics_of(there), target))),
         options=options,
-        is_strays=stage == "STRAYS",
+        is_strays=stage == Stage.STRAYS,
     )
 
 
@@ -257,7 +257,7 @@ def lead_back(
     options: Mapping[str, Any],
     *,
     promotion_id: str = "",
-    stage: str = "RETURN",
+    stage: str = Stage.RETURN,
 ) -> int:
     """Lead mailboxes (`known`: as the way back has them) to their old source, and return the exit code.
 
@@ -268,7 +268,7 @@ def lead_back(
     with ExitStack() as stack:
         session = _session(stack, there, back, known, options, stage=stage)
         office.refuse_other()
-        _require_services(session, is_turning=stage == "RETURN")
+        _require_services(session, is_turning=stage == Stage.RETURN)
         now = wiring.now_ms()
         promotion = Promotion(
             promotion=promotion_id or secrets.token_hex(6), target=there.source.name, planned=True,
@@ -309,7 +309,7 @@ def _drive(session: BackSession, coordinator: ReturnCoordinator, options: Mappin
         failure = str(stopped)
     progress = coordinator.progress
     _tell(session, progress, coordinator.seconds, options)
-    if failure or (progress.stage == "UNDONE" and progress.failure):
+    if failure or (progress.stage == Stage.UNDONE and progress.failure):
         click.echo(f"mailshadow: {failure or progress.failure}", err=True)
         return exit_codes.STOPPED if failure else exit_codes.WORD_NEEDED
     return exit_codes.WORD_NEEDED if any(o.left_out for o in progress.mailboxes) else exit_codes.OK

@@ -10,19 +10,18 @@ from typing import Any
 
 import click
 
-from consumers.failover import State, diagram
 from deploy import exit_codes, wiring
 from deploy.commands.failover_told import parts, state_losses, tell, tell_plan
 from deploy.commands.options import config_option, json_option, settings_of
 from deploy.commands.promoting import MAILBOXES_MAX, Session, mirrored
 from deploy.commands.target_mailbox import id_of, require_target_name
 from deploy.kafka import KafkaUnreachableError
-from deploy.promotion import loss
 from deploy.promotion.conduct import StoppedError
 from deploy.promotion.course import Coordinator
 from deploy.promotion.office import KafkaOffice, operator_name
 from deploy.promotion.watch import Watch
 from deploy.sections import Settings, SettingsError
+from schemas.failover import USERS_AT_TARGET, Stage, State, diagram
 from schemas.state import Promoted, Promotion, Registration
 
 
@@ -174,7 +173,7 @@ def promote(
             target=target,
             planned=not options["source_lost"],
             reason=options["reason"],
-            stage="CHECK",
+            stage=Stage.CHECK,
             failure="",
             operator=operator_name(),
             since=now,
@@ -186,7 +185,7 @@ def promote(
         )
         office.begin(promotion)
         if why := withdrawn():
-            office.commit(replace(promotion, stage="UNDONE", failure=why))
+            office.commit(replace(promotion, stage=Stage.UNDONE, failure=why))
             click.echo(f"mailshadow: nothing was promoted: {why}", err=True)
             return exit_codes.STOPPED
         return _drive(session, Coordinator(session.course(office), promotion), options)
@@ -208,7 +207,7 @@ def go_on(settings: Settings, office: KafkaOffice, options: Mapping[str, Any]) -
     accepted = _accepted(options["accept"], [o.mailbox for o in found.mailboxes if not o.left_out])
     if options["source_lost"] and found.planned:
         # the source died in the middle: what waits for it to be read is fenced now
-        found = replace(found, planned=False, stage="CLOSE" if found.stage == "FENCE" else found.stage)
+        found = replace(found, planned=False, stage=Stage.CLOSE if found.stage == Stage.FENCE else found.stage)
     found = replace(
         found, mailboxes=tuple(replace(o, accepted=o.accepted or o.mailbox in accepted) for o in found.mailboxes)
     )
@@ -218,7 +217,7 @@ def go_on(settings: Settings, office: KafkaOffice, options: Mapping[str, Any]) -
         raise SettingsError("a mailbox of this promotion is not registered any more; put it back, then --resume")
     session = _session(settings, found.target, known, options, is_source_lost=not found.planned)
     with closing(session.watch):
-        if found.stage != "UNDO" and not options["is_undone"]:
+        if found.stage != Stage.UNDO and not options["is_undone"]:
             _require_replay(session)
         return _drive(session, Coordinator(session.course(office), found), options)
 
@@ -226,7 +225,7 @@ def go_on(settings: Settings, office: KafkaOffice, options: Mapping[str, Any]) -
 def _left(names: Sequence[str], progress: Promotion) -> list[str]:
     """Return which mailboxes of a promotion are to be left at the source."""
     part = parts(progress)
-    unopened = {o.mailbox for o in part if State(o.state) not in loss.OPENED}
+    unopened = {o.mailbox for o in part if State(o.state) not in USERS_AT_TARGET}
     chosen = unopened if "all" in names else {id_of(name) for name in names}
     if strangers := chosen - {o.mailbox for o in part}:
         raise SettingsError(f"--leave {', '.join(sorted(strangers))}: not part of this promotion, or left out already")
@@ -252,7 +251,7 @@ def _drive(session: Session, coordinator: Coordinator, options: Mapping[str, Any
     if failure:
         click.echo(f"mailshadow: {failure}", err=True)
         return exit_codes.STOPPED
-    if progress.stage == "UNDONE" and progress.failure:
+    if progress.stage == Stage.UNDONE and progress.failure:
         click.echo(f"mailshadow: nothing was promoted: {progress.failure}", err=True)
         return exit_codes.WORD_NEEDED if not parts(progress) else exit_codes.STOPPED
     return exit_codes.WORD_NEEDED if any(o.left_out for o in progress.mailboxes) else exit_codes.OK

@@ -11,6 +11,7 @@ from deploy.commands.promoting import Session
 from deploy.front_door.configured import actuators_of
 from deploy.promotion import forecast, loss, report
 from deploy.promotion.unapplied import read_unapplied
+from schemas.failover import Stage
 from schemas.state import Promoted, Promotion
 
 
@@ -37,7 +38,7 @@ def tell(session: Session, progress: Promotion, found: dict[str, Any], options: 
     for row in found["mailboxes"]:
         note = f"  ({row['note']})" if row["note"] else ""
         click.echo(f"{row['mailbox']}  {row['state']}  {report.sentence_of(row)}{note}")
-    if not actuators_of(session.settings) and progress.stage == "DONE":
+    if not actuators_of(session.settings) and progress.stage == Stage.DONE:
         click.echo("no front door is configured: lead the clients to the target yourself")
     click.echo(f"loss statement: {page}")
 

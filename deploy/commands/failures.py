@@ -3,7 +3,6 @@
 from confluent_kafka import KafkaException
 
 from consumers.dead_letters import DeadLetterLimitError
-from consumers.failover import IllegalError
 from consumers.patience import TargetHaltError
 from deploy import exit_codes
 from deploy.commands.preflight import PreflightError
@@ -29,6 +28,7 @@ from deploy.verification.signature import SignatureError
 from producers.feed import HaltError
 from producers.spool import SpoolError
 from schemas.codec import CodecError
+from schemas.failover import IllegalError
 from schemas.ports import CallFailed, PartitionLost
 
 _CODES: dict[type[Exception], int] = {

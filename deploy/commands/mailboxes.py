@@ -13,6 +13,7 @@ from deploy.ordering import write_order
 from deploy.registry import Registry
 from deploy.sections import Settings, SettingsError
 from schemas.identity import mailbox_id
+from schemas.roles import OrderKind
 from schemas.state import Order
 
 
@@ -84,9 +85,9 @@ def _order(config: Path, mailbox: str, kind: str, reason: str) -> None:
 def pause(config: Path, mailbox: str, target: str, reason: str) -> None:
     """Capture MAILBOX (id or source address) no more until it is resumed; survives restarts."""
     if target:
-        steer_target(config, mailbox, target, "PAUSE", reason)
+        steer_target(config, mailbox, target, OrderKind.PAUSE, reason)
         return
-    _order(config, mailbox, "PAUSE", reason)
+    _order(config, mailbox, OrderKind.PAUSE, reason)
 
 
 @mailboxes.command()
@@ -96,9 +97,9 @@ def pause(config: Path, mailbox: str, target: str, reason: str) -> None:
 def resume(config: Path, mailbox: str, target: str) -> None:
     """Capture MAILBOX again: nothing that happened meanwhile is missed."""
     if target:
-        steer_target(config, mailbox, target, "RESUME", "resumed by an operator")
+        steer_target(config, mailbox, target, OrderKind.RESUME, "resumed by an operator")
         return
-    _order(config, mailbox, "RESUME", "resumed by an operator")
+    _order(config, mailbox, OrderKind.RESUME, "resumed by an operator")
 
 
 @mailboxes.command()
@@ -106,7 +107,7 @@ def resume(config: Path, mailbox: str, target: str) -> None:
 @click.argument("mailbox")
 def resync(config: Path, mailbox: str) -> None:
     """Say the whole content of MAILBOX once more; targets apply what they lack and drop what is gone."""
-    _order(config, mailbox, "SEED", "resync")
+    _order(config, mailbox, OrderKind.SEED, "resync")
 
 
 for command in (release, skip, orphans):

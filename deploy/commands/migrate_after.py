@@ -27,6 +27,7 @@ from deploy.sections import Settings, SettingsError
 from deploy.verification import knowledge
 from deploy.verification.result import MailboxResult
 from schemas.change import Form
+from schemas.failover import Stage
 from schemas.state import Wave
 
 COMPARE_WAIT_SECONDS = 10.0
@@ -93,7 +94,7 @@ def _merge(settings: Settings, contents: Contents, view: WaveView, *, with_delet
         if strays.is_to_be_resumed(contents, view.promoted):
             return failback.go_on(settings, back, office, options)
         known = [failback.turned_registration(m, settings.source.name, view.wave.target) for m in view.promoted]
-        return failback.lead_back(settings, back, office, known, options, stage="STRAYS")
+        return failback.lead_back(settings, back, office, known, options, stage=Stage.STRAYS)
 
 
 @click.command()

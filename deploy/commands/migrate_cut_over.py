@@ -28,6 +28,7 @@ from deploy.migration.window import Window, window_of
 from deploy.promotion.office import KafkaOffice
 from deploy.promotion.turned import TurnedSettings, turned
 from deploy.sections import Settings, SettingsError
+from schemas.failover import Stage as FailoverStage
 from schemas.state import Registration, Wave
 
 WAIT_SECONDS_MAX = 30 * 24 * 3600
@@ -111,7 +112,7 @@ class CutOver:
         """Raise where a promotion that was announced and has done nothing would begin outside the window."""
         window, now = self._window(view), datetime.now(UTC)
         is_outside = window.is_over(now) or window.seconds_until_open(now) > 0
-        if contents.promotion and contents.promotion.stage == "CHECK" and is_outside:
+        if contents.promotion and contents.promotion.stage == FailoverStage.CHECK and is_outside:
             raise NotReadyError(
                 f"wave {self.name}: its promotion died before it began, and its window is not open now: "
                 "`mailshadow failover --undo` ends it"

@@ -31,6 +31,7 @@ from deploy.promotion.turned import TurnedSettings, turned
 from deploy.registry import Registry
 from deploy.sections import Settings, SettingsError
 from schemas.identity import mailbox_id
+from schemas.roles import users_work_at
 from schemas.state import SourceRole, TargetFolder, TargetRole
 
 WATCH_SECONDS = 2.0
@@ -138,7 +139,7 @@ def _returning(settings: Settings, state: pipeline_state.PipelineState) -> Retur
         mailbox
         for standings in state.targets.values()
         for mailbox, standing in standings.items()
-        if standing.record.role in {TargetRole.OPEN, TargetRole.MERGING}
+        if users_work_at(standing.record)
     }
     if not promoted or isinstance(settings, TurnedSettings):
         return returning(settings, (), {})

@@ -21,6 +21,7 @@ from deploy.promotion.whereabouts import whereabouts
 from deploy.sections import Settings, SettingsError
 from schemas.faults import ReplicationFault
 from schemas.identity import mailbox_id
+from schemas.roles import OrderKind
 from schemas.state import Order, TargetMailbox
 
 target_option = click.option("--target", required=True, help="Name of the target in the settings.")
@@ -142,7 +143,7 @@ def release(config: Path, mailbox: str, target: str, until: str, dry_run: bool) 
     if dry_run:
         click.echo("release would apply all of them")
         return
-    at.order("RELEASE", until=until_ms, reason="released by an operator")
+    at.order(OrderKind.RELEASE, until=until_ms, reason="released by an operator")
     click.echo("release ordered; the owner of its partition obeys when it runs")
 
 
@@ -172,7 +173,7 @@ def skip(config: Path, mailbox: str, target: str, until: str, dry_run: bool) -> 
     if dry_run:
         click.echo(f"skip would leave {held.deletions} items at the target as orphans{parks}{also}")
         return
-    at.order("SKIP", until=until_ms, reason="skipped by an operator")
+    at.order(OrderKind.SKIP, until=until_ms, reason="skipped by an operator")
     click.echo("skip ordered; the owner of its partition obeys when it runs")
 
 

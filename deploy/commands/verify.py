@@ -33,6 +33,7 @@ from deploy.verification.verification import Pipeline, Verification
 from producers.exchange_source import ExchangeSource
 from schemas.identity import mailbox_id, partition_of, target_id
 from schemas.metrics import SessionMetrics
+from schemas.roles import OrderKind
 from schemas.state import Order, Registration
 
 MAILBOXES_AT_ONCE_MAX = 20
@@ -165,7 +166,7 @@ def verified(settings: Settings, target: str, wanted: list[Registration], wish: 
 
     def want(mailbox: str, items: tuple[str, ...]) -> None:
         order = Order(
-            mailbox=mailbox, kind="WANT", items=items, target=target, reason="repair", issued_at=wiring.now_ms()
+            mailbox=mailbox, kind=OrderKind.WANT, items=items, target=target, reason="repair", issued_at=wiring.now_ms()
         )
         write_order(connection, topics, order)
 

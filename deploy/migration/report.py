@@ -14,6 +14,7 @@ from deploy.promotion.picture import Seen
 from deploy.promotion.report import LossReportError
 from deploy.verification.knowledge import MailboxKnowledge
 from deploy.verification.result import MailboxResult
+from schemas.roles import users_work_at
 from schemas.state import ItemState, Registration, SourceRole, TargetFolder, TargetRole, Wave
 
 PORTABLE = "carried as MIME: properties that MIME does not hold"
@@ -131,7 +132,7 @@ def row(
 def place(wave: Wave, stage: Stage, known: MailboxKnowledge) -> str:
     """Return where a mailbox's users are, by its roles in the log."""
     source, target = known.source, known.target
-    if target.role in {TargetRole.OPEN, TargetRole.MERGING}:
+    if users_work_at(target):
         if stage is Stage.RETURNING:
             return "on the way back from the target"
         merging = ", its strays are being merged" if target.role == TargetRole.MERGING else ""

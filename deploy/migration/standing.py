@@ -3,13 +3,14 @@
 from deploy.migration.stages import Standing
 from deploy.promotion import readiness
 from deploy.promotion.picture import Seen
-from schemas.state import TargetRole, Wave
+from schemas.roles import users_work_at
+from schemas.state import Wave
 
 
 def standing_of(mailbox: str, seen: Seen, wave: Wave) -> Standing:
     """Return where one mailbox stands for its wave."""
     is_copied = _is_copied(seen)
-    is_promoted = seen.target.role in {TargetRole.OPEN, TargetRole.MERGING} and seen.target.promotion in wave.promotions
+    is_promoted = users_work_at(seen.target) and seen.target.promotion in wave.promotions
     why_not = tuple(_why_not(seen, wave)) if not is_promoted else ()
     return Standing(mailbox=mailbox, is_copied=is_copied, why_not=why_not, is_promoted=is_promoted)
 

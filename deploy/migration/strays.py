@@ -9,6 +9,7 @@ from deploy.promotion.office import DrivenError, said
 from deploy.promotion.picture import Seen
 from deploy.promotion.strays import not_at_target
 from deploy.promotion.tail import Left
+from schemas.failover import Stage
 from schemas.state import Registration
 
 
@@ -42,7 +43,7 @@ def line(one: Mapping[str, Any]) -> str:
 def is_to_be_resumed(contents: Contents, promoted: Sequence[Registration]) -> bool:
     """Tell whether a merge of these mailboxes' strays is in hand; DrivenError where it is one of others."""
     found = contents.promotion
-    if found is None or not contents.in_hand or found.stage != "STRAYS":
+    if found is None or not contents.in_hand or found.stage != Stage.STRAYS:
         return False
     if strangers := {o.mailbox for o in found.mailboxes} - {m.mailbox for m in promoted}:
         raise DrivenError(

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from deploy.observation.health import Look, not_applied
 from schemas.codec import decode
+from schemas.roles import users_work_at
 from schemas.state import (
     IndexEntry,
     ItemRecord,
@@ -18,7 +19,6 @@ from schemas.state import (
     Orphan,
     TargetFolder,
     TargetMailbox,
-    TargetRole,
 )
 
 SOURCE = ""
@@ -100,7 +100,7 @@ class Fold:
     def _open_at(self, mailbox: str) -> str:
         """Return the target where the users of a mailbox work after a promotion; none: at the source."""
         for target, records in self.targets.items():
-            if (record := records.get(mailbox)) and record.role in {TargetRole.OPEN, TargetRole.MERGING}:
+            if (record := records.get(mailbox)) and users_work_at(record):
                 return target
         return ""
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from deploy.observation.fleet import Judged
 from deploy.observation.health import Limits, Look, judge, worst_first
 from deploy.pipeline_state import PipelineState, TargetStanding
-from schemas.state import TargetRole
+from schemas.roles import users_work_at
 
 
 def look_at(state: PipelineState, target: str, mailbox: str, hold_seconds: float = 0.0) -> Look:
@@ -26,7 +26,7 @@ def look_at(state: PipelineState, target: str, mailbox: str, hold_seconds: float
 
 
 def _is_open(standing: TargetStanding | None) -> bool:
-    return standing is not None and standing.record.role in {TargetRole.OPEN, TargetRole.MERGING}
+    return standing is not None and users_work_at(standing.record)
 
 
 def judge_all(

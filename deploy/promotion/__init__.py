@@ -1,1 +1,1 @@
-"""A promotion: the coordinator around the table of `consumers.failover`, its progress, and what it says of losses."""
+"""A promotion: the coordinator around the table of `schemas.failover`, its progress, and what it says of losses."""

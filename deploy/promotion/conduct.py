@@ -11,14 +11,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from consumers.failover import Command, State, after, state_of
 from deploy.front_door.actuator import Actuator, Redirection
 from deploy.promotion import readiness
 from deploy.promotion.door import FrontDoor
 from deploy.promotion.office import Addressed, Office
 from deploy.promotion.picture import Picture, Seen
+from schemas.failover import Command, IllegalStageError, State, after, may_follow, state_of
 from schemas.ports import Clock
-from schemas.state import Order, Promoted, Promotion, TargetRole
+from schemas.roles import users_work_at
+from schemas.state import Order, Promoted, Promotion
 
 LOOK_SECONDS = 0.1
 NOTE_CHARACTERS_MAX = 200
@@ -73,7 +74,7 @@ class Conduct:
 
     def _is_anothers(self, seen: Seen) -> bool:
         """Tell whether an earlier promotion opened it: its users must not be led back with those of this one."""
-        return seen.target.role == TargetRole.OPEN and seen.target.promotion != self.progress.promotion
+        return users_work_at(seen.target) and seen.target.promotion != self.progress.promotion
 
     def _names(self) -> list[str]:
         return [one.mailbox for one in self._part()]
@@ -126,5 +127,7 @@ class Conduct:
 
     def _commit(self, orders: Sequence[Addressed] = (), **values: object) -> None:
         progress = replace(self.progress, **values)  # type: ignore[arg-type] # names are the record's own
+        if not may_follow(self.progress.stage, progress.stage):
+            raise IllegalStageError(self.progress.stage, progress.stage)
         self._course.office.commit(progress, orders)
         self.progress = progress

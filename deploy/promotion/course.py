@@ -1,4 +1,4 @@
-"""A promotion from check to its end, step by step: the thin shell around the table of `consumers.failover`.
+"""A promotion from check to its end, step by step: the thin shell around the table of `schemas.failover`.
 
 Order: check → front door closed → close → fenced (barrier) → drained → verified → open → clients led → confirmed →
 tail. A stage is committed, with the orders it gives, before anything of it is done.
@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from consumers.failover import Command, State, after, is_allowed, opening
 from deploy.front_door.actuator import ActuatorError, ActuatorStep
 from deploy.promotion import readiness
 from deploy.promotion.conduct import LOOK_SECONDS, NOTE_CHARACTERS_MAX, Conduct, Course, StoppedError
 from deploy.promotion.office import ENDS
 from deploy.promotion.picture import Picture
 from deploy.promotion.reopening import is_any_open, said, unobeyed_at_source, unobeyed_at_target
+from schemas.failover import USERS_AT_TARGET, Command, Stage, State, after, is_allowed, opening
+from schemas.roles import OrderKind
 from schemas.state import Promoted, Promotion, SourceRole, TargetRole
 
 STAND_IN_SECONDS = 3.0
@@ -27,14 +28,12 @@ FENCE_SECONDS_MAX = 90.0
 BLOCKED_SECONDS = 2.0
 DRAIN_STALL_SECONDS = 60.0
 OPEN_SECONDS_MAX = 60.0
-FENCED_OR_MORE = frozenset({State.FENCED, State.DRAINED, State.VERIFIED, State.OPEN, State.LED, State.CONFIRMED})
-OPEN_OR_MORE = frozenset({State.OPEN, State.LED, State.CONFIRMED})
 
 
 class Coordinator(Conduct):
     """Drives one promotion; `seconds` is how long each stage took here."""
 
-    after_tail = "DONE"
+    after_tail = Stage.DONE
 
     def __init__(self, course: Course, progress: Promotion) -> None:
         super().__init__(course, progress)
@@ -58,9 +57,9 @@ class Coordinator(Conduct):
     def _steps(self) -> dict[str, Callable[[], str]]:
         """Return what is done at each stage; every step returns the stage that follows."""
         return {
-            "CHECK": self._check, "CLOSE_DOOR": self._close_door, "CLOSE": self._close, "FENCE": self._fence,
-            "DRAIN": self._drain, "VERIFY": self._verify, "OPEN": self._open, "LEAD": self._lead,
-            "CONFIRM": self._confirm, "TAIL": self._tail, "UNDO": self._undo,
+            Stage.CHECK: self._check, Stage.CLOSE_DOOR: self._close_door, Stage.CLOSE: self._close,
+            Stage.FENCE: self._fence, Stage.DRAIN: self._drain, Stage.VERIFY: self._verify, Stage.OPEN: self._open,
+            Stage.LEAD: self._lead, Stage.CONFIRM: self._confirm, Stage.TAIL: self._tail, Stage.UNDO: self._undo,
         }  # fmt: skip
 
     def undo(self) -> Promotion:
@@ -68,7 +67,7 @@ class Coordinator(Conduct):
         for one in self._part():
             if self._state(one) is not State.MIRRORING:
                 after(self._state(one), Command.REOPEN)
-        self._commit(stage="UNDO", failure="")
+        self._commit(stage=Stage.UNDO, failure="")
         return self.run()
 
     def leave(self, mailboxes: Sequence[str]) -> Promotion:
@@ -98,25 +97,25 @@ class Coordinator(Conduct):
         self._commit(mailboxes=tuple(checked))
         if not self._part():
             self._commit(failure="no mailbox is ready; nothing was changed")
-            return "UNDONE"
+            return Stage.UNDONE
         self._door.act(ActuatorStep.CHECK, self._names())
-        return "CLOSE_DOOR"
+        return Stage.CLOSE_DOOR
 
     def _close_door(self) -> str:
         self._door.act(ActuatorStep.CLOSE, self._names())
-        return "CLOSE"
+        return Stage.CLOSE
 
     def _close(self) -> str:
         planned = self.progress.planned
         waiting = {State.MIRRORING} if planned else {State.MIRRORING, State.CLOSED}
         orders = [
-            self._order(one, self._course.source, "CLOSE", planned=planned)
+            self._order(one, self._course.source, OrderKind.CLOSE, planned=planned)
             for one in self._part()
             if self._state(one) in waiting
         ]
         self._course.say(f"{len(orders)} mailboxes are closed at the source")
-        self._commit(orders, stage="FENCE")
-        return "FENCE"
+        self._commit(orders, stage=Stage.FENCE)
+        return Stage.FENCE
 
     def _fence(self) -> str:
         limit = FENCE_SECONDS_MAX + (self._course.close_seconds if self.progress.planned else 0.0)
@@ -147,7 +146,7 @@ class Coordinator(Conduct):
             with self._course.stand_in():
                 self._await(is_done, limit)
         self._advance({State.MIRRORING: "not fenced in time: no feed obeyed", State.CLOSED: "not fenced in time"})
-        return "DRAIN"
+        return Stage.DRAIN
 
     # -- at the target -------------------------------------------------------------------------------------
 
@@ -162,7 +161,7 @@ class Coordinator(Conduct):
             if now - moved_at > (BLOCKED_SECONDS if is_blocked else DRAIN_STALL_SECONDS):
                 break
         self._advance({State.FENCED: "not drained"})
-        return "VERIFY"
+        return Stage.VERIFY
 
     def _verify(self) -> str:
         picture = self._course.sight.look(0.0)
@@ -180,11 +179,11 @@ class Coordinator(Conduct):
                 doubts += readiness.unread(picture.of(one.mailbox))
             judged.append(replace(one, state=state, verified=text, note="; ".join(doubts)[:NOTE_CHARACTERS_MAX]))
         self._commit(mailboxes=tuple(judged))
-        return "OPEN"
+        return Stage.OPEN
 
     def _open(self) -> str:
         chosen = [o for o in self._part() if self._may_open(o)]
-        orders = [self._order(o, self.progress.target, "OPEN", accepted=o.accepted) for o in chosen]
+        orders = [self._order(o, self.progress.target, OrderKind.OPEN, accepted=o.accepted) for o in chosen]
         self._course.say(f"{len(orders)} mailboxes are opened at {self.progress.target}")
         self._commit(orders)
 
@@ -194,7 +193,7 @@ class Coordinator(Conduct):
         self._await(is_done, OPEN_SECONDS_MAX)
         unopened = "not opened: see the replay's log"
         self._advance({s: unopened for s in (State.DRAINED, State.VERIFIED) if chosen})
-        return "LEAD"
+        return Stage.LEAD
 
     def _may_open(self, one: Promoted) -> bool:
         state = self._state(one)
@@ -212,20 +211,20 @@ class Coordinator(Conduct):
         # also where we have no front door: from here on people lead their clients themselves
         self._set(chosen, Command.LEAD)
         if not self._door or not chosen:
-            return "TAIL"
+            return Stage.TAIL
         self._door.act(ActuatorStep.REDIRECT, chosen)
-        return "CONFIRM"
+        return Stage.CONFIRM
 
     def _confirm(self) -> str:
         chosen = [o.mailbox for o in self._part() if self._state(o) is State.LED]
         self._door.act(ActuatorStep.CONFIRM, chosen)
         self._set(chosen, Command.CONFIRM)
-        return "TAIL"
+        return Stage.TAIL
 
     def _tail(self) -> str:
         """Read what a living source holds beyond the barrier, once more: only nothing may be called nothing lost."""
         if self.progress.planned:
-            opened = [o.mailbox for o in self._part() if self._state(o) in OPEN_OR_MORE]
+            opened = [o.mailbox for o in self._part() if self._state(o) in USERS_AT_TARGET]
             found = self._course.tails(opened)
             self._commit(
                 mailboxes=tuple(replace(o, tail=found.get(o.mailbox, o.tail)) for o in self.progress.mailboxes)
@@ -235,14 +234,14 @@ class Coordinator(Conduct):
         return self.after_tail
 
     def _unopened(self) -> int:
-        return sum(self._state(o) not in OPEN_OR_MORE for o in self._part())
+        return sum(self._state(o) not in USERS_AT_TARGET for o in self._part())
 
     def _waiting(self, why: str) -> StoppedError:
         """Stop before the close: what is fenced and not opened has users nowhere, so this is not the end.
 
         From the close on, because an order that a feed passed over is given again.
         """
-        self._commit(stage="CLOSE", failure=f"{self._unopened()} mailboxes are not open{why}")
+        self._commit(stage=Stage.CLOSE, failure=f"{self._unopened()} mailboxes are not open{why}")
         return StoppedError(
             f"{self.progress.failure}. `--resume` tries again, `--resume --accept MAILBOX` opens one as it stands, "
             "`--resume --leave MAILBOX` goes on without it"
@@ -257,7 +256,7 @@ class Coordinator(Conduct):
         self._advance({})
         if waiting:
             raise self._stopped(f"{waiting}. Start it, then `mailshadow failover --undo`")
-        return "UNDONE"
+        return Stage.UNDONE
 
     def _leave(self) -> None:
         """Lead back and reopen what an operator leaves; who does not obey is said, and holds nobody."""
@@ -297,7 +296,7 @@ class Coordinator(Conduct):
         }
         found: dict[str, list[str]] = {}
         for server, left in unobeyed.items():
-            self._commit([self._order(one, server, "REOPEN") for one in part])
+            self._commit([self._order(one, server, OrderKind.REOPEN) for one in part])
             self._await(lambda picture, left=left: not left(picture), OPEN_SECONDS_MAX)  # type: ignore[misc]
             found[server] = left(look(0.0))
             if is_any_open(look(0.0), names):
@@ -308,9 +307,9 @@ class Coordinator(Conduct):
         """Decide what a failed actuator means: nothing done, all undone, or a stop from where it can be resumed."""
         stage = self.progress.stage
         # a confirmation that fails may have found that somebody led them elsewhere: resuming leads them again
-        self._commit(stage="LEAD" if stage == "CONFIRM" else stage, failure=str(error))
-        if stage == "CHECK":
-            return "UNDONE"
-        if stage == "CLOSE_DOOR":
-            return "UNDO"
+        self._commit(stage=Stage.LEAD if stage == Stage.CONFIRM else stage, failure=str(error))
+        if stage == Stage.CHECK:
+            return Stage.UNDONE
+        if stage == Stage.CLOSE_DOOR:
+            return Stage.UNDO
         raise StoppedError(f"stopped at {stage}: {error}. Mend it, then `mailshadow failover --resume`")

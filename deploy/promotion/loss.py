@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from consumers.failover import State
 from deploy.promotion.picture import Picture, Seen
 from deploy.promotion.tail import Left
+from schemas.failover import USERS_AT_TARGET, State
 from schemas.state import Promoted, Promotion
-
-OPENED = frozenset({State.OPEN, State.LED, State.CONFIRMED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +103,7 @@ def _row(
     }
     is_read = tail is not None
     # what came to the old source after a promotion by somebody else's word is no part of what this one lost
-    is_open = State(one.state) in OPENED and progress.promotion == target.promotion
+    is_open = State(one.state) in USERS_AT_TARGET and progress.promotion == target.promotion
     # nothing behind the barrier is known of a target that did not come to it, or that is known to differ
     is_whole = target.barrier is not None and target.barrier == source.barrier and not seen.divergent
     nothing_lost = is_open and is_whole and is_read and not tail and not any(known.values())

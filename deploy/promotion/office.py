@@ -22,6 +22,7 @@ from confluent_kafka import KafkaException, Producer
 
 from deploy.kafka import KafkaSettings, KafkaUnreachableError, producer
 from deploy.partition.reader import read_to_end
+from schemas import failover
 from schemas.codec import decode, encode
 from schemas.identity import partition_of
 from schemas.ports import Incoming
@@ -35,7 +36,7 @@ ACT_MARGIN_SECONDS = 2
 INIT_SECONDS = 30.0
 COMMIT_SECONDS = 15.0
 ATTEMPTS_MAX = 3
-ENDS = frozenset({"", "DONE", "UNDONE"})
+ENDS = frozenset({"", *failover.ENDS})
 
 
 class DrivenError(Exception):

@@ -2,7 +2,8 @@
 
 from deploy.promotion.picture import Seen
 from producers.round import UNREADABLE_ATTEMPTS
-from schemas.state import SourceRole, TargetRole
+from schemas.roles import is_merging, users_work_at
+from schemas.state import SourceRole
 
 NEVER = "never captured: there is nothing to open; wait for its first copy"
 
@@ -13,7 +14,9 @@ def never(seen: Seen, target: str) -> str:
         return NEVER
     if seen.source.role == SourceRole.FENCED and seen.source.opening != target:
         return f"its barrier opens {seen.source.opening}: only that target has all of it"
-    if seen.target.role == TargetRole.OPEN:
+    if is_merging(seen.target):
+        return f"promoted already: its users work at {target}, and a merge is under way; `mailshadow failback --resume`"
+    if users_work_at(seen.target):
         return f"promoted already: its users work at {target}, by promotion {seen.target.promotion}"
     return ""
 

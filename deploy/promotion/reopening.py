@@ -7,7 +7,7 @@ obeyed one after another, so only then is no CLOSE or OPEN of this promotion sti
 from collections.abc import Mapping, Sequence
 
 from deploy.promotion.picture import Picture
-from schemas.state import TargetRole
+from schemas.roles import users_work_at
 
 
 def unobeyed_at_source(picture: Picture, promotion: str, mailboxes: Sequence[str]) -> list[str]:
@@ -22,7 +22,7 @@ def unobeyed_at_target(picture: Picture, promotion: str, mailboxes: Sequence[str
 
 def is_any_open(picture: Picture, mailboxes: Sequence[str]) -> bool:
     """Tell whether a target is still its users', so that the source must not go on: nothing of it would be applied."""
-    return any(picture.of(m).target.role == TargetRole.OPEN for m in mailboxes)
+    return any(users_work_at(picture.of(m).target) for m in mailboxes)
 
 
 def said(waiting: Mapping[str, Sequence[str]]) -> str:

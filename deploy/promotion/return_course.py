@@ -9,7 +9,6 @@ resuming orders it again, and what was done already is only found.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from consumers.failover import State
 from deploy.promotion.conduct import LOOK_SECONDS, NOTE_CHARACTERS_MAX, Course, Sight, StoppedError
 from deploy.promotion.course import Coordinator
 from deploy.promotion.office import Addressed
@@ -17,7 +16,9 @@ from deploy.promotion.opposite import has_ended
 from deploy.promotion.picture import Picture, Seen
 from deploy.promotion.readiness import blocked
 from producers.round import UNREADABLE_ATTEMPTS
-from schemas.state import IndexEntry, Order, Promoted, Promotion, SourceRole, TargetRole
+from schemas.failover import USERS_AT_TARGET, Stage, State
+from schemas.roles import OrderKind, users_work_at
+from schemas.state import IndexEntry, Order, Promoted, Promotion, SourceRole
 from schemas.topics import Topics
 
 OBEY_SECONDS_MAX = 60.0
@@ -51,7 +52,7 @@ class Passage:
 class ReturnCoordinator(Coordinator):
     """Drives the way back of mailboxes that were promoted."""
 
-    after_tail = "FORWARD"
+    after_tail = Stage.FORWARD
 
     def __init__(self, course: Course, passage: Passage, progress: Promotion) -> None:
         super().__init__(course, progress)
@@ -60,14 +61,19 @@ class ReturnCoordinator(Coordinator):
 
     def undo(self) -> Promotion:
         """Leave the users at the promoted target; before the close nothing has to be led back."""
-        if self.progress.stage not in {"RETURN", "STRAYS", "MERGE", "REVERSE"}:
+        if self.progress.stage not in {Stage.RETURN, Stage.STRAYS, Stage.MERGE, Stage.REVERSE}:
             return super().undo()
-        self._commit(stage="UNDONE", failure="")
+        self._commit(stage=Stage.UNDONE, failure="")
         return self.progress
 
     def _steps(self) -> dict[str, Callable[[], str]]:
-        first = {"RETURN": self._return, "MERGE": self._merge, "REVERSE": self._reverse, "FORWARD": self._forward}
-        first["STRAYS"] = self._strays
+        first = {
+            Stage.RETURN: self._return,
+            Stage.MERGE: self._merge,
+            Stage.REVERSE: self._reverse,
+            Stage.FORWARD: self._forward,
+        }
+        first[Stage.STRAYS] = self._strays
         return super()._steps() | first
 
     # -- the old source returns ----------------------------------------------------------------------------
@@ -81,29 +87,29 @@ class ReturnCoordinator(Coordinator):
         self._commit(mailboxes=tuple(checked))
         if not self._chosen():
             self._commit(failure="no mailbox can go back: see their notes; nothing was changed")
-            return "UNDONE"
+            return Stage.UNDONE
         if refusal := self._passage.refusal([o.mailbox for o in self._chosen()]):
             self._commit(failure=refusal)
-            return "UNDONE"
+            return Stage.UNDONE
         count = sum(o.tail for o in self._chosen() if o.tail > 0)
         if count and not self._passage.is_merging:
             self._commit(failure=f"the old source holds {count} changes nobody captured; `--merge` brings them over")
-            return "UNDONE"
-        return "MERGE"
+            return Stage.UNDONE
+        return Stage.MERGE
 
     def _strays(self) -> str:
         """Only bring over what the old source has beyond the barrier: users and roles stay as they are."""
         found = self._return()
-        if found == "MERGE":
+        if found == Stage.MERGE:
             self._merge()
-            found = "DONE"
+            found = Stage.DONE
         return found
 
     def _checked(self, one: Promoted, seen: Seen, found: Mapping[str, int]) -> Promoted:
         if one.left_out or self._is_reversed(one):
             return one
         note = ""
-        if seen.source.role == SourceRole.MIRRORING or seen.target.role not in {TargetRole.OPEN, TargetRole.MERGING}:
+        if seen.source.role == SourceRole.MIRRORING or not users_work_at(seen.target):
             note = "not promoted: its users work at the source"
         elif found.get(one.mailbox, -1) < 0:
             note = "the old source does not let it be read to its end"
@@ -113,7 +119,7 @@ class ReturnCoordinator(Coordinator):
         """Have the tail of the old source brought over by the first direction."""
         waiting = [o for o in self._chosen() if not self._is_reversed(o)]
         self._merge_tails(waiting, self._passage.topics, self._passage.back.source, self._passage.there)
-        return "REVERSE"
+        return Stage.REVERSE
 
     def _merge_tails(self, waiting: Sequence[Promoted], topics: Topics, target: str, sight: Sight) -> None:
         """Have a direction read its source beyond the barrier, and apply it beside what users do at its target."""
@@ -141,9 +147,9 @@ class ReturnCoordinator(Coordinator):
             seen = picture.of(one.mailbox)
             return is_read(picture, one) and has_ended(seen.source, seen.target, self.progress.promotion)
 
-        self._commit([self._asking(o, target, "MERGE", topics, asked[o.mailbox]) for o in part])
+        self._commit([self._asking(o, target, OrderKind.MERGE, topics, asked[o.mailbox]) for o in part])
         self._require(part, target, is_taking_part, "can't take the tail", sight)
-        self._commit([self._asking(o, topics.source, "MERGE", topics, asked[o.mailbox]) for o in part])
+        self._commit([self._asking(o, topics.source, OrderKind.MERGE, topics, asked[o.mailbox]) for o in part])
         self._require(part, topics.source, is_read, "is not read", sight)
         self._require(part, target, is_merged, "tail is not merged", sight)
         picture = sight.look(0.0)
@@ -159,11 +165,11 @@ class ReturnCoordinator(Coordinator):
         self._await_level()
         # from here on the tail that counts is the promoted target's, and it was not read yet
         self._commit(mailboxes=tuple(replace(o, tail=-1) for o in self.progress.mailboxes))
-        return "DONE" if self._passage.is_mirror else "CHECK"
+        return Stage.DONE if self._passage.is_mirror else Stage.CHECK
 
     def _forward(self) -> str:
         """Turn the roles once more: the first direction mirrors again, and nothing is copied for it."""
-        part = [o for o in self._chosen() if State(o.state) in {State.OPEN, State.LED, State.CONFIRMED}]
+        part = [o for o in self._chosen() if State(o.state) in USERS_AT_TARGET]
         topics, back = self._passage.topics, self._passage.back
         if left := [o for o in part if o.tail]:
             # the promoted target was not read to its end: what it has would be written over
@@ -174,7 +180,7 @@ class ReturnCoordinator(Coordinator):
             self._merge_tails(left, back, topics.source, self._course.sight)
         self._hand_over(part, self._passage.there, topics, self._passage.back.source)
         self._course.say(f"{len(part)} mailboxes are mirrored to {self._passage.back.source} again")
-        return "DONE"
+        return Stage.DONE
 
     # -- inside --------------------------------------------------------------------------------------------
 
@@ -189,9 +195,9 @@ class ReturnCoordinator(Coordinator):
     def _hand_over(self, part: Sequence[Promoted], sight: Sight, topics: Topics, target: str) -> None:
         """Have a direction taken over: its replay before its feed, so that no change meets an empty ledger."""
         asked = self.progress.promotion
-        self._commit([self._asking(o, target, "TAKE_OVER", topics, asked) for o in part])
+        self._commit([self._asking(o, target, OrderKind.TAKE_OVER, topics, asked) for o in part])
         self._require(part, target, lambda p, o: p.of(o.mailbox).target.handed == asked, "not taken over", sight)
-        self._commit([self._asking(o, topics.source, "TAKE_OVER", topics, asked) for o in part])
+        self._commit([self._asking(o, topics.source, OrderKind.TAKE_OVER, topics, asked) for o in part])
         self._require(part, topics.source, lambda p, o: p.of(o.mailbox).source.handed == asked, "not taken over", sight)
 
     def _asking(self, one: Promoted, server: str, kind: str, topics: Topics, asked: str) -> Addressed:
@@ -252,7 +258,7 @@ class ReturnCoordinator(Coordinator):
 
     def _stopped_at(self, text: str) -> StoppedError:
         self._commit(failure=text[:NOTE_CHARACTERS_MAX])
-        again = "migrate watch WAVE --merge` again" if self.progress.stage == "STRAYS" else "failback --resume`"
+        again = "migrate watch WAVE --merge` again" if self.progress.stage == Stage.STRAYS else "failback --resume`"
         return StoppedError(f"stopped at {self.progress.stage}: {text}. Mend it, then `mailshadow {again}")
 
 

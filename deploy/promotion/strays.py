@@ -11,6 +11,7 @@ from deploy.promotion import loss
 from deploy.promotion.picture import Picture, Seen
 from deploy.promotion.tail import Left
 from schemas.change import FolderDeleted, ItemDeleted
+from schemas.failover import Stage
 from schemas.state import Promotion, TargetRole
 
 DELETIONS = frozenset({ItemDeleted.__name__, FolderDeleted.__name__})
@@ -55,6 +56,6 @@ def statement(progress: Promotion, picture: Picture, target: str) -> dict[str, A
     """
     found = loss.statement(progress, picture, {}, {}) | {"target": target, "strays": True, "nothing_lost": False}
     for row in found["mailboxes"]:
-        row["merged"] = progress.stage == "DONE" and not row["left_out"]
+        row["merged"] = progress.stage == Stage.DONE and not row["left_out"]
         row["not_at_target"] = not_at_target(picture.of(row["mailbox"]))
     return found

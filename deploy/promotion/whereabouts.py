@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from deploy.kafka import KafkaSettings
 from deploy.pipeline_state import TargetStanding, read_mailboxes, read_target
-from schemas.state import MailboxRecord, SourceRole, TargetRole
+from schemas.roles import users_work_at
+from schemas.state import MailboxRecord, SourceRole
 from schemas.topics import Topics
 
 
@@ -28,7 +29,7 @@ EVERYBODY_AT_HOME = Whereabouts(promoted={}, between=frozenset())
 def whereabouts(settings: KafkaSettings, topics: Topics, targets: Collection[str]) -> Whereabouts:
     """Read where everybody lives; PartitionLost if Kafka does not answer. A ledger is read only where one may be."""
     records = read_mailboxes(settings, topics.mailboxes)
-    opened = {r.opening for r in records.values() if r.role == SourceRole.FENCED} & set(targets)
+    opened = {r.opening for r in records.values() if r.role != SourceRole.MIRRORING} & set(targets)
     return judged(records, {t: read_target(settings, topics.target_state(t)) for t in sorted(opened)})
 
 
@@ -39,7 +40,7 @@ def judged(records: dict[str, MailboxRecord], standings: dict[str, dict[str, Tar
         if record.role == SourceRole.MIRRORING:
             continue
         standing = standings.get(record.opening, {}).get(mailbox)
-        if record.role == SourceRole.FENCED and standing and standing.record.role == TargetRole.OPEN:
+        if standing and users_work_at(standing.record):
             promoted[mailbox] = record.opening
         else:
             between.add(mailbox)

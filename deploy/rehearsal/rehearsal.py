@@ -17,7 +17,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from consumers.failover import State
 from deploy import wiring
 from deploy.front_door.actuator import Place as Server
 from deploy.front_door.actuator import Redirection
@@ -44,6 +43,7 @@ from deploy.verification import knowledge
 from deploy.verification.result import MailboxResult
 from schemas.change import Version
 from schemas.codec import encode
+from schemas.failover import Stage, State
 from schemas.identity import target_id
 from schemas.state import Promoted, Promotion, Registration
 
@@ -80,7 +80,7 @@ class Outcome:
     @property
     def is_good(self) -> bool:
         """Whether every mailbox was failed over, and found as the log says it."""
-        is_done = self.statement.get("stage") == "DONE" and not self.failure
+        is_done = self.statement.get("stage") == Stage.DONE and not self.failure
         is_whole = not any(row["left_out"] for row in self.statement.get("mailboxes", ()))
         return is_done and is_whole and not self.refused and all(r.is_equal for r in self.compared.values())
 
@@ -263,7 +263,7 @@ def _promotion(target: str, chosen: Mapping[str, Registration]) -> Promotion:
         target=target,
         planned=False,
         reason="rehearsal",
-        stage="CHECK",
+        stage=Stage.CHECK,
         failure="",
         operator=operator_name(),
         since=now,

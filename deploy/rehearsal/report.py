@@ -7,8 +7,12 @@ from typing import Any
 from deploy.promotion.report import LossReportError, sentence_of
 from deploy.rehearsal.left_over import Cleared
 from deploy.rehearsal.rehearsal import Outcome
+from schemas.failover import Stage
 
-STAGES = ("CHECK", "CLOSE_DOOR", "CLOSE", "FENCE", "DRAIN", "VERIFY", "OPEN", "LEAD", "CONFIRM", "TAIL")
+STAGES = (
+    Stage.CHECK, Stage.CLOSE_DOOR, Stage.CLOSE, Stage.FENCE, Stage.DRAIN, Stage.VERIFY, Stage.OPEN, Stage.LEAD,
+    Stage.CONFIRM, Stage.TAIL,
+)  # fmt: skip
 
 
 def values_of(rehearsal: str, began_at: int, outcome: Outcome, cleared: Cleared | None) -> dict[str, Any]:

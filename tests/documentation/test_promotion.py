@@ -1,8 +1,8 @@
-"""The runbook's diagram and table of states are those of `consumers.failover`."""
+"""The runbook's diagram and table of states are those of `schemas.failover`."""
 
 from pathlib import Path
 
-from consumers.failover import diagram, meanings
+from schemas.failover import diagram, meanings
 
 
 def test_the_runbook_shows_the_table_as_it_is(repository: Path) -> None:

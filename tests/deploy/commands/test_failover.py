@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from consumers.failover import State, diagram
 from deploy.commands.failover import _left, failover
 from deploy.sections import SettingsError
+from schemas.failover import State, diagram
 from schemas.state import Promoted, Promotion
 
 if TYPE_CHECKING:

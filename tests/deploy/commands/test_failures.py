@@ -3,7 +3,6 @@
 import pytest
 
 from consumers.dead_letters import DeadLetterLimitError
-from consumers.failover import Command, IllegalError, State
 from consumers.patience import TargetHaltError
 from deploy import exit_codes
 from deploy.commands.failures import exit_code_of
@@ -16,6 +15,7 @@ from deploy.promotion.report import LossReportError
 from deploy.sections import SettingsError
 from producers.feed import HaltError
 from producers.spool import SpoolError
+from schemas.failover import Command, IllegalError, State
 
 
 @pytest.mark.parametrize(

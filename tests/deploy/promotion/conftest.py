@@ -11,9 +11,10 @@ from deploy.front_door.actuator import ActuatorError, ActuatorStep, Place, Redir
 from deploy.promotion.conduct import Course
 from deploy.promotion.course import Coordinator
 from deploy.promotion.office import Addressed, DrivenError
-from deploy.promotion.picture import Picture, Seen
-from schemas.change import Version
-from schemas.state import Order, Promoted, Promotion, SourceRole, TargetRole
+from deploy.promotion.picture import Picture
+from schemas.state import Promoted, Promotion, SourceRole, TargetRole
+
+from .owners import feed_obeys, fenced, replay_applies, replay_obeys
 
 
 class Died(BaseException):
@@ -135,56 +136,33 @@ class Pipeline:
         self.clock_seconds += timeout_seconds
         if timeout_seconds:
             self._obey()
-            self._drain()
+            self._work()
         return self.picture
 
     @contextmanager
     def stand_in(self) -> Iterator[None]:
         self.stands_in += 1
         self.is_feed_obeying = True
-        for seen in self.picture.mailboxes.values():
-            if seen.source.role == SourceRole.CLOSED:
-                self._fence(seen)
         yield
 
     def _obey(self) -> None:
         obeying = {"standby": self.is_replay_obeying, "source": self.is_feed_obeying}
-        for addressed in [a for a in self.waiting if obeying[a.server]]:
+        for addressed in [a for a in self.waiting if a.topics is None and obeying[a.server]]:
             self.waiting.remove(addressed)
-            order, seen = addressed.order, self.picture.of(addressed.order.mailbox)
+            seen = self.picture.of(addressed.order.mailbox)
             if addressed.server == "source":
-                self._obey_feed(order)
-            elif order.kind == "REOPEN":
-                seen.target = replace(
-                    seen.target, role=TargetRole.MIRRORING, promotion="", reopened=order.promotion
-                )  # fmt: skip
-            elif seen.target.role == TargetRole.DRAINED or order.accepted:
-                seen.target = replace(seen.target, role=TargetRole.OPEN, promotion=order.promotion, behind="")
+                seen.source = feed_obeys(seen.source, addressed.order)
+            else:
+                seen.target = replay_obeys(seen.target, addressed.order, "standby")
 
-    def _obey_feed(self, order: Order) -> None:
-        seen = self.picture.of(order.mailbox)
-        if order.kind == "REOPEN":
-            seen.source = replace(seen.source, role=SourceRole.MIRRORING, promotion="", reopened=order.promotion)
-            seen.target = replace(seen.target, role=TargetRole.MIRRORING)
-        elif seen.source.role != SourceRole.FENCED:
-            seen.source = replace(seen.source, promotion=order.promotion, opening=order.target)
-            self._fence(seen)
-
-    @staticmethod
-    def _fence(seen: Seen) -> None:
-        barrier = Version(generation=1, sequence=seen.source.next_sequence)
-        seen.source = replace(seen.source, role=SourceRole.FENCED, barrier=barrier, next_sequence=barrier.sequence + 1)
-
-    def _drain(self) -> None:
+    def _work(self) -> None:
+        """Let the feed read what is closed to its end, and the replay apply what is in the log."""
         for name in self.names:
             seen = self.picture.of(name)
-            is_due = seen.source.role == SourceRole.FENCED and seen.target.role == TargetRole.MIRRORING
-            is_due &= seen.target.applied_sequence < seen.source.next_sequence - 1
-            if is_due and name not in self.stuck:
-                seen.target = replace(
-                    seen.target, role=TargetRole.DRAINED, applied_sequence=seen.source.next_sequence - 1,
-                    promotion=seen.source.promotion,
-                )  # fmt: skip
+            if self.is_feed_obeying and seen.source.role == SourceRole.CLOSED:
+                seen.source = fenced(seen.source)
+            if name not in self.stuck:
+                replay_applies(seen)
 
     # -- the command ---------------------------------------------------------------------------------------
 

@@ -7,9 +7,9 @@ from typing import Any, Self
 
 import pytest
 
-from consumers.failover import IllegalError
 from deploy.front_door.actuator import ActuatorStep
 from deploy.promotion.conduct import StoppedError
+from schemas.failover import IllegalError
 from schemas.state import ItemRecord, ItemState, SourceRole, TargetRole
 
 STAGES = ["CHECK", "CLOSE_DOOR", "CLOSE", "FENCE", "DRAIN", "VERIFY", "OPEN", "LEAD", "CONFIRM", "TAIL", "DONE"]

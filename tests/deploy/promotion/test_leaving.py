@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from consumers.failover import IllegalError
 from deploy.front_door.actuator import ActuatorStep
 from deploy.promotion.conduct import StoppedError
+from schemas.failover import IllegalError
 from schemas.state import SourceRole, TargetRole
 
 Make = Callable[..., Any]

@@ -14,6 +14,8 @@ from schemas.change import Version
 from schemas.state import ItemRecord, ItemState, Promotion, SourceRole, TargetRole
 from schemas.topics import Topics
 
+from .owners import feed_obeys, fenced, replay_applies, replay_obeys
+
 STAGES = [
     "RETURN", "MERGE", "REVERSE", "CHECK", "CLOSE_DOOR", "CLOSE", "FENCE", "DRAIN", "VERIFY", "OPEN", "LEAD", "CONFIRM",
     "TAIL", "FORWARD", "DONE",
@@ -32,7 +34,7 @@ class There:
     def __init__(self, back: Any) -> None:
         self.back, self.picture = back, Picture()
         self.tails: dict[str, int] = {}
-        self.told: list[tuple[str, str]] = []
+        self.obeyed: list[tuple[str, str]] = []
         self.deaf: set[str] = set()
         self.unread: set[str] = set()
         self.wanted_until = 1
@@ -57,50 +59,42 @@ class There:
                 self.back.waiting.remove(addressed)
                 if addressed.server not in self.deaf:
                     self.obey(addressed)
+            self.work()
         return self.picture
 
     def obey(self, addressed: Any) -> None:
         order, is_back = addressed.order, addressed.topics == BACK
         seen = (self.back.picture if is_back else self.picture).of(order.mailbox)
-        if is_back and order.kind == "MERGE":
-            assert seen.source.role == SourceRole.FENCED, "users are at the old source"
         is_feed = addressed.server == addressed.topics.source
-        self.told.append((order.kind, addressed.server))
-        if order.kind == "MERGE" and is_feed and seen.source.returned != order.promotion:
-            assert seen.target.role == TargetRole.MERGING, "the replay has to take part before the feed reads"
-            barrier = Version(generation=seen.source.generation + 1, sequence=3)
-            unread = {"closed_at": 9} if order.mailbox in self.unread else {"certain_up_to": 10}
-            seen.source = replace(
-                seen.source,
-                returned=order.promotion,
-                generation=barrier.generation,
-                barrier=barrier,
-                next_sequence=4,
-                **unread,
-            )
-            seen.target = replace(
-                seen.target, role=TargetRole.OPEN, generation=barrier.generation, applied_sequence=3, barrier=barrier
-            )
+        self.obeyed.append((order.kind, addressed.server))
+        if order.kind == "MERGE":
+            if is_back:
+                assert seen.source.role == SourceRole.FENCED, "users are at the old source"
+            if is_feed and seen.source.returned != order.promotion:
+                assert seen.target.role == TargetRole.MERGING, "the replay has to take part before the feed reads"
             if order.promotion.endswith(f"/{self.wanted_until}"):
                 seen.wanted.clear()
-        elif order.kind == "MERGE" and not is_feed and seen.target.returned != order.promotion:
-            seen.target = replace(seen.target, role=TargetRole.MERGING, returned=order.promotion)
-        elif order.kind == "TAKE_OVER":
-            self.take_over(order, seen, is_feed=is_feed, is_back=is_back)
+        if order.kind == "TAKE_OVER":
+            self.require_take_over(order, seen, is_feed=is_feed, is_back=is_back)
+        if is_feed:
+            seen.source = feed_obeys(seen.source, order)
+        else:
+            seen.target = replay_obeys(seen.target, order, addressed.server)
 
-    def take_over(self, order: Any, seen: Any, *, is_feed: bool, is_back: bool) -> None:
+    def work(self) -> None:
+        for name in self.back.names:
+            seen = self.picture.of(name)
+            if seen.source.role == SourceRole.CLOSED:
+                certain_up_to = seen.source.closed_at - (name in self.unread)
+                seen.source = replace(fenced(seen.source), certain_up_to=certain_up_to)
+            replay_applies(seen)
+
+    def require_take_over(self, order: Any, seen: Any, *, is_feed: bool, is_back: bool) -> None:
         if is_back:
             before = self.picture.of(order.mailbox)
             assert has_ended(before.source, before.target, order.promotion), "the tail is not merged"
         if is_feed and seen.source.handed != order.promotion:
             assert seen.target.handed == order.promotion, "the ledger has to be there before the index"
-            seen.source = replace(
-                seen.source, role=SourceRole.MIRRORING, handed=order.promotion, generation=seen.source.generation + 1,
-                next_sequence=2, certain_up_to=1_000, barrier=None,
-            )  # fmt: skip
-            seen.target = replace(seen.target, generation=seen.source.generation, applied_sequence=1)
-        elif not is_feed and seen.target.handed != order.promotion:
-            seen.target = replace(seen.target, role=TargetRole.MIRRORING, handed=order.promotion, promotion="")
 
 
 class Way:
@@ -151,7 +145,7 @@ def test_the_steps_come_in_the_order_of_the_design(make: Make) -> None:
     assert order_of_first(way.back.stages) == STAGES
     assert set(way.back.states().values()) == {"CONFIRMED"}
     assert done.mailboxes[0].tail == 0, "the tail that was read last is the promoted target's own"
-    asked = list(dict.fromkeys(way.there.told))
+    asked = list(dict.fromkeys(way.there.obeyed))
     assert asked == [
         ("MERGE", "source"), ("MERGE", "standby"), ("TAKE_OVER", "standby"), ("TAKE_OVER", "source"),
     ]  # fmt: skip
@@ -200,10 +194,11 @@ def test_a_mirror_alone_leaves_the_users_where_they_are_and_can_be_gone_on_from(
     assert way.begin().run().stage == "DONE"
     assert order_of_first(way.back.stages) == ["RETURN", "MERGE", "REVERSE", "DONE"]
     assert {seen.source.role for seen in way.back.picture.mailboxes.values()} == {SourceRole.MIRRORING}
-    merges = [kind for kind, _ in way.there.told if kind == "MERGE"]
+    merges = [kind for kind, _ in way.there.obeyed if kind == "MERGE"]
     way.values["is_mirror"] = False
     assert way.begin(promotion="p2").run().stage == "DONE"
-    assert [kind for kind, _ in way.there.told if kind == "MERGE"] == merges, "what is mirrored to is not merged again"
+    again = [kind for kind, _ in way.there.obeyed if kind == "MERGE"]
+    assert again == merges, "what is mirrored to is not merged again"
 
 
 @pytest.mark.parametrize(("server", "stage"), [("source", "MERGE"), ("standby", "MERGE")])

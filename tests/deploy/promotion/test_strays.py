@@ -26,7 +26,7 @@ def assert_still_away(way: Any) -> None:
         (SourceRole.FENCED, TargetRole.OPEN, "p0")
     }
     assert {s.source.role for s in way.back.picture.mailboxes.values()} == {SourceRole.FENCED}
-    assert {kind for kind, _ in way.there.told} <= {"MERGE"}
+    assert {kind for kind, _ in way.there.obeyed} <= {"MERGE"}
 
 
 def test_they_are_merged_as_often_as_asked_and_the_roles_stay(make: Make) -> None:

@@ -6,16 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.failover import (
+from schemas.failover import (
+    ENDS,
     MEANING,
+    NEXT,
     ORDER,
     TABLE,
     Command,
     IllegalError,
+    Stage,
     State,
     after,
     diagram,
     is_allowed,
+    may_follow,
     opening,
     state_of,
 )
@@ -38,6 +42,10 @@ ALLOWED = {
     ("OPEN", "reopen"): "MIRRORING",
     ("LED", "lead"): "LED",
     ("LED", "confirm"): "CONFIRMED",
+    ("OPEN", "merge"): "MERGING",
+    ("LED", "merge"): "MERGING",
+    ("CONFIRMED", "merge"): "MERGING",
+    ("MERGING", "end merge"): "LED",
 }
 
 
@@ -77,7 +85,7 @@ def test_once_clients_were_led_no_sequence_leads_back_to_mirroring(commands: lis
     state = State.LED
     for command in commands:
         state = after(state, command) if is_allowed(state, command) else state
-        assert state in {State.LED, State.CONFIRMED}
+        assert state in {State.LED, State.CONFIRMED, State.MERGING}
 
 
 @pytest.mark.parametrize("state", [s for s in State if Command.REOPEN in TABLE[s]])
@@ -93,6 +101,8 @@ def test_a_role_in_the_log_is_believed_whatever_the_progress_says() -> None:
         found = state_of(source, target, known)
         if target is TargetRole.OPEN:
             assert found in {State.OPEN, State.LED, State.CONFIRMED}
+        elif target is TargetRole.MERGING:
+            assert found is State.MERGING
         elif target is TargetRole.DRAINED and source is SourceRole.FENCED:
             assert found in {State.DRAINED, State.VERIFIED}
         else:
@@ -106,5 +116,28 @@ def test_what_only_the_coordinator_knows_is_kept_where_the_roles_agree() -> None
     assert state_of("MIRRORING", "MIRRORING", State.LED) is State.MIRRORING
 
 
+def test_a_merge_that_ended_leaves_its_users_at_the_target() -> None:
+    state = state_of("FENCED", "OPEN", State.MERGING)
+    assert state is State.LED
+    assert not is_allowed(state, Command.REOPEN)
+
+
 def test_the_diagram_has_an_arrow_for_each_cell() -> None:
     assert diagram().count("-->") == len(ALLOWED) + 2
+
+
+def test_every_stage_leads_to_an_end_and_from_no_end_anywhere() -> None:
+    reachable = set(ENDS)
+    for _ in Stage:
+        reachable |= {stage for stage in Stage if NEXT[stage] & reachable or stage is Stage.UNDO}
+    assert reachable == set(Stage) == set(NEXT)
+    assert not any(may_follow(end, following) for end, following in product(ENDS, Stage) if end != following)
+
+
+def test_a_stage_may_be_committed_again_undone_or_followed_by_the_next_alone() -> None:
+    assert may_follow("", Stage.CHECK)
+    assert may_follow(Stage.FENCE, Stage.FENCE)
+    assert may_follow(Stage.FENCE, Stage.UNDO)
+    assert may_follow(Stage.FENCE, Stage.DRAIN)
+    assert not may_follow(Stage.FENCE, Stage.OPEN)
+    assert not may_follow(Stage.CLOSE, Stage.DRAIN)

@@ -3,8 +3,8 @@
 Two rules (design §8). Nothing else decides whether a step is allowed. This file does not know who asks: the command
 line, a second run of it after a crash, and the replay that is ordered to open all look here.
 
-The feed writes CLOSED and FENCED (`schemas.state.SourceRole`), the replay DRAINED and OPEN (`TargetRole`), each with
-the transaction that makes it true; VERIFIED, LED and CONFIRMED are the coordinator's, in its progress on `control`.
+The feed writes CLOSED and FENCED, the replay DRAINED, OPEN and MERGING (`schemas.roles`), each with the transaction
+that makes it true; VERIFIED, LED and CONFIRMED are the coordinator's, in its progress on `control`.
 An illegal command raises and changes nothing.
 """
 
@@ -24,6 +24,30 @@ class State(StrEnum):
     OPEN = "OPEN"
     LED = "LED"
     CONFIRMED = "CONFIRMED"
+    MERGING = "MERGING"
+
+
+class Stage(StrEnum):
+    """How far a failover or a failback came; RETURN, STRAYS, MERGE, REVERSE and FORWARD are a failback's."""
+
+    RETURN = "RETURN"
+    STRAYS = "STRAYS"
+    MERGE = "MERGE"
+    REVERSE = "REVERSE"
+    CHECK = "CHECK"
+    CLOSE_DOOR = "CLOSE_DOOR"
+    CLOSE = "CLOSE"
+    FENCE = "FENCE"
+    DRAIN = "DRAIN"
+    VERIFY = "VERIFY"
+    OPEN = "OPEN"
+    LEAD = "LEAD"
+    CONFIRM = "CONFIRM"
+    TAIL = "TAIL"
+    FORWARD = "FORWARD"
+    UNDO = "UNDO"
+    DONE = "DONE"
+    UNDONE = "UNDONE"
 
 
 class Command(StrEnum):
@@ -39,6 +63,8 @@ class Command(StrEnum):
     LEAD = "lead"
     CONFIRM = "confirm"
     REOPEN = "reopen"
+    MERGE = "merge"
+    END_MERGE = "end merge"
 
 
 MEANING: dict[State, str] = {
@@ -50,6 +76,7 @@ MEANING: dict[State, str] = {
     State.OPEN: "the target is its users'; nothing is written there",
     State.LED: "clients are being led, or were: somebody may work at the target",
     State.CONFIRMED: "a client's request through the front door found the target",
+    State.MERGING: "users work at the target, and the old source's tail is applied beside them",
 }
 
 TABLE: dict[State, dict[Command, State]] = {
@@ -66,14 +93,40 @@ TABLE: dict[State, dict[Command, State]] = {
         Command.REOPEN: State.MIRRORING,
     },
     State.VERIFIED: {Command.OPEN: State.OPEN, Command.REOPEN: State.MIRRORING},
-    State.OPEN: {Command.LEAD: State.LED, Command.REOPEN: State.MIRRORING},
-    State.LED: {Command.LEAD: State.LED, Command.CONFIRM: State.CONFIRMED},
-    State.CONFIRMED: {},
+    State.OPEN: {Command.LEAD: State.LED, Command.REOPEN: State.MIRRORING, Command.MERGE: State.MERGING},
+    State.LED: {Command.LEAD: State.LED, Command.CONFIRM: State.CONFIRMED, Command.MERGE: State.MERGING},
+    State.CONFIRMED: {Command.MERGE: State.MERGING},
+    State.MERGING: {Command.END_MERGE: State.LED},
 }
+NEXT: dict[Stage, frozenset[Stage]] = {
+    Stage.RETURN: frozenset({Stage.MERGE}),
+    Stage.STRAYS: frozenset({Stage.DONE}),
+    Stage.MERGE: frozenset({Stage.REVERSE}),
+    Stage.REVERSE: frozenset({Stage.CHECK, Stage.DONE}),
+    Stage.CHECK: frozenset({Stage.CLOSE_DOOR}),
+    Stage.CLOSE_DOOR: frozenset({Stage.CLOSE}),
+    Stage.CLOSE: frozenset({Stage.FENCE}),
+    Stage.FENCE: frozenset({Stage.DRAIN, Stage.CLOSE}),
+    Stage.DRAIN: frozenset({Stage.VERIFY}),
+    Stage.VERIFY: frozenset({Stage.OPEN}),
+    Stage.OPEN: frozenset({Stage.LEAD}),
+    Stage.LEAD: frozenset({Stage.CONFIRM, Stage.TAIL, Stage.CLOSE}),
+    Stage.CONFIRM: frozenset({Stage.TAIL, Stage.LEAD}),
+    Stage.TAIL: frozenset({Stage.DONE, Stage.FORWARD, Stage.CLOSE}),
+    Stage.FORWARD: frozenset({Stage.DONE}),
+    Stage.UNDO: frozenset(),
+    Stage.DONE: frozenset(),
+    Stage.UNDONE: frozenset(),
+}
+"""Which stages may follow one another; UNDO and UNDONE may follow each that is no end, and a stage itself."""
+ENDS = frozenset({Stage.DONE, Stage.UNDONE})
 ORDER = tuple(State)
+USERS_AT_TARGET = frozenset({State.OPEN, State.LED, State.CONFIRMED, State.MERGING})
+"""States in which the target is its users'."""
 _WHY_NOT: dict[tuple[State, Command], str] = {
     (State.LED, Command.REOPEN): "somebody may have worked at the target: what was written there would be lost",
     (State.CONFIRMED, Command.REOPEN): "users work at the target: what was written there would be lost",
+    (State.MERGING, Command.REOPEN): "users work at the target: what was written there would be lost",
     (State.MIRRORING, Command.OPEN_AS_IT_STANDS): "the source has not ended its role: both sides would be written",
     (State.CLOSED, Command.OPEN_AS_IT_STANDS): "the source has not ended its role: both sides would be written",
 }
@@ -87,6 +140,22 @@ class IllegalError(Exception):
         super().__init__(f"{command} in {state}: {reason}")
         self.state = state
         self.command = command
+
+
+class IllegalStageError(Exception):
+    """The table does not allow a stage after another: a defect of the coordinator; nothing was committed."""
+
+    def __init__(self, stage: str, following: str) -> None:
+        super().__init__(f"stage {following} can't follow {stage}; nothing was committed, please report this")
+
+
+def may_follow(stage: str, following: str) -> bool:
+    """Tell whether a stage may be committed after another; an empty one is no failover yet."""
+    if not stage or stage == following:
+        return True
+    current = Stage(stage)
+    is_undoing = following in {Stage.UNDO, Stage.UNDONE} and current not in ENDS
+    return is_undoing or following in NEXT[current]
 
 
 def after(state: State, command: Command) -> State:
@@ -115,8 +184,11 @@ def state_of(source: str, target: str, known: State = State.MIRRORING) -> State:
     The roles are right whatever the progress says: it is written before a step, they by the step itself.
     """
     in_log = State(SourceRole(source))
+    if target == TargetRole.MERGING:
+        return State.MERGING
     if target == TargetRole.OPEN:
-        in_log = State.OPEN
+        # a merge that ended leaves its users there, so nobody may be led away again
+        in_log = State.LED if known is State.MERGING else State.OPEN
     elif target == TargetRole.DRAINED and in_log is State.FENCED:
         in_log = State.DRAINED
     refines = {State.VERIFIED: State.DRAINED, State.LED: State.OPEN, State.CONFIRMED: State.OPEN}
