@@ -8,7 +8,7 @@ import base64
 from consumers.element_updates import set_field, updates
 from consumers.target import Edit, PortableItem, Update
 from schemas import ews
-from schemas.change import Marks
+from schemas.change import Form, ItemSaved, Marks
 from schemas.element_values import unpacked
 from schemas.ews import text
 from schemas.item_elements import FLAGGED
@@ -24,6 +24,22 @@ _PROPERTIES = {
         ews.LAST_VERB_TIME,
     )
 }
+_TIMES = frozenset({ews.DELIVERY_TIME.tag.lower(), ews.SUBMIT_TIME.tag.lower()})
+
+
+def properties_of(saved: ItemSaved) -> dict[str, str]:
+    """Return the properties of a message beside its MIME, by tag, with the times that its server shows.
+
+    PidTagMessageDeliveryTime is set on receipt ([MS-OXOMSG] 2.2.3.9), so an item that was saved may lack it although
+    its server shows a time of receipt; without it, the target would show the time of the copy.
+    """
+    content = next((c for c in saved.contents if c.form is Form.PORTABLE), None)
+    summary = saved.summary
+    shown = {
+        ews.DELIVERY_TIME.tag.lower(): summary.received_at,
+        ews.SUBMIT_TIME.tag.lower(): "" if summary.is_draft else summary.sent_at,
+    }
+    return {tag: value for tag, value in shown.items() if value} | (content.properties if content else {})
 
 
 def message(item: PortableItem, *, with_flags: bool) -> str:
@@ -32,9 +48,10 @@ def message(item: PortableItem, *, with_flags: bool) -> str:
         _PROPERTIES[tag].with_value(value) for tag, value in item.properties.items() if tag in _PROPERTIES
     )
     flag = ews.flag_element(item.marks) if with_flags else ""
+    subject = f"<t:Subject>{text(item.subject)}</t:Subject>" if item.subject else ""
     return (
         f"<t:Message><t:MimeContent>{base64.b64encode(item.mime).decode()}</t:MimeContent>"
-        f"<t:ItemClass>{text(item.item_class)}</t:ItemClass>{ews.categories_element(item.marks)}"
+        f"<t:ItemClass>{text(item.item_class)}</t:ItemClass>{subject}{ews.categories_element(item.marks)}"
         f"<t:Importance>{item.marks.importance}</t:Importance>"
         f"{properties}{ews.STAMP.with_value(item.stamp)}{flag}"
         f"<t:IsRead>{str(item.marks.is_read).lower()}</t:IsRead></t:Message>"
@@ -55,7 +72,13 @@ def fields_of(update: Update, *, with_flags: bool) -> str:
 def _mime_fields(edit: Edit, *, with_flags: bool) -> str:
     mime = f"<t:MimeContent>{base64.b64encode(edit.mime).decode()}</t:MimeContent>"
     update = Update(item_id=edit.item_id, change_key=edit.change_key, stamp=edit.stamp, marks=edit.marks)
-    return _set("item:MimeContent", mime) + fields_of(update, with_flags=with_flags)
+    fields = [_set("item:MimeContent", mime)]
+    if edit.subject:
+        fields.append(_set("item:Subject", f"<t:Subject>{text(edit.subject)}</t:Subject>"))
+    # a server that rebuilds the item from MIME takes its times from there
+    times = {tag: value for tag, value in edit.properties.items() if tag in _TIMES}
+    fields += [set_field(_PROPERTIES[t].uri, _PROPERTIES[t].with_value(v), "Message") for t, v in times.items()]
+    return "".join(fields) + fields_of(update, with_flags=with_flags)
 
 
 def _element_fields(edit: Edit, *, with_flags: bool) -> str:

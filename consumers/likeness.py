@@ -74,7 +74,13 @@ class Likeness:
         return found
 
     def in_place(self, step: Step) -> Action:
-        """Return a step's action, or that of changing the item where it is."""
+        """Return a step's action, or that of changing the item where it is.
+
+        A draft is replaced: a server that rebuilds an item from MIME makes it a sent message, and PidTagMessageFlags
+        can only be set at creation.
+        """
+        if isinstance(step.operation, ItemSaved) and step.operation.summary.is_draft and replaces_message(step):
+            return step.action
         is_there = step.record is not None and step.record.folder_id == step.operation.ref.folder_id
         is_replacing = replaces_message(step) or replaces_elements(step)
         return Action(Do.EDIT) if self._is_in_place and is_there and is_replacing else step.action

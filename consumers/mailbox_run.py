@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from consumers import intents
 from consumers.edits import edited
+from consumers.item_writes import properties_of
 from consumers.likeness import elements_of, mime_of
 from consumers.plan import WRITES
 from consumers.preparation import Preparation
@@ -19,7 +20,7 @@ from consumers.recovery import ABSENT, Finding, Settled
 from consumers.run import Run, Tools
 from consumers.step import Step
 from consumers.target import Done, Edit, Outcome, Refused, Update
-from schemas.change import ItemDeleted, Marks
+from schemas.change import ItemDeleted, ItemSaved, Marks
 from schemas.faults import Disposition, ReplicationFault, disposition_of
 from schemas.identity import Stamp
 from schemas.metrics import ReplayMetrics
@@ -139,12 +140,15 @@ class MailboxWorker:
 
     def _edit(self, run: Run, record: ItemRecord, intent: Intent) -> Edit:
         step = next(s for s in run.steps if s.operation.ref.item == record.item)
+        saved = step.operation if isinstance(step.operation, ItemSaved) else None
         return Edit(
             item_id=intent.target_id,
             change_key=intent.change_key,
             stamp=str(Stamp(self._target_name, record.item, intent.nonce)),
             marks=_marks_of(record, intent),
             mime=mime_of(step),
+            properties=properties_of(saved) if saved else {},
+            subject=saved.summary.subject if saved else "",
             elements=elements_of(step),
             present=step.present,
         )

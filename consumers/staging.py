@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from consumers.folder_map import FolderMap
+from consumers.item_writes import properties_of
 from consumers.ledger import Ledger
 from consumers.target import Done, Held, Outcome, PortableItem, Refused, Target, Update
-from schemas.change import Content, Form, ItemSaved
+from schemas.change import Form, ItemSaved
 from schemas.faults import Disposition, ReplicationFault, TransportFault, disposition_of
 from schemas.identity import Stamp
 from schemas.ports import CallFailed, CallRefused
@@ -180,13 +181,13 @@ class Staging:
         return outcomes
 
     def _portable(self, item: ToStage) -> PortableItem:
-        content = content_of(item.saved, Form.PORTABLE)
         return PortableItem(
             mime=item.bodies[Form.PORTABLE],
             item_class=item.saved.summary.item_class,
-            properties=content.properties if content else {},
+            properties=properties_of(item.saved),
             marks=item.saved.marks,
             stamp=self._stamp(item),
+            subject=item.saved.summary.subject,
         )
 
     def _stamp(self, item: ToStage) -> str:
@@ -199,11 +200,6 @@ def _unusable(item: ToStage) -> Refused:
             ReplicationFault.NO_PORTABLE_FORM, "the log holds its elements, and a copy made of them loses the rest"
         )
     return Refused(ReplicationFault.NO_USABLE_FORM, "the log holds no form this target takes")
-
-
-def content_of(saved: ItemSaved, form: Form) -> Content | None:
-    """Return the content of a save in one form."""
-    return next((c for c in saved.contents if c.form is form), None)
 
 
 def _batches(numbers: list[int], size_bytes_of: Callable[[int], int]) -> list[list[int]]:

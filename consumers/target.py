@@ -1,6 +1,7 @@
 """What the replay needs of a target server, as values and one port."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from schemas.change import Marks
@@ -49,13 +50,17 @@ class HeldFolder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortableItem:
-    """A message to create from MIME; `properties` maps a property tag (0x0e07) to its value."""
+    """A message to create from MIME; `properties` maps a property tag (0x0e07) to its value.
+
+    `subject` is set beside the MIME, which can't carry every text; empty: as the MIME says.
+    """
 
     mime: bytes
     item_class: str
     properties: dict[str, str]
     marks: Marks
     stamp: str
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +77,9 @@ class Update:
 class Edit:
     """New content, stamp and marks for one item where it is; refused if its ChangeKey is not the given one.
 
-    The content is the MIME of a message; of anything else its elements (`schemas.element_values`), and those it has at
-    the target now: what differs is set or deleted.
+    The content is the MIME of a message, with the properties and the subject that a server may lose when it rebuilds
+    the item from MIME; of anything else its elements (`schemas.element_values`), and those it has at the target now:
+    what differs is set or deleted.
     """
 
     item_id: str
@@ -81,6 +87,8 @@ class Edit:
     stamp: str
     marks: Marks
     mime: bytes = b""
+    properties: Mapping[str, str] = field(default_factory=dict)
+    subject: str = ""
     elements: bytes = b""
     present: bytes = b""
 

@@ -24,6 +24,8 @@ THE_OTHER_WAY = {
     "delete_folder_requires_empty": True,
     "sync_newest_first": False,
     "change_keys_enforced": False,
+    "mime_update_rebuilds_item": True,
+    "delivery_time_kept_for_saved_items": False,
 }
 LEVEL_SECONDS_MAX = 90.0
 

@@ -188,6 +188,8 @@ def _key(item: Item, number: int) -> str:
     return base64.b64encode(item.mailbox.to_bytes(16, "big") + number.to_bytes(6, "big")).decode()
 
 
+NEVER_DELIVERED: Final = "NeverDelivered"
+"""Field of an item that was saved and has no PidTagMessageDeliveryTime; DateTimeReceived is shown all the same."""
 READERS: Final[dict[str, Callable[[Item], Value | None]]] = {
     "0x300b:Binary": lambda item: base64.b64encode(item.search_key).decode(),
     "0x65e0:Binary": lambda item: _key(item, item.number),
@@ -195,7 +197,7 @@ READERS: Final[dict[str, Callable[[Item], Value | None]]] = {
     "0x65e3:Binary": lambda item: base64.b64encode(b"\x16" + base64.b64decode(_key(item, item.change))).decode(),
     "0x0fff:Binary": lambda item: _key(item, item.number),
     "0x0e07:Integer": lambda item: str(message_flags(item)),
-    "0x0e06:SystemTime": lambda item: item.received,
+    "0x0e06:SystemTime": lambda item: None if item.fields.get(NEVER_DELIVERED) else item.received,
     "0x0039:SystemTime": lambda item: item.fields.get("DateTimeSent"),
     "0x3007:SystemTime": lambda item: item.created,
     "0x3008:SystemTime": lambda item: item.modified,
@@ -249,6 +251,7 @@ def write_value(item: Item, key: str, value: Value | None, *, creating: bool) ->
             item.is_read = int(text or "0") & READ
     elif key == "0x0e06:SystemTime":
         item.received = text or item.received
+        fields.pop(NEVER_DELIVERED, None)
     elif key == "0x3007:SystemTime":
         item.created = (text or item.created) if creating else item.created
     elif key == "0x001a:String":

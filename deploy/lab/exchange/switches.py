@@ -23,6 +23,8 @@ class Switches:
     sync_newest_first: bool = True
     ignore_list_honoured: bool = True
     calendar_attendant: bool = False
+    mime_update_rebuilds_item: bool = False
+    delivery_time_kept_for_saved_items: bool = True
     answer_delay_seconds: float = 0.0
     sync_page_items_max: int = 512
     find_count_limit: int = 1000

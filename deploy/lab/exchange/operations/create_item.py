@@ -25,7 +25,7 @@ from deploy.lab.exchange.items import Item
 from deploy.lab.exchange.mailbox_server import refuse_wrong_folder
 from deploy.lab.exchange.mime import parse_mime
 from deploy.lab.exchange.operations.create_attachment import attach
-from deploy.lab.exchange.properties import UNSENT, write_value
+from deploy.lab.exchange.properties import NEVER_DELIVERED, UNSENT, write_value
 from deploy.lab.exchange.soap import EwsError, T, local_name
 
 _HOMES: Final = {
@@ -120,6 +120,8 @@ def build(call: Call, folder: Folder, incoming: Incoming) -> tuple[Item, Content
     else:
         item.fields.update(incoming.fields)
         content = _from_elements(call, item, incoming, mail=mail)
+    if not call.server.switches.delivery_time_kept_for_saved_items:
+        item.fields[NEVER_DELIVERED] = "true"
     for key, value in incoming.extended:
         write_value(item, key, value, creating=True)
     if incoming.is_read is not None:

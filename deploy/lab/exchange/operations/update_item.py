@@ -3,8 +3,9 @@
 Versions: all; SuppressReadReceipts from 2013 SP1. Behaviour: every write gives a new ChangeKey (of the read flag alone
 by the switch `read_flag_changes_change_key`); NeverOverwrite with an old ChangeKey is refused (switch
 `change_keys_enforced`); reading a message that asked for a receipt sends one unless suppressed; PidTagMessageFlags is
-taken and changes nothing. Skipped: sending the updated message (MessageDisposition other than SaveOnly saves only),
-updates of single occurrences.
+taken and changes nothing; MimeContent leaves the other properties as they are, or by the switch
+`mime_update_rebuilds_item` makes the item anew, with only what the same update sets. Skipped: sending the updated
+message (MessageDisposition other than SaveOnly saves only), updates of single occurrences.
 """
 
 from typing import Any, Final
@@ -45,6 +46,7 @@ class _Update:
         self.appended_body = ""
         self.read: bool | None = None
         self.other = False
+        self.extended: list[tuple[str, str | list[str] | None]] = []
 
 
 def answer(call: Call) -> str:
@@ -68,12 +70,16 @@ def _update(call: Call, node: etree._Element, resolution: str, *, suppressed: bo
     for change in node.iterfind(f"{T}Updates/*"):
         _read_change(update, change)
     was_read = item.is_read
+    if update.mime is not None and call.server.switches.mime_update_rebuilds_item:
+        _forget_all_but(update)
     if update.read is not None:
         item.is_read = int(update.read)
     if update.read and not was_read and receipt_is_due(call.server, item, suppressed=suppressed):
         send_receipt(call.server, item)
     read_only = update.read is not None and not (update.changed or update.other or update.body or update.mime)
     content = _content(call, update)
+    for key, given in update.extended:
+        write_value(item, key, given, creating=False)
     call.server.items.update(
         item,
         content,
@@ -169,7 +175,7 @@ def _delete(update: _Update, name: str) -> None:
 def _extended(update: _Update, path: etree._Element, value: etree._Element | None, action: str) -> None:
     found = read_path(path)
     if action == "DeleteItemField":
-        write_value(update.item, found.key, None, creating=False)
+        update.extended.append((found.key, None))
     else:
         node = value.find(f"{T}ExtendedProperty") if value is not None else None
         if node is None:
@@ -180,7 +186,7 @@ def _extended(update: _Update, path: etree._Element, value: etree._Element | Non
             given: str | list[str] = [canonical(single, one.text or "") for one in many]
         else:
             given = canonical(found.kind, node.findtext(f"{T}Value") or "")
-        write_value(update.item, found.key, given, creating=False)
+        update.extended.append((found.key, given))
     update.other = True
 
 
@@ -216,6 +222,16 @@ def _from_mime(update: _Update, mime: bytes) -> Content:
         if name not in update.changed:
             fields[name] = value
     return content
+
+
+def _forget_all_but(update: _Update) -> None:
+    """Make an item anew from the MIME it is given: a sent message, received when its Date says, with what is set."""
+    item = update.item
+    item.fields = {name: value for name, value in item.fields.items() if name in update.changed}
+    item.extended.clear()
+    dated = fields_of(parse_mime(update.mime or b"").root.headers).get("DateTimeSent")
+    item.received = dated or item.received
+    item.is_read = 1
 
 
 def _content(call: Call, update: _Update) -> bytes | None:
