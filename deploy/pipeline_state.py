@@ -7,6 +7,7 @@ from typing import Any
 
 from deploy.kafka import KafkaSettings
 from deploy.partition.reader import read_to_end
+from schemas.backlog import is_level
 from schemas.codec import decode
 from schemas.identity import partition_of
 from schemas.ports import Incoming
@@ -16,18 +17,22 @@ from schemas.topics import Topics
 
 @dataclass(slots=True)
 class SourceStanding:
-    """Where the feed of a mailbox stands; `present` are the items that are at the source for all it knows."""
+    """Where the feed of a mailbox stands.
+
+    `present` are the items that are at the source for all it knows, `missing` those it named and does not have.
+    """
 
     record: MailboxRecord
     items: int = 0
     owed: int = 0
     pending: int = 0
     present: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
 class TargetStanding:
-    """Where the replay of a mailbox stands at one target."""
+    """Where the replay of a mailbox stands at one target; `missing` are items it lacks or holds in an older state."""
 
     record: TargetMailbox
     items: int = 0
@@ -35,6 +40,7 @@ class TargetStanding:
     dropped: list[ItemRecord] = field(default_factory=list)
     orphans: list[Orphan] = field(default_factory=list)
     wanted: int = 0
+    missing: set[str] = field(default_factory=set)
     folders: int = 0
     proved: int = 0
     divergence: dict[str, int] = field(default_factory=dict)
@@ -87,6 +93,8 @@ def read(settings: KafkaSettings, topics: Topics, targets: tuple[str, ...]) -> P
             standing.items += 1
             standing.owed += record.owed is not None
             standing.pending += record.pending
+            if record.owed or record.pending:
+                standing.missing.add(record.item)
             if not record.pending:
                 standing.present.add(record.item)
     for target in targets:
@@ -118,6 +126,8 @@ def read_target(settings: KafkaSettings, topic: str) -> dict[str, TargetStanding
             continue
         standing.items += bool(item.target_id)
         standing.wanted += item.is_wanted
+        if item.is_wanted or item.state is ItemState.PARKED:
+            standing.missing.add(item.item)
         if item.state is ItemState.PARKED:
             (standing.dropped if item.dropped_at else standing.parked).append(item)
     return found
@@ -125,16 +135,5 @@ def read_target(settings: KafkaSettings, topic: str) -> dict[str, TargetStanding
 
 def lag_seconds(source: SourceStanding, target: TargetStanding, now_ms: int | None = None) -> float:
     """Return the time the target is behind: 0 when everything captured is applied."""
-    is_level = (
-        target.record.generation == source.record.generation
-        and target.record.applied_sequence == source.record.next_sequence - 1
-    )
     now = now_ms if now_ms is not None else time.time_ns() // 1_000_000
-    return 0.0 if is_level else max(0.0, (now - target.record.applied_at) / 1000)
-
-
-def changes_not_applied(source: SourceStanding, target: TargetStanding) -> int:
-    """Return how many captured changes of a mailbox are not at the target yet; -1 where a generation lies between."""
-    if target.record.generation != source.record.generation:
-        return source.record.next_sequence - 1 if target.record.generation == 0 else -1
-    return max(0, source.record.next_sequence - 1 - target.record.applied_sequence)
+    return 0.0 if is_level(source.record, target.record) else max(0.0, (now - target.record.applied_at) / 1000)

@@ -30,6 +30,7 @@ from deploy.promotion.returning import Returning, returning
 from deploy.promotion.turned import TurnedSettings, turned
 from deploy.registry import Registry
 from deploy.sections import Settings, SettingsError
+from schemas.backlog import changes_not_applied
 from schemas.identity import mailbox_id
 from schemas.roles import users_work_at
 from schemas.state import SourceRole, TargetFolder, TargetRole
@@ -48,7 +49,7 @@ def report(
         for target, standings in state.targets.items():
             if standing := standings.get(name):
                 record, look = standing.record, look_at(state, target, name)
-                not_applied = pipeline_state.changes_not_applied(source, standing)
+                not_applied = changes_not_applied(source.record, record)
                 targets[target] = {
                     "generation": record.generation,
                     "applied_sequence": record.applied_sequence,

@@ -30,15 +30,15 @@ def standing(rows: Iterable[Mapping[str, Any]], target: str, certain_after_ms: i
         source, held = row["source"], row["targets"].get(target)
         paused += bool(source["paused"])
         if held is None:
-            changes_left += source["next_sequence"]
+            changes_left += source["next_sequence"] - 1
             continue
         parked += held["parked"]
-        is_same_life = held["generation"] == source["generation"]
-        left = source["next_sequence"] - 1 - (held["applied_sequence"] if is_same_life else 0)
+        left = held["changes_not_applied"]
         changes_left += left
         waits = (
             source["seed_running"], source["owed"], source["pending"], held["unsettled"], held["behind"],
-            held["waiting"], held.get("wanted", 0), not is_same_life, left,
+            held["waiting"], held.get("wanted", 0),
+            held["generation"] != source["generation"], left,
         )  # fmt: skip
         level += not any(waits) and source["certain_up_to_ms"] > certain_after_ms
     return Standing(level=level, changes_left=changes_left, parked=parked, paused=paused)

@@ -14,6 +14,7 @@ from deploy.promotion.picture import Seen
 from deploy.promotion.report import LossReportError
 from deploy.verification.knowledge import MailboxKnowledge
 from deploy.verification.result import MailboxResult
+from schemas.backlog import changes_not_applied
 from schemas.roles import users_work_at
 from schemas.state import ItemState, Registration, SourceRole, TargetFolder, TargetRole, Wave
 
@@ -55,7 +56,7 @@ def losses(member: Registration, known: MailboxKnowledge, *, is_portable: bool) 
     found[NO_FOLDER] += not folders
     found["folders left out by the target's scope"] += len(known.target_folders) - len(folders)
     found["unsettled at the target"] += len(known.target.unsettled)
-    found["captured and not applied"] += _not_applied(known)
+    found["captured and not applied"] += changes_not_applied(known.source, known.target)
     found[ARCHIVE] += member.archive == "leave"
     found[PORTABLE] += _items(known)[1] if is_portable else 0
     whole = Seen(known.source, known.target)  # its items are counted above, by kind
@@ -72,12 +73,6 @@ def _is_unrecorded(known: MailboxKnowledge, item: str) -> bool:
 def _is_proved(folder: TargetFolder) -> bool:
     """Tell whether a folder equals a checksum that still holds: any later change of it drops the checksum."""
     return bool(folder.checksum and folder.compared_at and not folder.divergence)
-
-
-def _not_applied(known: MailboxKnowledge) -> int:
-    captured = known.source.next_sequence - 1
-    is_same_life = known.source.generation == known.target.generation
-    return max(0, captured - known.target.applied_sequence) if is_same_life else captured
 
 
 def _items(known: MailboxKnowledge) -> tuple[int, int]:

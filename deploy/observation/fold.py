@@ -8,7 +8,8 @@ Failure: nothing is kept; a new monitor reads the topics from their beginning.
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from deploy.observation.health import Look, not_applied
+from deploy.observation.health import Look
+from schemas.backlog import is_level
 from schemas.codec import decode
 from schemas.roles import users_work_at
 from schemas.state import (
@@ -21,6 +22,8 @@ from schemas.state import (
     TargetMailbox,
 )
 
+MISSING = frozenset({"owed", "pending", "wanted", "parked", "dropped"})
+"""Kinds of items that the target is known to lack, or to hold in an older state."""
 SOURCE = ""
 """Stands for the source where otherwise a target's name does."""
 
@@ -51,6 +54,7 @@ class Fold:
         self.targets: dict[str, dict[str, TargetMailbox]] = {target: {} for target in hold_seconds}
         self._notable: dict[tuple[str, str], dict[str, int]] = {}
         self._counts: dict[tuple[str, str], Counter[str]] = {}
+        self._missing: dict[tuple[str, str], set[str]] = {}
         self._moved_at: dict[tuple[str, str], int] = {}
         self._level_at: dict[tuple[str, str], int] = {}
 
@@ -90,12 +94,18 @@ class Fold:
             source=source,
             target=record,
             counts={k: n for k, n in counts.items() if not k.startswith("differs:")},
+            missing=len(self._missing_at(at, record)),
             divergence={k.removeprefix("differs:"): n for k, n in counts.items() if k.startswith("differs:")},
             hold_seconds=self._hold_seconds[target],
             moved_at=self._moved_at.get(at, 0),
             level_at=self._level_at.get(at, 0),
             open_at=self._open_at(source.mailbox),
         )
+
+    def _missing_at(self, at: tuple[str, str], record: TargetMailbox | None) -> set[str]:
+        """Return the keys of the items that a target is known to lack, each once whoever says so."""
+        unsettled = record.unsettled if record else ()
+        return self._missing.get((SOURCE, at[1]), set()) | self._missing.get(at, set()) | set(unsettled)
 
     def _open_at(self, mailbox: str) -> str:
         """Return the target where the users of a mailbox work after a promotion; none: at the source."""
@@ -107,6 +117,12 @@ class Fold:
     def _count(self, server: str, mailbox: str, rest: str, found: dict[str, int]) -> None:
         key = (server, f"{mailbox}/{rest}")
         before = self._notable.pop(key, {})
+        item = rest.removeprefix("item/")
+        missing = self._missing.setdefault((server, mailbox), set())
+        if item != rest and MISSING & found.keys():
+            missing.add(item)
+        else:
+            missing.discard(item)
         if found:
             self._notable[key] = found
         if found != before:
@@ -117,6 +133,6 @@ class Fold:
     def _note_progress(self, target: str, mailbox: str, now: int) -> None:
         """While a target is level it has moved, and what is certain is there."""
         source, record = self.sources.get(mailbox), self.targets[target].get(mailbox)
-        if source and record and not_applied(Look(source=source, target=record)) == 0:
+        if source and record and is_level(source, record):
             self._moved_at[target, mailbox] = now
             self._level_at[target, mailbox] = source.certain_up_to

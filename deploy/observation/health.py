@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from schemas.backlog import changes_not_applied
 from schemas.state import MailboxRecord, SourceRole, TargetMailbox
 
 
@@ -61,12 +62,14 @@ class Look:
 
     `target` None: its replay has not begun. `moved_at`: when the target's position was seen to move, or was level.
     `level_at`: everything captured up to then was once seen to be at the target. `open_at`: the target, this one or
-    another, where its users work after a promotion.
+    another, where its users work after a promotion. `missing`: how many items, each counted once, the target is known
+    to lack or to hold in an older state.
     """
 
     source: MailboxRecord
     target: TargetMailbox | None
     counts: Mapping[str, int] = field(default_factory=dict)
+    missing: int = 0
     divergence: Mapping[str, int] = field(default_factory=dict)
     hold_seconds: float = 0.0
     moved_at: int = 0
@@ -90,19 +93,11 @@ class Finding:
         return TO_DO[self.health]
 
 
-def not_applied(look: Look) -> int:
-    """Return how many captured changes are not at the target; after a new generation all of it."""
-    target = look.target
-    if target is None or target.generation != look.source.generation:
-        return look.source.next_sequence - 1
-    return max(0, look.source.next_sequence - 1 - target.applied_sequence)
-
-
 def held_up_to(look: Look) -> int:
     """Return the time up to which the target surely holds everything (milliseconds, 0: nothing)."""
     if look.target is None:
         return 0
-    if not_applied(look) == 0:
+    if changes_not_applied(look.source, look.target) == 0:
         return look.source.certain_up_to
     return min(max(look.target.applied_at, look.level_at), look.source.certain_up_to or look.target.applied_at)
 
@@ -111,9 +106,9 @@ def judge(look: Look, limits: Limits, now: int) -> Finding:
     """Say how a mailbox stands at a target."""
     if found := _promoted(look):
         health, why, since = found
-        waiting = 0 if health is Health.PROMOTED else not_applied(look)
+        waiting = 0 if health is Health.PROMOTED else changes_not_applied(look.source, look.target)
         return Finding(health=health, why=why, since=since, lag_seconds=0.0, not_applied=waiting)
-    waiting = not_applied(look)
+    waiting = changes_not_applied(look.source, look.target)
     lag_seconds = max(0, now - held_up_to(look)) / 1000 if held_up_to(look) else 0.0
     health, why, since = _cause(look, limits, now, waiting, lag_seconds)
     return Finding(health=health, why=why, since=since, lag_seconds=lag_seconds, not_applied=waiting)

@@ -12,13 +12,16 @@ def look_at(state: PipelineState, target: str, mailbox: str, hold_seconds: float
     """Return how a mailbox stands at a target; whether it moves can't be told from one reading."""
     source, at = state.sources[mailbox], state.targets.get(target, {}).get(mailbox)
     counts = {"owed": source.owed, "pending": source.pending}
+    missing = set(source.missing)
     if at:
+        missing |= at.missing.union(at.record.unsettled)
         counts |= {"parked": len(at.parked), "dropped": len(at.dropped), "orphan": len(at.orphans)}
         counts |= {"wanted": at.wanted, "unsettled": len(at.record.unsettled)}
     return Look(
         source=source.record,
         target=at.record if at else None,
         counts=counts,
+        missing=len(missing),
         divergence=at.divergence if at else {},
         hold_seconds=hold_seconds,
         open_at=next((t for t, known in state.targets.items() if _is_open(known.get(mailbox))), ""),

@@ -58,7 +58,9 @@ def render(found: Mapping[str, Sequence[Judged]], now: int, rows_max: int = ROWS
 
 def loss(now: LossNow) -> str:
     """Return what a failover would lose this moment."""
-    return "everything" if now.seconds < 0 else f"{span(now.seconds)}, {now.items} items"
+    if now.seconds < 0:
+        return "everything"
+    return f"{span(now.seconds)}, {now.items:,} items" + (f", {now.changes:,} changes" if now.changes else "")
 
 
 def behind(finding: Finding) -> str:

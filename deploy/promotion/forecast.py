@@ -29,6 +29,7 @@ def mailboxes(
                 "not_applied": seen.not_applied,
                 "loss_seconds": found.seconds,
                 "loss_items": found.items,
+                "loss_changes": found.changes,
             }
         )
     return rows
@@ -67,5 +68,6 @@ def text_of(said: Iterable[Mapping[str, Any]], rows: Iterable[Mapping[str, Any]]
         seconds = f"{row['loss_seconds']:.1f} s" if row["loss_seconds"] >= 0 else "everything"
         verdict = "promoted" if row["promoted"] else "LEFT OUT"
         note = f"  ({row['note']})" if row["note"] else ""
-        lines.append(f"{row['mailbox']}  {verdict}  loss now: {seconds}, {row['loss_items']} items{note}")
+        changes = f", {row['loss_changes']:,} changes" if row["loss_changes"] else ""
+        lines.append(f"{row['mailbox']}  {verdict}  loss now: {seconds}, {row['loss_items']:,} items{changes}{note}")
     return "\n".join(lines)

@@ -12,10 +12,15 @@ from schemas.state import Promoted, Promotion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossNow:
-    """What a failover would lose this moment: everything after `seconds` ago (-1: all), and `items` known by name."""
+    """What a failover would lose this moment: everything after `seconds` ago (-1: all), and what is known by name.
+
+    `items`: those the target is known to lack or to hold in an older state, each counted once. `changes`: captured ones
+    that are not applied because the target's mailbox does not go on by itself; several may be of one item.
+    """
 
     seconds: float
     items: int
+    changes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,24 +36,30 @@ class Unapplied:
     sender: str = ""
 
 
-def loss_now(*, certain_up_to: int, known_missing: int, stuck_changes: int, now: int) -> LossNow:
-    """Return the loss there would be at `now` (milliseconds).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnappliedLog:
+    """The captured changes that a target does not have; `lost` of them are not in the log any more."""
 
-    `known_missing`: items owed, pending, wanted, parked or unsettled; `stuck_changes`: captured, and not applied
-    because the target's mailbox does not go on by itself. What is merely on its way would be drained first.
-    """
+    changes: tuple[Unapplied, ...] = ()
+    lost: int = 0
+
+
+NOTHING_UNAPPLIED = UnappliedLog()
+
+
+def loss_now(*, certain_up_to: int, missing_items: int, stuck_changes: int, now: int) -> LossNow:
+    """Return the loss there would be at `now` (milliseconds); what is merely on its way would be drained first."""
     seconds = max(0.0, (now - certain_up_to) / 1000) if certain_up_to else -1.0
-    return LossNow(seconds=round(seconds, 3), items=known_missing + stuck_changes)
+    return LossNow(seconds=round(seconds, 3), items=missing_items, changes=stuck_changes)
 
 
 def loss_of(seen: Seen, now: int) -> LossNow:
     """Return the loss there would be of a mailbox in a picture."""
     target = seen.target
-    missing = len(seen.owed) + len(seen.pending) + len(seen.wanted) + len(seen.parked) + len(target.unsettled)
     is_stuck = bool(target.held or target.behind or target.waiting)
     return loss_now(
         certain_up_to=seen.source.certain_up_to,
-        known_missing=missing,
+        missing_items=len(seen.missing),
         stuck_changes=seen.not_applied if is_stuck else 0,
         now=now,
     )
@@ -57,14 +68,20 @@ def loss_of(seen: Seen, now: int) -> LossNow:
 def statement(
     progress: Promotion,
     picture: Picture,
-    unapplied: Mapping[str, Sequence[Unapplied]],
+    unapplied: Mapping[str, UnappliedLog],
     tails: Mapping[str, Sequence[Left]],
     *,
     with_subjects: bool = False,
 ) -> dict[str, Any]:
     """Return the loss statement of a promotion as plain values; subjects and senders only where they are asked for."""
     rows = [
-        _row(one, picture.of(one.mailbox), unapplied.get(one.mailbox, ()), tails.get(one.mailbox), progress)
+        _row(
+            one,
+            picture.of(one.mailbox),
+            unapplied.get(one.mailbox, NOTHING_UNAPPLIED),
+            tails.get(one.mailbox),
+            progress,
+        )
         for one in progress.mailboxes
     ]
     part = [row for row in rows if not row["left_out"]]
@@ -81,17 +98,19 @@ def statement(
         "failure": progress.failure,
         "operator": progress.operator,
         "began_at_ms": progress.began_at,
+        "missing_items": sum(row["missing_items"] for row in part),
+        "lost_from_log": sum(row["lost_from_log"] for row in part),
         "nothing_lost": bool(part) and all(row["nothing_lost"] for row in part),
         "mailboxes": rows,
     }
 
 
 def _row(
-    one: Promoted, seen: Seen, unapplied: Sequence[Unapplied], tail: Sequence[Left] | None, progress: Promotion
+    one: Promoted, seen: Seen, unapplied: UnappliedLog, tail: Sequence[Left] | None, progress: Promotion
 ) -> dict[str, Any]:
     source, target = seen.source, seen.target
     known = {
-        "captured_not_applied": [asdict(u) for u in unapplied],
+        "captured_not_applied": [asdict(u) for u in unapplied.changes],
         "owed": [
             {"item": e.item, "item_id": e.item_id, "reason": e.owed.reason if e.owed else ""}
             for e in _by_item(seen.owed)
@@ -106,7 +125,8 @@ def _row(
     is_open = State(one.state) in USERS_AT_TARGET and progress.promotion == target.promotion
     # nothing behind the barrier is known of a target that did not come to it, or that is known to differ
     is_whole = target.barrier is not None and target.barrier == source.barrier and not seen.divergent
-    nothing_lost = is_open and is_whole and is_read and not tail and not any(known.values())
+    missing = seen.missing | {u.item for u in unapplied.changes} | {left.item or left.folder_id for left in tail or ()}
+    nothing_lost = is_open and is_whole and is_read and not missing and not unapplied.lost
     return {
         "mailbox": one.mailbox,
         "state": one.state,
@@ -118,6 +138,8 @@ def _row(
         "paused": source.paused or target.paused,
         "behind": target.behind,
         **known,
+        "missing_items": len(missing),
+        "lost_from_log": unapplied.lost,
         "tail_read": is_read,
         "tail": [asdict(left) for left in tail or ()],
         "nothing_lost": nothing_lost,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from schemas.backlog import changes_not_applied
 from schemas.state import Conflict, IndexEntry, ItemRecord, ItemState, MailboxRecord, TargetFolder, TargetMailbox
 
 
@@ -22,9 +23,12 @@ class Seen:
     @property
     def not_applied(self) -> int:
         """How many captured changes are not at the target; all of the generation where another one is there."""
-        captured = self.source.next_sequence - 1
-        is_same_life = self.target.generation == self.source.generation
-        return max(0, captured - self.target.applied_sequence) if is_same_life else captured
+        return changes_not_applied(self.source, self.target)
+
+    @property
+    def missing(self) -> set[str]:
+        """The keys of the items that the target is known to lack, or to hold in an older state."""
+        return {*self.owed, *self.pending, *self.parked, *self.wanted, *self.target.unsettled}
 
     @property
     def divergent(self) -> int:

@@ -62,12 +62,18 @@ def sentence_of(row: dict[str, Any]) -> str:
         return f"{told}; not at the target: {'; '.join(row['not_at_target'])}" if row["not_at_target"] else told
     if row["nothing_lost"]:
         return "nothing lost"
-    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(row["certain_up_to_ms"] / 1000))
-    certain = f"nothing lost up to {until}" if row["certain_up_to_ms"] else "no time up to which nothing is lost"
-    known = sum(
-        len(row[name]) for name in ("captured_not_applied", "owed", "wanted", "pending", "parked", "unsettled", "tail")
+    return f"{_certain(row)}, {row['missing_items']} items known to be missing" + (
+        "" if row["tail_read"] else "; the source was not read since"
     )
-    return f"{certain}, {known} known to be missing" + ("" if row["tail_read"] else "; the source was not read since")
+
+
+def _certain(row: dict[str, Any]) -> str:
+    """Return up to when everything is known to be at the target: no time where the log lost a captured change."""
+    if row["lost_from_log"]:
+        return f"{row['lost_from_log']} captured changes are lost from the log, no time up to which nothing is lost"
+    if not row["certain_up_to_ms"]:
+        return "no time up to which nothing is lost"
+    return "nothing lost up to " + time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(row["certain_up_to_ms"] / 1000))
 
 
 def _told(found: str | dict[str, Any]) -> str:

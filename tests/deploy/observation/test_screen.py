@@ -75,12 +75,15 @@ def test_a_target_has_its_counts_its_worst_lag_and_the_loss_there_would_be() -> 
         "not", "applied", "loss", "now",
     ]  # fmt: skip
     assert " ".join(lines[2].split()).startswith("standby 4 1 1 1 1 ")
-    assert lines[2].rstrip().endswith("5.0 s, 2 items")
+    assert lines[2].rstrip().endswith("5.0 s, 0 items, 2 changes")
 
 
 def test_who_is_not_protected_is_named_with_why_the_loss_and_what_to_do_the_worst_first() -> None:
     lines = shown(
-        one("late", counts={"parked": 2}), one("fine"), one("shut", {"behind": "quota"}), one("gone", open_at="x")
+        one("late", counts={"parked": 2}, missing=2),
+        one("fine"),
+        one("shut", {"behind": "quota"}),
+        one("gone", open_at="x"),
     )
     named = [line for line in lines if line.strip().startswith(("late", "fine", "shut", "gone"))]
     assert [line.split()[0] for line in named] == ["shut", "late", "gone"]

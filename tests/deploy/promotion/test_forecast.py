@@ -25,10 +25,14 @@ def rows() -> list[dict[str, Any]]:
 
 def test_each_mailbox_is_told_with_its_loss(rows: list[dict[str, Any]]) -> None:
     assert [r["promoted"] for r in rows] == [True, False, False]
-    assert [(r["loss_seconds"], r["loss_items"]) for r in rows] == [(2.5, 0), (2.5, 200), (-1.0, 0)]
+    assert [(r["loss_seconds"], r["loss_items"], r["loss_changes"]) for r in rows] == [
+        (2.5, 0, 0),
+        (2.5, 0, 200),
+        (-1.0, 0, 0),
+    ]
     said = forecast.text_of([], rows).splitlines()
     assert said[0] == f"{WELL}  promoted  loss now: 2.5 s, 0 items"
-    assert said[1].endswith("LEFT OUT  loss now: 2.5 s, 200 items  (behind at the target: quota)")
+    assert said[1].endswith("LEFT OUT  loss now: 2.5 s, 0 items, 200 changes  (behind at the target: quota)")
     assert "never captured" in said[2]
 
 

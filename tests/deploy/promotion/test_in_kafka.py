@@ -184,7 +184,8 @@ def test_what_the_state_says_is_seen_and_what_a_target_lacks_is_listed(
         seen = watch.picture.of(MAILBOX)
         assert (seen.source.next_sequence, seen.target.behind, seen.not_applied) == (6, "quota", 1)
         found = read_unapplied(connection, topics, watch.picture, [MAILBOX])
-        assert [(u.sequence, u.kind, u.item) for u in found[MAILBOX]] == [(5, "ItemDeleted", "x")]
+        assert [(u.sequence, u.kind, u.item) for u in found[MAILBOX].changes] == [(5, "ItemDeleted", "x")]
+        assert found[MAILBOX].lost == 0
         write(target, MAILBOX, TargetMailbox(mailbox=MAILBOX, generation=1, applied_sequence=5))
         deadline = time.monotonic() + 10.0
         while watch.look(0.1).of(MAILBOX).not_applied:

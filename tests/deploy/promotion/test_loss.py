@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deploy.promotion import report
-from deploy.promotion.loss import LossNow, Unapplied, loss_now, loss_of, statement
+from deploy.promotion.loss import LossNow, Unapplied, UnappliedLog, loss_now, loss_of, statement
 from deploy.promotion.picture import Picture
 from deploy.promotion.tail import Left
 from schemas.change import Version
@@ -73,7 +73,7 @@ def test_nothing_lost_is_said_only_after_an_empty_tail(picture: Picture) -> None
     unread = row(picture, tails={})
     assert not unread["nothing_lost"]
     assert report.sentence_of(unread) == (
-        "nothing lost up to 1970-01-01T00:01:00Z, 0 known to be missing; the source was not read since"
+        "nothing lost up to 1970-01-01T00:01:00Z, 0 items known to be missing; the source was not read since"
     )
 
 
@@ -93,7 +93,7 @@ def test_a_tail_is_told_item_by_item_and_names_nobody_unless_asked(picture: Pict
 
 @pytest.mark.parametrize("name", ["owed", "pending", "parked", "wanted", "unsettled", "captured_not_applied"])
 def test_whatever_is_known_to_be_missing_is_listed_and_forbids_the_word(picture: Picture, name: str) -> None:
-    unapplied: dict[str, list[Unapplied]] = {}
+    unapplied: dict[str, UnappliedLog] = {}
     match name:
         case "owed":
             picture.take_source(f"{M}/item/x", entry("x", owed=True))
@@ -106,13 +106,14 @@ def test_whatever_is_known_to_be_missing_is_listed_and_forbids_the_word(picture:
         case "unsettled":
             picture.take_target(M, replace(picture.of(M).target, unsettled=("x",)))
         case _:
-            unapplied = {M: [Unapplied(generation=1, sequence=5, captured_at=7, kind="ItemSaved", item="x")]}
+            change = Unapplied(generation=1, sequence=5, captured_at=7, kind="ItemSaved", item="x")
+            unapplied = {M: UnappliedLog(changes=(change,))}
     told = statement(promotion(), picture, unapplied, {M: []})
     (found,) = told["mailboxes"]
     assert not found["nothing_lost"]
     assert len(found[name]) == 1
     assert sum(len(found[n]) for n in ("owed", "pending", "parked", "wanted", "unsettled", "captured_not_applied")) == 1
-    assert "1 known to be missing" in report.sentence_of(found)
+    assert "1 items known to be missing" in report.sentence_of(found)
     assert "x" in report.text_of(told)
 
 
@@ -159,13 +160,35 @@ def test_the_loss_now_is_the_time_since_everything_was_captured_and_what_is_miss
 
 def test_changes_on_their_way_are_no_loss_and_stuck_ones_are(picture: Picture) -> None:
     picture.take_source(M, replace(picture.of(M).source, next_sequence=15))
-    assert loss_of(picture.of(M), 60_000).items == 0
+    assert loss_of(picture.of(M), 60_000) == LossNow(seconds=0.0, items=0)
     picture.take_target(M, replace(picture.of(M).target, behind="ErrorQuotaExceeded"))
-    assert loss_of(picture.of(M), 60_000).items == 10
+    assert loss_of(picture.of(M), 60_000) == LossNow(seconds=0.0, items=0, changes=10)
+
+
+def test_an_item_is_counted_once_whoever_says_that_it_is_missing(picture: Picture) -> None:
+    picture.take_source(f"{M}/item/x", entry("x", owed=True, pending=True))
+    picture.take_target(f"{M}/item/x", record("x", ItemState.PARKED))
+    picture.take_target(M, replace(picture.of(M).target, unsettled=("x",)))
+    change = Unapplied(generation=1, sequence=5, captured_at=7, kind="ItemSaved", item="x")
+    tails = {M: [Left(kind="unclear", item="x"), Left(kind="ItemSaved", item="x"), Left(kind="ItemSaved", item="y")]}
+    assert loss_of(picture.of(M), 60_000).items == 1
+    told = statement(promotion(), picture, {M: UnappliedLog(changes=(change, change))}, tails)
+    assert told["missing_items"] == told["mailboxes"][0]["missing_items"] == 2
+
+
+def test_a_change_that_the_log_lost_leaves_no_time_up_to_which_nothing_is_lost(picture: Picture) -> None:
+    told = statement(promotion(), picture, {M: UnappliedLog(lost=6)}, {M: []})
+    (found,) = told["mailboxes"]
+    assert not told["nothing_lost"]
+    assert told["lost_from_log"] == 6
+    assert report.sentence_of(found) == (
+        "6 captured changes are lost from the log, no time up to which nothing is lost, 0 items known to be missing"
+    )
+    assert "nothing lost up to" not in report.text_of(told)
 
 
 def test_what_was_never_read_is_lost_whole() -> None:
-    assert loss_now(certain_up_to=0, known_missing=0, stuck_changes=0, now=5).seconds == -1.0
+    assert loss_now(certain_up_to=0, missing_items=0, stuck_changes=0, now=5).seconds == -1.0
 
 
 def test_folders_that_equal_the_checksum_are_counted(picture: Picture) -> None:

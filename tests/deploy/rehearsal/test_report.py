@@ -35,7 +35,7 @@ def outcome(**values: object) -> Outcome:
     row = {
         "mailbox": MAILBOX, "state": "CONFIRMED", "left_out": False, "nothing_lost": False, "tail_read": False,
         "certain_up_to_ms": 5_000, "captured_not_applied": [], "owed": [1], "wanted": [], "pending": [], "parked": [],
-        "unsettled": [], "tail": [],
+        "unsettled": [], "tail": [], "missing_items": 1, "lost_from_log": 0,
     }  # fmt: skip
     found = Outcome(
         excerpt=Excerpt({MAILBOX: taken(MAILBOX)}, records=9, size_bytes=90),
@@ -68,7 +68,7 @@ def test_a_page_says_how_long_it_took_what_would_be_lost_and_what_needs_a_word()
         "9 records, 90 bytes in 1.000 s",
         "would have asked for your word: 2 parked items",
         "in the last 2.5 s was not read",
-        "1 known to be missing",
+        "1 items known to be missing",
         "2 of 2 folders, equal to the log",
         "thrown away: 5 items, 1 folders, 8 topics, 2 groups\n",
     ):

@@ -139,7 +139,7 @@ def _level_row(story: Any, certain_up_to_ms: int) -> dict[str, Any]:
     }  # fmt: skip
     held = {
         "generation": 1, "applied_sequence": story.sequence, "items": 0, "parked": 0, "wanted": 0, "unsettled": 0,
-        "behind": "", "waiting": "",
+        "behind": "", "waiting": "", "changes_not_applied": 0,
     }  # fmt: skip
     return {"mailbox": story.mailbox, "source": source, "targets": {"standby": held}}
 
