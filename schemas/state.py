@@ -288,6 +288,15 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """How far the owners of a partition read one of its topics; `next_offset` -1: the group had none when asked."""
+
+    topic: str
+    topic_id: str
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
     """Evidence of a change that could not be applied: the change record byte for byte, and why."""
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.state import Conflict, IndexEntry, ItemRecord, ItemState, MailboxRecord, TargetFolder, TargetMailbox
+from schemas.topics import is_of_mailbox
 
 
 @dataclass(slots=True)
@@ -51,6 +52,8 @@ class Picture:
 
     def take_source(self, key: str, record: Any) -> None:
         """Fold a record of `mailboxes` or `source-state`; None is a tombstone."""
+        if not is_of_mailbox(key):
+            return
         seen, kind, name = self._place(key)
         if not kind:
             seen.source = record or MailboxRecord(mailbox=key)
@@ -61,7 +64,7 @@ class Picture:
 
     def take_target(self, key: str, record: Any) -> None:
         """Fold a record of a `target-state`; None is a tombstone."""
-        if key == "owner":
+        if not is_of_mailbox(key):
             return
         seen, kind, name = self._place(key)
         if not kind:

@@ -40,7 +40,12 @@ class Member:
         self.at_the_end: Callable[[Owned], None] = lambda _owned: None
         self.registry = CollectorRegistry()
         names = (topics.mailboxes, topics.source_state)
-        role = Role(group=topics.feed_group, state_topics=topic_ids(settings, names), cache_directory=None)
+        role = Role(
+            group=topics.feed_group,
+            state_topics=topic_ids(settings, names),
+            positions_topic=topics.mailboxes,
+            cache_directory=None,
+        )
         metrics = PartitionMetrics(self.registry)
         self.membership = Membership(
             settings, role, topics.mailboxes, self._work, lambda: int(time.time() * 1000) + self.ahead_ms, metrics
