@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 
 from consumers.gate import Gate
 from consumers.ledger import Ledger
-from consumers.opening import refuses
+from consumers.opening import KINDS, refuses
 from schemas.codec import decode
 from schemas.faults import ReplicationFault
 from schemas.ports import Clock, LogReader
-from schemas.state import ItemState, Order
+from schemas.state import ItemState, Order, is_void
 
 log = logging.getLogger(__name__)
 
@@ -101,12 +101,16 @@ def obey(desk: Desk, given: Given) -> None:
     """Do what an order says; its effect is in the ledger afterwards."""
     order = given.order
     log.info("order", extra={"mailbox": order.mailbox, "kind": order.kind, "items": len(order.items)})
+    if is_void(desk.ledger.mailbox(order.mailbox), given.offset, given.at):
+        log.warning("order of an earlier role is void", extra={"mailbox": order.mailbox, "kind": order.kind})
+        return
     if refuses(desk.ledger.mailbox(order.mailbox), order.kind):
         log.warning("order after the barrier refused", extra={"mailbox": order.mailbox, "kind": order.kind})
         return
     match order.kind:
-        case "OPEN" | "REOPEN" | "MERGE" | "TAKE_OVER":
+        case kind if kind in KINDS:
             desk.change_role(order)
+            _note_role_order(desk, given)
         case "PAUSE":
             _pause(desk, order)
         case "RESUME":
@@ -121,6 +125,12 @@ def obey(desk: Desk, given: Given) -> None:
             _drop(desk, order)
         case _:
             log.warning("order not for a replay", extra={"mailbox": order.mailbox, "kind": order.kind})
+
+
+def _note_role_order(desk: Desk, given: Given) -> None:
+    """Have this order and all before it void for the mailbox, should they ever be read again."""
+    record = desk.ledger.mailbox(given.order.mailbox)
+    desk.ledger.put_mailbox(replace(record, ordered_offset=given.offset, ordered_at=given.at))
 
 
 def _pause(desk: Desk, order: Order) -> None:

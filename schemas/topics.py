@@ -140,9 +140,12 @@ def is_of_mailbox(key: str) -> bool:
     return key != OWNER_KEY and not key.startswith(position_key(""))
 
 
-def waiting_order_key(mailbox: str, offset: int | None = None) -> str:
-    """Key of an order that waits until its owner knows the mailbox; without an offset what all of a mailbox share."""
-    return f"{mailbox}/order/" + ("" if offset is None else f"{offset:020d}")
+def waiting_order_key(mailbox: str, offset: int | None = None, at: int = 0) -> str:
+    """Key of an order that waits until its owner knows the mailbox: by its offset and the log's time in milliseconds.
+
+    Without an offset it is what the keys of a mailbox begin with.
+    """
+    return f"{mailbox}/order/" + ("" if offset is None else f"{offset:020d}-{at}")
 
 
 def orphan_key(mailbox: str, item: str) -> str:
