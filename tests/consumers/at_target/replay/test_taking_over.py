@@ -263,3 +263,28 @@ def test_an_accepted_open_of_before_the_return_that_is_read_again_opens_nothing(
     world.replay()
     assert world.mailbox_record().role == TargetRole.MIRRORING
     assert world.mailbox_record().applied == source.last
+
+
+def test_an_item_that_a_user_filed_right_after_it_was_edited_is_found_and_not_asked_for(
+    make: Callable[..., Turned], adversity: Any
+) -> None:
+    turned = make(portable_only=True, settings={"edits_in_place": True})
+    turned.take_over(adversity())
+    turned.source.hand_over("p9")
+    turned.source.save("c", b"edited", marks=READ)
+    turned.world.replay()
+    turned.source.save("c", b"edited twice", marks=READ)
+    target, key, done = turned.world.target, turned.making.key("c"), list[str]()
+
+    def file(name: str, at: str) -> None:
+        if (name, at) == ("edit", "after") and not done:
+            done.append(name)
+            item = target.items.pop(next(i for i, m in target.items.items() if f":{key}:" in m.stamp))
+            item.folder_id = turned.world.foreign_folder_id
+            target.items["filed by a user"] = item
+            raise AnswerUnknown(TransportFault.RESET, "struck")
+
+    turned.world.replay_hooked(file)
+    turned.world.replay()
+    assert [m.content for m in target.items.values() if f":{key}:" in m.stamp] == [b"edited twice"]
+    assert turned.world.orders() == []
