@@ -394,3 +394,68 @@ def test_an_item_that_a_user_filed_apart_before_its_move_was_settled_is_not_doub
     world.replay()
     assert copies_of(world, key) == ["msgfolderroot/Work"]
     assert world.orders() == []
+
+
+# -- folders -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("second", ["rename_folder", "move_folder", "blocked"])
+def test_a_folder_made_and_changed_in_one_batch_is_one_folder_after_a_death(world: Any, second: str) -> None:
+    source = world.source()
+    source.folder("top-s", "Top")
+    world.replay()
+    source.folder("a-s", "New folder")
+    if second == "move_folder":
+        source.folder("a-s", "New folder", "top-s")
+    elif second == "rename_folder":
+        source.folder("a-s", "Projects")
+    else:
+        source.folder("b-s", "New folder")
+        source.folder("a-s", "Projects")
+    source.save("x", b"x", "a-s")
+    call, done = "move_folder" if second == "move_folder" else "rename_folder", list[str]()
+
+    def hook(name: str, when: str) -> None:
+        if (name, when) == (call, "after") and not done:
+            done.append(name)
+            raise Died
+
+    replay_until_it_dies(world, hook)
+    assert done
+    for _ in range(2):
+        world.replay()
+    world.assert_exact(source)
+
+
+def named_child_first(world: Any) -> Any:
+    """A folder that the log names before its parent, as the pages of a hierarchy may."""
+    source = world.source()
+    source.folders["parent-s"] = ("", "Parent")
+    source.folder("child-s", "Child", "parent-s")
+    return source
+
+
+def test_a_child_that_the_log_names_before_its_parent_ends_below_it(
+    new_world: Callable[..., Any], adversity: Any
+) -> None:
+    def run(strikes: Any) -> None:
+        world = new_world()
+        source = named_child_first(world)
+        world.replay()
+        source.folder("parent-s", "Parent")
+        source.save("a", b"x", "child-s")
+        world.replay_through(strikes)
+        world.assert_exact(source)
+
+    undisturbed = adversity()
+    run(undisturbed)
+    for number in undisturbed.places("death"):
+        run(adversity({number: "death"}))
+
+
+def test_a_child_named_first_ends_below_its_parent_in_one_batch_too(world: Any) -> None:
+    source = named_child_first(world)
+    source.folder("parent-s", "Parent")
+    source.save("a", b"x", "child-s")
+    world.replay()
+    world.assert_exact(source)
