@@ -111,8 +111,11 @@ def begun(record: TargetMailbox, order: Order) -> TargetMailbox | None:
     """Return the record of a mailbox that takes the tail; None where nothing is to be done, or it can't be."""
     if record.role not in {TargetRole.OPEN, TargetRole.MERGING} or record.returned == order.promotion:
         return None
-    # what held it before it was opened is over: whoever opened it as it stood has had his say
-    return replace(record, role=TargetRole.MERGING, returned=order.promotion, paused="", tripped="")
+    # what held it before it was opened is over: whoever opened it as it stood has had his say. No seed comes any more;
+    # without a barrier it passes over what is lost on its way to the next one
+    fresh = replace(record, role=TargetRole.MERGING, returned=order.promotion, paused="", tripped="")
+    barrier = None if record.waiting else record.barrier
+    return replace(fresh, waiting="", waiting_from=0, seed_begun=0, barrier=barrier)
 
 
 def at_barrier(record: TargetMailbox, barrier: Version) -> TargetMailbox:
