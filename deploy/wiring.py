@@ -179,8 +179,8 @@ class Service:
         return is_polled and self.membership.still_seconds() < WORKER_STALL_SECONDS
 
     def is_ready(self) -> bool:
-        """Tell whether it takes part in the group."""
-        return self.is_healthy() and bool(self.membership.assigned)
+        """Tell whether it takes part in the group, and keeps what it is given."""
+        return self.is_healthy() and bool(self.membership.assigned) and not self.membership.losing_seconds()
 
 
 def feed_service(settings: Settings, mailboxes: Registry | TurnedRegistry) -> Service:
@@ -226,7 +226,7 @@ def feed_service(settings: Settings, mailboxes: Registry | TurnedRegistry) -> Se
     )
     membership = Membership(connection, role, topics.mailboxes, work, now_ms, PartitionMetrics(registry))
     directories = (settings.pipeline.data_directory, spool_root)
-    report_worker(registry, "feed", "", _standing(membership), throttle, directories)
+    report_worker(registry, "feed", "", _standing(membership), throttle, directories, membership.losing_seconds)
     return Service(membership, registry, doorbell.close)
 
 
@@ -317,7 +317,9 @@ def replay_service(settings: Settings, mailboxes: Registry | TurnedRegistry, tar
         cache_directory=settings.pipeline.data_directory / "state",
     )
     membership = Membership(connection, role, topics.changes, work, now_ms, PartitionMetrics(registry))
-    report_worker(registry, "replay", target, _standing(membership), throttle, (settings.pipeline.data_directory,))
+    directories = (settings.pipeline.data_directory,)
+    standing = _standing(membership)
+    report_worker(registry, "replay", target, standing, throttle, directories, membership.losing_seconds)
     return Service(membership, registry, lambda: None)
 
 
