@@ -56,7 +56,9 @@ class LogWatch:
         self._settings = settings
         self._numbers = range(settings.partition_count)
         self._topics = [topics.changes, topics.mailboxes, topics.source_state]
-        self._topics += [topics.target_state(target) for target in targets]
+        self._topics += [topics.orders(topics.source)]
+        for target in targets:
+            self._topics += [topics.target_state(target), topics.orders(target), topics.dead_letters(target)]
         self._changes = topics.changes
         self._groups = [topics.feed_group, *(topics.replay_group(target) for target in targets)]
         self._metrics = metrics
