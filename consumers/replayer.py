@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from consumers.addresses import Addresses
 from consumers.coalescing import coalesced
 from consumers.holding import HeldReader, OpenLog, RunAhead
 from consumers.intake import Verdict
@@ -89,6 +90,7 @@ class Replayer:
         originals = Originals(target, made.name, mint)
         self._roles = Roles(made, self._progress, settings, originals, opposite, self._history, clock)
         self._addresses: Mapping[str, str] = {}
+        self._mailbox_addresses = Addresses(target, made.ledger, self._commit)
         self._book: OrderBook | None = None
         self._ahead: RunAhead | None = None
         self._desk: Desk | None = None
@@ -124,12 +126,14 @@ class Replayer:
         self._stragglers.resume([m.mailbox for m in self._ledger.mailboxes()], self._addresses, self._progress.complete)
         self._order_seeds_of_other_scope()
         self._rebuild_lost_ledger(committed)
+        self._look_at_addresses()
         self._commit()
         with ThreadPoolExecutor(self._settings.mailboxes_at_once, f"lane-{self._owned.number}") as lanes:
             while self._owned.still_owned():
                 self._addresses = registered()
                 self._obey()
                 self._retry_behind(subscription)
+                self._look_at_addresses()
                 self._orders.remind(self._addresses, self._settings.hold_seconds)
                 if held and self._ahead:
                     self._replay(self._ahead.next_batch(self._progress.complete), lanes)
@@ -186,6 +190,13 @@ class Replayer:
         log.error("ledger lost, rebuilding from stamps", extra={"topic": topic, "partition": self._owned.number})
         for mailbox, address in self._addresses.items():
             Lane(self._lane_tools, mailbox, address, deque()).rebuild(committed)
+            self._commit()
+
+    def _look_at_addresses(self) -> None:
+        """Fill anew the mailboxes whose corrected address leads to another one than their ledger is of."""
+        for mailbox in self._mailbox_addresses.changed(self._addresses):
+            lane = Lane(self._lane_tools, mailbox, self._addresses[mailbox], deque())
+            lane.readdress(self._mailbox_addresses, self._progress.complete)
             self._commit()
 
     def _order_seeds_of_other_scope(self) -> None:

@@ -143,6 +143,7 @@ class TargetMailbox:
     reopened: str = ""
     ordered_offset: int = -1
     ordered_at: int = 0
+    address: str = ""
 
     @property
     def held(self) -> str:
