@@ -102,7 +102,7 @@ class Replayer:
         return self._owned.history(self._topics.changes)
 
     def start_offset(self, committed: int | None) -> int | None:
-        """Return where reading begins: the group's offset, or that of the mailbox furthest behind."""
+        """Return where reading begins: the position committed last, or that of the mailbox furthest behind."""
         return self._stragglers.start_offset(committed)
 
     def run(
@@ -114,7 +114,7 @@ class Replayer:
     ) -> None:
         """Work until the partition is to be given up.
 
-        `registered` is mailbox id to target address, `committed` the offset the group committed.
+        `registered` is mailbox id to target address, `committed` the position in the log that was committed last.
         """
         held = HeldReader(reader, self._settings.hold_seconds, self._clock) if self._settings.hold_seconds else None
         reader = held or reader
