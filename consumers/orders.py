@@ -27,6 +27,7 @@ ORDERS_MAX = 100
 RENEW_MS = 6 * 3_600_000
 """Kafka forgets an offset of a topic that a group does not subscribe to a week after its last commit (KIP-211)."""
 PAUSED = "paused"
+OPEN = "OPEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Desk:
 
     `change_role` ends the replay's role, takes it up again, or another one. `is_lagged`: the log is held back from this
     target, so that a release or skip means what is held.
+    `void_before`: an OPEN before this offset is of a life whose ledger was lost with all positions.
     """
 
     ledger: Ledger
@@ -95,13 +97,15 @@ class Desk:
     change_role: Callable[[Order], None]
     is_lagged: bool
     clock: Clock
+    void_before: int = 0
 
 
 def obey(desk: Desk, given: Given) -> None:
     """Do what an order says; its effect is in the ledger afterwards."""
     order = given.order
     log.info("order", extra={"mailbox": order.mailbox, "kind": order.kind, "items": len(order.items)})
-    if is_void(desk.ledger.mailbox(order.mailbox), given.offset, given.at):
+    is_of_before = order.kind == OPEN and given.offset < desk.void_before
+    if is_of_before or is_void(desk.ledger.mailbox(order.mailbox), given.offset, given.at):
         log.warning("order of an earlier role is void", extra={"mailbox": order.mailbox, "kind": order.kind})
         return
     if refuses(desk.ledger.mailbox(order.mailbox), order.kind):

@@ -119,7 +119,7 @@ class Replayer:
         held = HeldReader(reader, self._settings.hold_seconds, self._clock) if self._settings.hold_seconds else None
         reader = held or reader
         subscription = Subscription(reader)
-        self._open_side(side)
+        self._open_side(side, committed)
         self._progress.begin(reader.position, committed)
         self._log_end = reader.end
         self._addresses = registered()
@@ -149,9 +149,10 @@ class Replayer:
 
     # -- operators -----------------------------------------------------------------------------------------
 
-    def _open_side(self, side: Side | None) -> None:
+    def _open_side(self, side: Side | None, committed: int | None) -> None:
         if side is None:
             return
+        is_blank = committed is None and next(self._ledger.mailboxes(), None) is None
         topics, target = self._topics, self._settings.target
         archive = Archive(letters=lambda: self._owned.history(topics.dead_letters(target)), open_log=side.open_log)
         redriver = Redriver(self._ledger, archive, self._orders.want, self._carry_out)
@@ -167,6 +168,7 @@ class Replayer:
             redrive=lambda o: redriver.redrive(o, self._addresses.get(o.mailbox, ""), self._progress.complete),
             is_lagged=self._settings.hold_seconds > 0,
             clock=self._clock,
+            void_before=side.orders.end() if is_blank else 0,
         )
         for record in self._ledger.mailboxes():
             self._gate.show(record.mailbox)

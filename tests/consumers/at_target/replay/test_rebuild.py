@@ -383,3 +383,19 @@ def test_the_address_of_a_mailbox_where_users_work_changes_nothing_of_it(world: 
     world.addresses = {world.making.mailbox: "corrected@target.test"}
     world.replay()
     assert (world.mailbox_record(), world.item_records()) == (record, items)
+
+
+def test_an_accepted_open_of_a_life_that_was_lost_with_all_positions_opens_nothing(world: Any) -> None:
+    filled_at_one_address(world)
+    world.order("OPEN", accepted=True)
+    world.replay()
+    world.order("REOPEN")
+    world.replay()
+    world.owned.state.clear()
+    world.owned.positions.clear()
+    world.ordered.pop()
+    world.replay()
+    assert world.mailbox_record().role == "MIRRORING"
+    world.order("OPEN", accepted=True)
+    world.replay()
+    assert world.mailbox_record().role == "OPEN"
