@@ -2,7 +2,8 @@
 
 By distinguished id where there is one, else by FolderId after a first match by name under the mapped parent.
 Every step is idempotent by name or value and read back after doubt. Only making a folder is recorded before: else
-one whose answer was lost would pass for somebody else's, and never be deleted.
+one whose answer was lost would pass for somebody else's, and never be deleted. Its id is committed before anything is
+renamed or moved: until then it is known by its name and place alone.
 """
 
 import hashlib
@@ -52,6 +53,7 @@ class FolderMap:
         """Make the target's folder as the source's is: existing, below its parent, with its name."""
         known = self._ledger.folder(change.mailbox, saved.folder_id)
         if known and known.version >= change.version:
+            self._take_in_children(address, change.mailbox, known)
             return
         if self._leaves_out(change, saved):
             self._leave_out(change, saved, known)
@@ -64,6 +66,18 @@ class FolderMap:
             # somebody deleted its parent at the target: made anew, or, where that is not it, refused again
             self.restore(address, change.mailbox, saved.parent_id)
             self._bring_in_line(address, change, saved, self._ledger.folder(change.mailbox, saved.folder_id))
+        if known is None or not known.target_id:
+            self._take_in_children(address, change.mailbox, self._ledger.folder(change.mailbox, saved.folder_id))
+
+    def _take_in_children(self, address: str, mailbox: str, parent: TargetFolder | None) -> None:
+        """Put the folders below their parent that the log named before it: until now they stood at the top."""
+        if parent is None or not parent.target_id:
+            return
+        for child in list(self._ledger.folders(mailbox)):
+            is_below = child.parent_id == parent.folder_id and not child.distinguished and not child.left_out
+            held = self._target.folder(address, child.target_id) if is_below and child.target_id else None
+            if held and held.parent_id != parent.target_id:
+                self._put_in_place(address, mailbox, _said(child), held)
 
     def is_left_out(self, mailbox: str, folder_id: str) -> bool:
         """Tell whether the target's scope leaves a source folder out."""
@@ -140,14 +154,7 @@ class FolderMap:
             return
         if known.parent_id:
             self.restore(address, mailbox, known.parent_id)
-        saved = FolderSaved(
-            folder_id=folder_id,
-            parent_id=known.parent_id,
-            name=known.name,
-            folder_class=known.folder_class,
-            distinguished=known.distinguished,
-        )
-        target_id, created = self._adopt_or_create(address, mailbox, saved)
+        target_id, created = self._adopt_or_create(address, mailbox, _said(known))
         self._ledger.put_folder(mailbox, replace(known, target_id=target_id, created=created))
 
     def target_id(self, mailbox: str, folder_id: str) -> str:
@@ -168,12 +175,17 @@ class FolderMap:
 
     def _parent(self, address: str, mailbox: str, parent_id: str) -> str:
         known = self._ledger.folder(mailbox, parent_id) if parent_id else None
-        return known.target_id if known else self.root(address, TOP)
+        return known.target_id if known and known.target_id else self.root(address, TOP)
 
     def _writing(self) -> Target:
         """Return the target right before a call that nothing guards: who slept and is fenced must not send it."""
         self._prove_owned()
         return self._target
+
+    def _rearranging(self) -> Target:
+        """Return the target right before a folder changes its name or place: what was made is known by its id first."""
+        self._commit()
+        return self._writing()
 
     def _adopt_or_create(self, address: str, mailbox: str, saved: FolderSaved) -> tuple[str, bool]:
         if saved.distinguished:
@@ -218,7 +230,7 @@ class FolderMap:
                 # somebody else's folder keeps its name; ours stands beside it
                 self._set_aside(address, held)
                 if is_elsewhere:
-                    self._check(mailbox, self._writing().move_folder(address, held.folder_id, parent_id))
+                    self._check(mailbox, self._rearranging().move_folder(address, held.folder_id, parent_id))
                 return
             self._set_aside(address, blocking)
         if is_elsewhere and held.name != saved.name:
@@ -226,9 +238,9 @@ class FolderMap:
             self._set_aside(address, held)
         outcomes = []
         if is_elsewhere:
-            outcomes.append(self._writing().move_folder(address, held.folder_id, parent_id))
+            outcomes.append(self._rearranging().move_folder(address, held.folder_id, parent_id))
         if held.name != saved.name:
-            outcomes.append(self._writing().rename_folder(address, held.folder_id, saved.name))
+            outcomes.append(self._rearranging().rename_folder(address, held.folder_id, saved.name))
         for outcome in outcomes:
             self._check(mailbox, outcome)
 
@@ -241,9 +253,20 @@ class FolderMap:
         """Give a folder a name nobody has: at the source it was renamed, moved or deleted, which follows."""
         suffix = hashlib.sha256(held.folder_id.encode()).hexdigest()[:8]
         name = held.name if held.name.endswith(f"({suffix})") else f"{held.name} ({suffix})"
-        outcome = self._writing().rename_folder(address, held.folder_id, name)
+        outcome = self._rearranging().rename_folder(address, held.folder_id, name)
         if isinstance(outcome, Refused):
             raise CallRefused(outcome.code, f"a folder can't be set aside: {outcome.text}")
 
     def _is_ours(self, mailbox: str, held: HeldFolder) -> bool:
         return any(f.target_id == held.folder_id for f in self._ledger.folders(mailbox))
+
+
+def _said(folder: TargetFolder) -> FolderSaved:
+    """Return what the log said last of a mapped folder."""
+    return FolderSaved(
+        folder_id=folder.folder_id,
+        parent_id=folder.parent_id,
+        name=folder.name,
+        folder_class=folder.folder_class,
+        distinguished=folder.distinguished,
+    )

@@ -10,6 +10,7 @@ from enum import Enum
 from consumers.ledger import Ledger
 from consumers.subscription import Received
 from schemas.change import Barrier, Handover, Operation, SeedBegin, Version
+from schemas.roles import is_merging
 from schemas.state import TargetMailbox
 
 log = logging.getLogger(__name__)
@@ -56,8 +57,11 @@ class Intake:
         elif mailbox in self._lost or (record.waiting and mailbox not in self._seeded):
             return Verdict.SKIP
         elif change.generation != last.generation or change.sequence != last.sequence + 1:
-            self._lost.add(mailbox)
-            return Verdict.LOST
+            if not is_merging(record) or record.barrier is not None:
+                self._lost.add(mailbox)
+                return Verdict.LOST
+            # an operator took it as it stood, and a seed would take the old source's word for all that users do here
+            log.error("lost sequence before the tail, passed over", extra={"mailbox": mailbox})
         if isinstance(change.operation, Barrier):
             self._ended[mailbox] = change.generation
         self._taken[mailbox] = change.version

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from consumers.addresses import Addresses, digest_of
 from consumers.adoption import Adoption
 from consumers.folder_map import FolderMap
 from consumers.gate import Gate
@@ -116,6 +117,25 @@ class Lane:
         """Adopt what is there and wait for a seed: the log up to `offset` was applied, and the ledger is lost."""
         self._adopt(offset, is_lost=True)
 
+    def readdress(self, addresses: Addresses, offset: int) -> None:
+        """Look whether the address leads to the mailbox the ledger is of; else fill the other one by a seed."""
+        is_same = False
+
+        def look() -> None:
+            nonlocal is_same
+            is_same = addresses.is_same_mailbox(self._mailbox, self._address)
+
+        try:
+            self._patience.endure(look)
+        except FellBehind as behind:
+            self._stragglers.fall_behind(self._mailbox, offset, behind.code)
+            return
+        if is_same:
+            addresses.note(self._mailbox, self._address)
+            return
+        addresses.forget(self._mailbox, self._address)
+        self._adopt(offset, is_lost=True)
+
     def _adopt(self, offset: int, *, is_lost: bool = False) -> int | None:
         """Look what the target holds of ours, and have the mailbox wait for a seed if there is any, or it is `is_lost`.
 
@@ -136,6 +156,7 @@ class Lane:
             self._await_seed(self._mailbox, LEDGER_LOST)
         else:
             self._ledger.put_mailbox(replace(self._ledger.mailbox(self._mailbox), looked_at=self._clock()))
+        self._ledger.put_mailbox(replace(self._ledger.mailbox(self._mailbox), address=digest_of(self._address)))
         return found
 
     # -- what comes next -----------------------------------------------------------------------------------

@@ -55,9 +55,10 @@ class Opening:
         """
         record = self._ledger.mailbox(order.mailbox)
         if roles.may_merge(record, order):
-            self._ledger.put_mailbox(roles.begin_merge(record, order))
+            merging = roles.begin_merge(record, order)
+            self._ledger.put_mailbox(merging)
             log.info("tail is awaited", extra={"mailbox": order.mailbox})
-            return record.barrier is None
+            return merging.barrier is None
         if record.returned != order.promotion:
             log.error("can't merge", extra={"mailbox": order.mailbox, "role": record.role})
         return False

@@ -16,11 +16,12 @@ from dataclasses import dataclass, replace
 from consumers.gate import Gate
 from consumers.ledger import Ledger
 from consumers.opening import refuses
+from schemas import roles
 from schemas.codec import decode
 from schemas.faults import ReplicationFault
 from schemas.ports import Clock, LogReader
 from schemas.roles import OrderKind
-from schemas.state import ItemState, Order
+from schemas.state import ItemState, Order, is_void
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ ORDERS_MAX = 100
 RENEW_MS = 6 * 3_600_000
 """Kafka forgets an offset of a topic that a group does not subscribe to a week after its last commit (KIP-211)."""
 PAUSED = "paused"
+OPEN = "OPEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Desk:
 
     `change_role` ends the replay's role, takes it up again, or another one. `is_lagged`: the log is held back from this
     target, so that a release or skip means what is held.
+    `void_before`: an OPEN before this offset is of a life whose ledger was lost with all positions.
     """
 
     ledger: Ledger
@@ -96,18 +99,24 @@ class Desk:
     change_role: Callable[[Order], None]
     is_lagged: bool
     clock: Clock
+    void_before: int = 0
 
 
 def obey(desk: Desk, given: Given) -> None:
     """Do what an order says; its effect is in the ledger afterwards."""
     order = given.order
     log.info("order", extra={"mailbox": order.mailbox, "kind": order.kind, "items": len(order.items)})
+    is_of_before = order.kind == OPEN and given.offset < desk.void_before
+    if is_of_before or is_void(desk.ledger.mailbox(order.mailbox), given.offset, given.at):
+        log.warning("order of an earlier role is void", extra={"mailbox": order.mailbox, "kind": order.kind})
+        return
     if refuses(desk.ledger.mailbox(order.mailbox), order.kind):
         log.warning("order after the barrier refused", extra={"mailbox": order.mailbox, "kind": order.kind})
         return
     match order.kind:
-        case OrderKind.OPEN | OrderKind.REOPEN | OrderKind.MERGE | OrderKind.TAKE_OVER:
+        case kind if kind in roles.TARGET_ORDERS:
             desk.change_role(order)
+            _note_role_order(desk, given)
         case OrderKind.PAUSE:
             _pause(desk, order)
         case OrderKind.RESUME:
@@ -122,6 +131,12 @@ def obey(desk: Desk, given: Given) -> None:
             _drop(desk, order)
         case _:
             log.warning("order not for a replay", extra={"mailbox": order.mailbox, "kind": order.kind})
+
+
+def _note_role_order(desk: Desk, given: Given) -> None:
+    """Have this order and all before it void for the mailbox, should they ever be read again."""
+    record = desk.ledger.mailbox(given.order.mailbox)
+    desk.ledger.put_mailbox(replace(record, ordered_offset=given.offset, ordered_at=given.at))
 
 
 def _pause(desk: Desk, order: Order) -> None:

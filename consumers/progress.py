@@ -12,10 +12,10 @@ from consumers.group_commit import GroupCommit
 from consumers.ledger import Ledger
 from consumers.orders import OrderBook
 from schemas.ports import Clock, Outgoing, OwnedPartition
+from schemas.topics import OWNER_KEY
 
 OWNED_MS = 1_000
 """For so long a commit proves that no other owner has come since."""
-OWNER_KEY = "owner"
 
 
 class Drained(Protocol):

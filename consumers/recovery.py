@@ -124,13 +124,35 @@ class Recovery:
         return kept_since_opened(found, self._ledger.mailbox(mailbox)) in {Kept.BOTH, Kept.MERGED}
 
     def _settle_place(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> Settled:
-        """Nonce at the destination? Else move the staged id; not found: look once more; absent: stage again."""
+        """Nonce at the destination? Else move the staged id; not found: look everywhere; absent: stage again."""
         stamp = self._stamp(record, intent.nonce)
         settled = self._reach(address, mailbox, intent, stamp)
+        if settled.finding is Finding.AGAIN:
+            settled = self._placed_and_filed(address, mailbox, record, intent, stamp)
         stands_there = settled.finding is Finding.DONE or settled.reason == ReplicationFault.AMBIGUOUS_STAMP
         if stands_there and intent.replaced_id and not self.keeps_beside(address, mailbox, record):
             self._drop_replaced(address, mailbox, record, intent)
         return settled
+
+    def _placed_and_filed(self, address: str, mailbox: str, record: ItemRecord, intent: Intent, stamp: str) -> Settled:
+        """Find what was placed, and what users did with it before that was settled.
+
+        While the target mirrors, it is brought back, or made again where they deleted it. In a merge it stays where
+        they filed it, and stays deleted.
+        """
+        filed = self._hits(address, mailbox, stamp)
+        if len(filed) > 1:
+            return Settled(Finding.PARKED, reason=ReplicationFault.AMBIGUOUS_STAMP)
+        is_deleted = self._is_recoverable(address, stamp)
+        if is_merging(self._ledger.mailbox(mailbox)):
+            if filed:
+                return Settled(Finding.DONE, Done(filed[0].item_id, filed[0].change_key))
+            return Settled(Finding.DONE, Done(intent.target_id, "")) if is_deleted else Settled(Finding.AGAIN)
+        if not filed or is_deleted:
+            return Settled(Finding.AGAIN)  # what is left of a deleted one is a copy that somebody made
+        moved = replace(intent, target_id=filed[0].item_id, change_key=filed[0].change_key)
+        self._put_intent(mailbox, record, moved)
+        return self._reach(address, mailbox, moved, stamp)
 
     def _settle_move(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> Settled:
         if self.touched(address, mailbox, [record]):
@@ -208,7 +230,16 @@ class Recovery:
         """
         held = self._target.look(address, [intent.target_id])[0]
         if isinstance(held, Refused):
-            return Settled(Finding.LOST) if held.code in GONE else self._refused(held)
+            if held.code not in GONE:
+                return self._refused(held)
+            stamps = [self._stamp(record, nonce) for nonce in (intent.nonce, record.nonce)]
+            moved = next((found for stamp in stamps if (found := self._moved_away(address, mailbox, stamp))), None)
+            if moved is None:
+                return Settled(Finding.LOST)
+            held = moved
+            record = self._put_intent(mailbox, record, replace(intent, target_id=held.item_id))
+            intent = record.intent or intent
+            record = replace(record, target_id=held.item_id)
         stamp = Stamp.parse(held.stamp)
         is_ours = stamp is not None and (stamp.target, stamp.item) == (self._target_name, record.item)
         if stamp and is_ours and stamp.nonce != record.nonce and mark_in(stamp.nonce) == mark_in(intent.nonce):
@@ -275,10 +306,18 @@ class Recovery:
         raise CallRefused(outcome.code, outcome.text)
 
     def _find_anywhere(self, address: str, mailbox: str, stamp: str) -> Held | None:
-        """Return the one item with this stamp in any mapped folder; two are never adopted blindly."""
-        folder_ids = [f.target_id for f in self._ledger.folders(mailbox) if f.target_id]
-        found = self._target.find(address, folder_ids, [stamp]) if folder_ids else []
+        """Return the one item with this stamp wherever it was filed; two are never adopted blindly."""
+        found = self._hits(address, mailbox, stamp)
         return found[0] if len(found) == 1 else None
+
+    def _hits(self, address: str, mailbox: str, stamp: str) -> list[Held]:
+        """Return what carries a stamp in the mapped folders, or else in those that only the target's users have."""
+        mapped = [f.target_id for f in self._ledger.folders(mailbox) if f.target_id]
+        found = self._target.find(address, mapped, [stamp]) if mapped else []
+        if found:
+            return found
+        others = [f for f in self._target.folder_ids(address) if f not in set(mapped)]
+        return self._target.find(address, others, [stamp]) if others else []
 
     def _put_intent(self, mailbox: str, record: ItemRecord, intent: Intent) -> ItemRecord:
         """Commit the new intent before anything is sent by it."""

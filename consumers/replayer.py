@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from consumers.addresses import Addresses
 from consumers.coalescing import coalesced
 from consumers.holding import HeldReader, OpenLog, RunAhead
 from consumers.intake import Verdict
@@ -89,6 +90,7 @@ class Replayer:
         originals = Originals(target, made.name, mint)
         self._roles = Roles(made, self._progress, settings, originals, opposite, self._history, clock)
         self._addresses: Mapping[str, str] = {}
+        self._mailbox_addresses = Addresses(target, made.ledger, self._commit)
         self._book: OrderBook | None = None
         self._ahead: RunAhead | None = None
         self._desk: Desk | None = None
@@ -100,7 +102,7 @@ class Replayer:
         return self._owned.history(self._topics.changes)
 
     def start_offset(self, committed: int | None) -> int | None:
-        """Return where reading begins: the group's offset, or that of the mailbox furthest behind."""
+        """Return where reading begins: the position committed last, or that of the mailbox furthest behind."""
         return self._stragglers.start_offset(committed)
 
     def run(
@@ -112,24 +114,26 @@ class Replayer:
     ) -> None:
         """Work until the partition is to be given up.
 
-        `registered` is mailbox id to target address, `committed` the offset the group committed.
+        `registered` is mailbox id to target address, `committed` the position in the log that was committed last.
         """
         held = HeldReader(reader, self._settings.hold_seconds, self._clock) if self._settings.hold_seconds else None
         reader = held or reader
         subscription = Subscription(reader)
-        self._open_side(side)
+        self._open_side(side, committed)
         self._progress.begin(reader.position, committed)
         self._log_end = reader.end
         self._addresses = registered()
         self._stragglers.resume([m.mailbox for m in self._ledger.mailboxes()], self._addresses, self._progress.complete)
         self._order_seeds_of_other_scope()
         self._rebuild_lost_ledger(committed)
+        self._look_at_addresses()
         self._commit()
         with ThreadPoolExecutor(self._settings.mailboxes_at_once, f"lane-{self._owned.number}") as lanes:
             while self._owned.still_owned():
                 self._addresses = registered()
                 self._obey()
                 self._retry_behind(subscription)
+                self._look_at_addresses()
                 self._orders.remind(self._addresses, self._settings.hold_seconds)
                 if held and self._ahead:
                     self._replay(self._ahead.next_batch(self._progress.complete), lanes)
@@ -145,9 +149,10 @@ class Replayer:
 
     # -- operators -----------------------------------------------------------------------------------------
 
-    def _open_side(self, side: Side | None) -> None:
+    def _open_side(self, side: Side | None, committed: int | None) -> None:
         if side is None:
             return
+        is_blank = committed is None and next(self._ledger.mailboxes(), None) is None
         topics, target = self._topics, self._settings.target
         archive = Archive(letters=lambda: self._owned.history(topics.dead_letters(target)), open_log=side.open_log)
         redriver = Redriver(self._ledger, archive, self._orders.want, self._carry_out)
@@ -163,6 +168,7 @@ class Replayer:
             redrive=lambda o: redriver.redrive(o, self._addresses.get(o.mailbox, ""), self._progress.complete),
             is_lagged=self._settings.hold_seconds > 0,
             clock=self._clock,
+            void_before=side.orders.end() if is_blank else 0,
         )
         for record in self._ledger.mailboxes():
             self._gate.show(record.mailbox)
@@ -186,6 +192,13 @@ class Replayer:
         log.error("ledger lost, rebuilding from stamps", extra={"topic": topic, "partition": self._owned.number})
         for mailbox, address in self._addresses.items():
             Lane(self._lane_tools, mailbox, address, deque()).rebuild(committed)
+            self._commit()
+
+    def _look_at_addresses(self) -> None:
+        """Fill anew the mailboxes whose corrected address leads to another one than their ledger is of."""
+        for mailbox in self._mailbox_addresses.changed(self._addresses):
+            lane = Lane(self._lane_tools, mailbox, self._addresses[mailbox], deque())
+            lane.readdress(self._mailbox_addresses, self._progress.complete)
             self._commit()
 
     def _order_seeds_of_other_scope(self) -> None:

@@ -4,6 +4,7 @@ One permanent hidden folder a mailbox and item kind, outside the visible tree. N
 any doubt so far means forget it and make another; what nobody names is deleted when idle.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +14,11 @@ from consumers.item_writes import properties_of
 from consumers.ledger import Ledger
 from consumers.target import Done, Held, Outcome, PortableItem, Refused, Target, Update
 from schemas.change import Form, ItemSaved
-from schemas.faults import Disposition, ReplicationFault, TransportFault, disposition_of
+from schemas.faults import GONE, Disposition, ReplicationFault, TransportFault, disposition_of
 from schemas.identity import Stamp
 from schemas.ports import CallFailed, CallRefused
+
+log = logging.getLogger(__name__)
 
 CALL_ITEMS_MAX = 100
 CALL_SIZE_BYTES_MAX = 8_000_000
@@ -74,9 +77,8 @@ class Staging:
             else:
                 groups[kind_of(item.saved.summary.item_class), form].append(number)
         for (kind, form), numbers in groups.items():
-            folder_id = self.folder(address, mailbox, kind)
             for batch in _batches(numbers, lambda n, form=form: len(items[n].bodies[form])):  # type: ignore[misc]
-                found = self._stage_within_limits(address, folder_id, form, [items[n] for n in batch])
+                found = self._stage_in_folder(address, mailbox, kind, form, [items[n] for n in batch])
                 for number, outcome in zip(batch, found, strict=True):
                     outcomes[number] = outcome
         return [o if o is not None else Refused(ReplicationFault.NO_USABLE_FORM) for o in outcomes]
@@ -99,10 +101,43 @@ class Staging:
         self._ledger.put_mailbox(replace(record, staging=record.staging | {kind: folder_id}))
         return folder_id
 
+    def _stage_in_folder(
+        self, address: str, mailbox: str, kind: str, form: Form, items: list[ToStage]
+    ) -> list[Outcome]:
+        """Stage a batch in the folder of its kind; where somebody deleted that, it is made anew, once."""
+        folder_id = self.folder(address, mailbox, kind)
+        try:
+            outcomes = self._stage_within_limits(address, folder_id, form, items)
+        except CallRefused as refused:
+            if not self._is_gone(address, folder_id, refused.code):
+                raise
+        else:
+            if not any(isinstance(o, Refused) and self._is_gone(address, folder_id, o.code) for o in outcomes):
+                return outcomes
+        self._forget(mailbox, kind)
+        return self._stage_within_limits(address, self.folder(address, mailbox, kind), form, items)
+
+    def _is_gone(self, address: str, folder_id: str, code: str) -> bool:
+        """Tell whether a refusal means that the staging folder is not there any more."""
+        return code in GONE and self._target.folder(address, folder_id) is None
+
+    def _forget(self, mailbox: str, kind: str) -> None:
+        log.warning("staging folder is gone, made anew", extra={"mailbox": mailbox, "kind": kind})
+        record = self._ledger.mailbox(mailbox)
+        kept = {k: folder_id for k, folder_id in record.staging.items() if k != kind}
+        self._ledger.put_mailbox(replace(record, staging=kept))
+
     def leftovers(self, address: str, mailbox: str) -> list[Held]:
         """Return what is in staging while no intent is open: nobody names it."""
-        record = self._ledger.mailbox(mailbox)
-        return [h for folder_id in record.staging.values() for h in self._target.listed(address, folder_id)]
+        left: list[Held] = []
+        for kind, folder_id in self._ledger.mailbox(mailbox).staging.items():
+            try:
+                left += self._target.listed(address, folder_id)
+            except CallRefused as refused:
+                if not self._is_gone(address, folder_id, refused.code):
+                    raise
+                self._forget(mailbox, kind)
+        return left
 
     def remove(self, address: str, held: list[Held]) -> None:
         """Delete staged items for good."""

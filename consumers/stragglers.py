@@ -47,7 +47,7 @@ class Stragglers:
         self._stopped_at: dict[str, int] = {}
 
     def start_offset(self, committed: int | None) -> int | None:
-        """Return where reading begins: the group's offset, or that of the mailbox furthest behind that may go on."""
+        """Return where reading begins: the position committed, or that of the mailbox furthest behind."""
         own = [m.own_offset for m in self._ledger.mailboxes() if m.own_offset >= 0 and not m.held]
         return min([committed, *own]) if committed is not None else None
 

@@ -105,7 +105,7 @@ def producer(settings: KafkaSettings, transactional_id: str) -> Producer:
     )
 
 
-def reader(settings: KafkaSettings, group: str) -> Consumer:
+def reader(settings: KafkaSettings, group: str, isolation: str = "read_committed") -> Consumer:
     """Return a consumer for assign(): reads committed records, commits nothing by itself."""
     return Consumer(
         settings.options()
@@ -113,7 +113,7 @@ def reader(settings: KafkaSettings, group: str) -> Consumer:
             "group.id": group,
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
-            "isolation.level": "read_committed",
+            "isolation.level": isolation,
             "fetch.wait.max.ms": 50,
             "queued.max.messages.kbytes": 32_768,
             "fetch.message.max.bytes": 4_194_304,
@@ -185,12 +185,21 @@ def topic_ids(settings: KafkaSettings, names: Iterable[str]) -> dict[str, str]:
             time.sleep(RETRY_SECONDS)
 
 
+def offsets_reader(settings: KafkaSettings, group: str) -> Consumer:
+    """Return a consumer that asks for the offsets of a group, and is told the last one that is certain.
+
+    A consumer that reads committed records waits until no transaction holds an offset: where Kafka lost the mark that
+    ends one, it waits for ever.
+    """
+    return reader(settings, group, "read_uncommitted")
+
+
 def committed_offset(settings: KafkaSettings, group: str, topic: str, partition: int) -> int | None:
     """Return the offset a group committed for any topic of a partition; KafkaException on doubt.
 
     Asked by a consumer that is no member: confluent-kafka lets only the polling thread ask a member.
     """
-    consumer = reader(settings, group)
+    consumer = offsets_reader(settings, group)
     deadline = time.monotonic() + CALL_TIMEOUT_SECONDS
     try:
         while True:

@@ -104,7 +104,7 @@ def read(settings: KafkaSettings, topics: Topics, targets: tuple[str, ...]) -> P
 
 def read_mailboxes(settings: KafkaSettings, topic: str) -> dict[str, MailboxRecord]:
     """Read the feed's record of every mailbox; PartitionLost if Kafka does not answer."""
-    return {record.mailbox: record for _, record in _latest(settings, topic)}
+    return {r.mailbox: r for _, r in _latest(settings, topic) if isinstance(r, MailboxRecord)}
 
 
 def read_target(settings: KafkaSettings, topic: str) -> dict[str, TargetStanding]:

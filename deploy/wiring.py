@@ -179,8 +179,8 @@ class Service:
         return is_polled and self.membership.still_seconds() < WORKER_STALL_SECONDS
 
     def is_ready(self) -> bool:
-        """Tell whether it takes part in the group."""
-        return self.is_healthy() and bool(self.membership.assigned)
+        """Tell whether it takes part in the group, and keeps what it is given."""
+        return self.is_healthy() and bool(self.membership.assigned) and not self.membership.losing_seconds()
 
 
 def feed_service(settings: Settings, mailboxes: Registry | TurnedRegistry) -> Service:
@@ -210,7 +210,7 @@ def feed_service(settings: Settings, mailboxes: Registry | TurnedRegistry) -> Se
         orders_topic = topics.orders(topics.source)
         with (
             closing(Session(server, throttle, session_metrics)) as session,
-            closing(PartitionReader(connection, orders_topic, owned.number, owned.committed(orders_topic))) as orders,
+            closing(PartitionReader(connection, orders_topic, owned.number, owned.position(orders_topic))) as orders,
         ):
             feed = Feed(owned, ExchangeSource(session), topics, mine, spool, doorbell, now_ms, feed_metrics)
             try:
@@ -221,11 +221,12 @@ def feed_service(settings: Settings, mailboxes: Registry | TurnedRegistry) -> Se
     role = Role(
         group=topics.feed_group,
         state_topics=kafka.topic_ids(connection, (topics.mailboxes, topics.source_state)),
+        positions_topic=topics.mailboxes,
         cache_directory=settings.pipeline.data_directory / "state",
     )
     membership = Membership(connection, role, topics.mailboxes, work, now_ms, PartitionMetrics(registry))
     directories = (settings.pipeline.data_directory, spool_root)
-    report_worker(registry, "feed", "", _standing(membership), throttle, directories)
+    report_worker(registry, "feed", "", _standing(membership), throttle, directories, membership.losing_seconds)
     return Service(membership, registry, doorbell.close)
 
 
@@ -297,10 +298,10 @@ def replay_service(settings: Settings, mailboxes: Registry | TurnedRegistry, tar
                 replay_metrics,
                 opposite_of(settings, owned),
             )
-            committed = owned.committed(topics.changes)
+            committed = owned.position(topics.changes)
             reader = opened(topics.changes, replayer.start_offset(committed))
             orders_topic = topics.orders(target)
-            orders = opened(orders_topic, owned.committed(orders_topic))
+            orders = opened(orders_topic, owned.position(orders_topic))
             side = Side(
                 orders=orders, open_log=lambda offset: PartitionReader(connection, topics.changes, owned.number, offset)
             )
@@ -312,10 +313,13 @@ def replay_service(settings: Settings, mailboxes: Registry | TurnedRegistry, tar
     role = Role(
         group=topics.replay_group(target),
         state_topics=kafka.topic_ids(connection, (topics.target_state(target),)),
+        positions_topic=topics.target_state(target),
         cache_directory=settings.pipeline.data_directory / "state",
     )
     membership = Membership(connection, role, topics.changes, work, now_ms, PartitionMetrics(registry))
-    report_worker(registry, "replay", target, _standing(membership), throttle, (settings.pipeline.data_directory,))
+    directories = (settings.pipeline.data_directory,)
+    standing = _standing(membership)
+    report_worker(registry, "replay", target, standing, throttle, directories, membership.losing_seconds)
     return Service(membership, registry, lambda: None)
 
 

@@ -10,13 +10,15 @@ from deploy.throttle import Throttle
 from schemas.metrics import SessionMetrics, WorkerMetrics
 
 STILL_SECONDS = 30.0
-STATES = ("working", "joining", "throttled", "still")
+STATES = ("working", "joining", "throttled", "losing", "still")
 
 
-def state_of(*, is_assigned: bool, still_seconds: float, back_off_seconds: float) -> str:
+def state_of(*, is_assigned: bool, still_seconds: float, back_off_seconds: float, losing_seconds: float = 0.0) -> str:
     """Return the one state a service is in; what needs a person comes first."""
     if still_seconds > STILL_SECONDS:
         return "still"
+    if losing_seconds > 0:
+        return "losing"
     if back_off_seconds > 0:
         return "throttled"
     return "working" if is_assigned else "joining"
@@ -29,15 +31,24 @@ def report_worker(
     standing: Callable[[], tuple[bool, float]],
     throttle: Throttle | None = None,
     directories: Sequence[Path] = (),
+    losing: Callable[[], float] = lambda: 0.0,
 ) -> None:
-    """Keep `WorkerMetrics` true at every scrape; `standing` tells whether it has partitions, and its still seconds."""
+    """Keep `WorkerMetrics` true at every scrape; `standing` tells whether it has partitions, and its still seconds.
+
+    `losing` tells for how long a partition is lost and acquired again and again.
+    """
     metrics = WorkerMetrics(registry)
     metrics.started_at.labels(role=role, target=target).set(time.time())
 
     def refresh() -> None:
         is_assigned, still_seconds = standing()
         back_off_seconds = throttle.remaining_seconds() if throttle else 0.0
-        now = state_of(is_assigned=is_assigned, still_seconds=still_seconds, back_off_seconds=back_off_seconds)
+        now = state_of(
+            is_assigned=is_assigned,
+            still_seconds=still_seconds,
+            back_off_seconds=back_off_seconds,
+            losing_seconds=losing(),
+        )
         for state in STATES:
             metrics.state.labels(role=role, target=target, state=state).set(state == now)
         metrics.still_seconds.labels(role=role, target=target).set(still_seconds)

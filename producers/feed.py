@@ -16,9 +16,9 @@ from producers.capture import Capture, Dirt
 from producers.contents import ContentReader
 from producers.index import MailboxIndex
 from producers.item_look import Part
-from producers.lineage import last_barriers, last_versions
+from producers.lineage import last_appended, last_barriers, last_versions
 from producers.notice import Notice
-from producers.orders import apply_order
+from producers.orders import Heard, WaitingOrders, apply_order, heard_of
 from producers.proof import ProofSettings
 from producers.publisher import Publisher
 from producers.schedule import Turn
@@ -26,12 +26,11 @@ from producers.source import CursorLostError, Source
 from producers.spool import Spool
 from schemas import roles
 from schemas.change import Change, Checksum, Form, Handover, Version
-from schemas.codec import decode
 from schemas.faults import CURSOR_LOST, Disposition, ReplicationFault, disposition_of
 from schemas.metrics import FeedMetrics
 from schemas.ports import CallFailed, Clock, Incoming, LogReader, OwnedPartition
 from schemas.roles import OrderKind
-from schemas.state import Order, SourceRole
+from schemas.state import Order, SourceRole, is_void
 from schemas.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -41,6 +40,7 @@ ORDERS_MAX = 100
 PAUSED_RETRY_SECONDS = 300.0
 SLOW_MS = 1_000
 """After so long with the source, orders are looked for between two mailboxes."""
+OFFSET_MAX = 2**63 - 1
 CLOSED_POLL_MS = 1_000
 """How soon a closed mailbox is read again while it is waited for something that is owed."""
 
@@ -121,13 +121,14 @@ class Feed:
         self._mailboxes: dict[str, _Mailbox] = {}
         self._heard: list[Incoming] = []
         self._barriers: dict[str, Change] = {}
+        self._waiting = WaitingOrders(owned, topics)
         self._lineage: tuple[dict[str, Version], dict[str, int]] | None = None
 
     def run(self, registered: Callable[[], Mapping[str, str]], orders: LogReader) -> None:
         """Work until the partition is to be given up; `registered` is mailbox id to source address."""
         while self._owned.still_owned():
             self._take_up(registered())
-            if ordered := self._obey(self._heard + orders.read(ORDERS_MAX, 0.0)):
+            if ordered := (self._obey(self._heard + orders.read(ORDERS_MAX, 0.0)) or self._waiting.is_unwritten):
                 # at once: a source that does not answer must not keep a close waiting
                 self._publish(self._heartbeats([]), {self._topics.orders(self._topics.source): orders.position})
             self._end_closed()
@@ -157,6 +158,8 @@ class Feed:
             is_to_begin = self._settings.is_capturing and not roles.is_fenced(index.record)
             if is_to_begin and (index.record.generation == 0 or is_index_lost):
                 self._begin_generation(capture)
+            for heard in self._waiting.take(mailbox, self._clock()):
+                self._obey_one(self._mailboxes[mailbox], heard)
         self._doorbell.watch(registered)
 
     def _prove(self, capture: Capture) -> None:
@@ -179,6 +182,10 @@ class Feed:
     def _begin_generation(self, capture: Capture) -> None:
         lineage = self._read_lineage()
         record = capture.index.record
+        if record.generation == 0 and record.mailbox in lineage[0]:
+            # its state was lost, and the position of the orders with it: those the log has gone past were obeyed
+            appended_at = last_appended(self._owned, self._topics).get(record.mailbox, 0)
+            capture.index.record = record = replace(record, ordered_offset=OFFSET_MAX, ordered_at=appended_at)
         if barrier := self._barriers.get(record.mailbox):
             capture.index.record = closing.restored(record, barrier)
             return
@@ -192,14 +199,28 @@ class Feed:
     def _obey(self, incoming: list[Incoming]) -> bool:
         self._heard = []
         for record in incoming:
-            order = decode(record.value) if record.value else None
-            if isinstance(order, Order) and (mailbox := self._mailboxes.get(order.mailbox)):
-                self._obey_one(mailbox, order)
-                mailbox.turn.ring(set(), hierarchy=True)
-                mailbox.recorded_at = 0
+            if (heard := heard_of(record)) is None:
+                continue
+            if mailbox := self._mailboxes.get(heard.order.mailbox):
+                self._obey_one(mailbox, heard)
+            else:
+                self._waiting.keep(heard)
         return bool(incoming)
 
-    def _obey_one(self, mailbox: _Mailbox, order: Order) -> None:
+    def _obey_one(self, mailbox: _Mailbox, heard: Heard) -> None:
+        """Obey an order, unless it was obeyed before the mailbox's last change of role and is read again."""
+        order = heard.order
+        if is_void(mailbox.capture.index.record, heard.offset, heard.at):
+            log.warning("order of an earlier role is void", extra={"mailbox": order.mailbox, "kind": order.kind})
+            return
+        self._carry_out(mailbox, order)
+        if order.kind in roles.SOURCE_ORDERS or order.kind == OrderKind.TAKE_OVER:
+            index = mailbox.capture.index
+            index.record = replace(index.record, ordered_offset=heard.offset, ordered_at=heard.at)
+        mailbox.turn.ring(set(), hierarchy=True)
+        mailbox.recorded_at = 0
+
+    def _carry_out(self, mailbox: _Mailbox, order: Order) -> None:
         if order.kind == OrderKind.TAKE_OVER:
             self._take_over(mailbox, order)
         elif order.kind in roles.SOURCE_ORDERS:
@@ -323,7 +344,7 @@ class Feed:
         return beats
 
     def _publish(self, parts: list[tuple[Capture, Part]], positions: Mapping[str, int]) -> None:
-        if not parts and not positions:
+        if not parts and not positions and not self._waiting.is_unwritten:
             return
         drafted_at = self._clock()
         for capture, part in parts:
@@ -331,7 +352,7 @@ class Feed:
             if part.operations and not record.seed_begun:  # what a seed says is not news
                 waited_seconds = self._mailboxes[record.mailbox].notice.waited_seconds(drafted_at)
                 self._metrics.stage_seconds.labels(stage="captured").observe(waited_seconds)
-        changes = self._publisher.publish(parts, positions)
+        changes = self._publisher.publish(parts, positions, self._waiting.drain())
         self._metrics.changes.inc(changes)
         if changes:
             self._metrics.stage_seconds.labels(stage="logged").observe(max(0, self._clock() - drafted_at) / 1000)

@@ -31,6 +31,11 @@ def last_versions(
     return in_log, in_ledgers
 
 
+def last_appended(owned: OwnedPartition, topics: Topics) -> dict[str, int]:
+    """Return, by mailbox, when the log took the last record of it (milliseconds)."""
+    return {incoming.key.split("/")[0]: incoming.appended_at for incoming in owned.history(topics.changes)}
+
+
 def last_barriers(owned: OwnedPartition, topics: Topics) -> dict[str, Change]:
     """Return, by mailbox, the barrier its log ends with: lost state must not make a feed capture again."""
     last: dict[str, Change] = {}

@@ -27,9 +27,17 @@ class Publisher:
         self._source_version = source_version
         self._clock = clock
 
-    def publish(self, parts: Sequence[tuple[Capture, Part]], positions: Mapping[str, int]) -> int:
-        """Commit the parts with the orders' position; returns how many changes. PartitionLost if unclear."""
-        records: list[Outgoing] = []
+    def publish(
+        self,
+        parts: Sequence[tuple[Capture, Part]],
+        positions: Mapping[str, int],
+        others: Sequence[Outgoing] = (),
+    ) -> int:
+        """Commit the parts with the orders' position and other records; PartitionLost if unclear.
+
+        Returns how many changes there were.
+        """
+        records: list[Outgoing] = list(others)
         count = 0
         for capture, part in parts:
             index = capture.index

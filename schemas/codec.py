@@ -37,6 +37,7 @@ TOP_LEVEL: tuple[type, ...] = (
     state.Orphan,
     state.Conflict,
     state.Order,
+    state.Position,
     state.DeadLetter,
     state.Registration,
     state.Promotion,

@@ -87,7 +87,8 @@ class WorkerMetrics:
         )
         self.state = Gauge(
             "mailshadow_worker_state",
-            "1 for the state the service is in: working, joining (no partition yet), throttled, still (does nothing).",
+            "1 for the state the service is in: working, joining (no partition yet), throttled, losing (a partition is "
+            "lost and acquired again and again), still (does nothing).",
             ["role", "target", "state"],
             registry=registry,
         )

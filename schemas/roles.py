@@ -288,8 +288,21 @@ def open_target(record: TargetMailbox, order: Order, target: str, now_ms: int) -
 
 
 def begin_merge(record: TargetMailbox, order: Order) -> TargetMailbox:
-    """Return the record of a mailbox that takes a tail; what held it before it was opened is over."""
-    return replace(record, role=_target(record, RoleStep.MERGE), returned=order.promotion, paused="", tripped="")
+    """Return the record of a mailbox that takes a tail; what held it before it was opened is over.
+
+    No seed comes any more: one that waited for it passes over what is lost, on its way to the next barrier.
+    """
+    return replace(
+        record,
+        role=_target(record, RoleStep.MERGE),
+        returned=order.promotion,
+        paused="",
+        tripped="",
+        waiting="",
+        waiting_from=0,
+        seed_begun=0,
+        barrier=None if record.waiting else record.barrier,
+    )
 
 
 def may_merge(record: TargetMailbox, order: Order) -> bool:

@@ -30,9 +30,10 @@ class TargetRole(StrEnum):
 class MailboxRecord:
     """What the feed knows of a mailbox as a whole; times in milliseconds since 1970 (UTC).
 
-    The last eight fields are of a promotion: `barrier` is where it stands in the log, `close_until` when it is due;
+    The last ten fields are of a promotion: `barrier` is where it stands in the log, `close_until` when it is due;
     `returned` and `handed` name the return that was merged, and the promotion it was taken over by; `reopened` the
-    promotion whose REOPEN was obeyed last, whether or not there was anything to do.
+    promotion whose REOPEN was obeyed last, whether or not there was anything to do. `ordered_offset` and `ordered_at`
+    say where and when the log took the last order about its role.
     """
 
     mailbox: str
@@ -51,6 +52,8 @@ class MailboxRecord:
     returned: str = ""
     handed: str = ""
     reopened: str = ""
+    ordered_offset: int = -1
+    ordered_at: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +141,9 @@ class TargetMailbox:
     returned: str = ""
     handed: str = ""
     reopened: str = ""
+    ordered_offset: int = -1
+    ordered_at: int = 0
+    address: str = ""
 
     @property
     def held(self) -> str:
@@ -285,6 +291,23 @@ class Order:
     promotion: str = ""
     planned: bool = False
     accepted: bool = False
+
+
+def is_void(record: MailboxRecord | TargetMailbox, offset: int, at: int) -> bool:
+    """Tell whether an order is older than the last one about the mailbox's role: it was obeyed, and is read again.
+
+    By offset and by the log's time: a topic made anew has lower offsets, and a broker's clock may go back.
+    """
+    return offset <= record.ordered_offset and at <= record.ordered_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """How far the owners of a partition read one of its topics; `next_offset` -1: the group had none when asked."""
+
+    topic: str
+    topic_id: str
+    next_offset: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

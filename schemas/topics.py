@@ -111,6 +111,10 @@ def readers_group(topic: str) -> str:
     return f"{topic.split('.', maxsplit=1)[0]}.readers"
 
 
+OWNER_KEY = "owner"
+"""Key of the tombstone by which an owner proves that the partition is still its own."""
+
+
 def mailbox_key(mailbox: str) -> str:
     """Key of a mailbox's own record in a state topic."""
     return mailbox
@@ -124,6 +128,24 @@ def folder_key(mailbox: str, folder_id: str) -> str:
 def item_record_key(mailbox: str, item: str) -> str:
     """Key of an item in a state topic."""
     return f"{mailbox}/item/{item}"
+
+
+def position_key(topic: str) -> str:
+    """Key of how far a partition's owners read one of its topics, in their state topic."""
+    return f"position/{topic}"
+
+
+def is_of_mailbox(key: str) -> bool:
+    """Tell whether a key of a state topic is one of a mailbox, and not of the partition as a whole."""
+    return key != OWNER_KEY and not key.startswith(position_key(""))
+
+
+def waiting_order_key(mailbox: str, offset: int | None = None, at: int = 0) -> str:
+    """Key of an order that waits until its owner knows the mailbox: by its offset and the log's time in milliseconds.
+
+    Without an offset it is what the keys of a mailbox begin with.
+    """
+    return f"{mailbox}/order/" + ("" if offset is None else f"{offset:020d}-{at}")
 
 
 def orphan_key(mailbox: str, item: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import ConfigResource, OffsetSpec, ResourceType  # type: ignore[attr-defined] # as in kafka
 
-from deploy.kafka import CALL_TIMEOUT_SECONDS, KafkaSettings, admin, answer_of, is_away, reader
+from deploy.kafka import CALL_TIMEOUT_SECONDS, KafkaSettings, admin, answer_of, is_away, offsets_reader
 from schemas.fleet_metrics import LogMetrics
 from schemas.topics import Topics
 
@@ -56,7 +56,9 @@ class LogWatch:
         self._settings = settings
         self._numbers = range(settings.partition_count)
         self._topics = [topics.changes, topics.mailboxes, topics.source_state]
-        self._topics += [topics.target_state(target) for target in targets]
+        self._topics += [topics.orders(topics.source)]
+        for target in targets:
+            self._topics += [topics.target_state(target), topics.orders(target), topics.dead_letters(target)]
         self._changes = topics.changes
         self._groups = [topics.feed_group, *(topics.replay_group(target) for target in targets)]
         self._metrics = metrics
@@ -68,7 +70,7 @@ class LogWatch:
         self._admin = admin(self._settings)
         # No members: they only ask. An admin client that asks for a group's offsets kills its process where the group
         # has no coordinator yet (librdkafka 2.16, https://github.com/confluentinc/confluent-kafka-javascript/issues/374).
-        self._asking = {group: reader(self._settings, group) for group in self._groups[1:]}
+        self._asking = {group: offsets_reader(self._settings, group) for group in self._groups[1:]}
 
     def look(self) -> None:
         """Ask everything once; what can't be answered now stays as it was, and `answered_at` stands still."""

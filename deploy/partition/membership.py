@@ -4,7 +4,8 @@ The group subscribes to exactly one topic and keeps it paused; workers read with
 assignors do not co-partition several topics (facts: kafka §2). Acquiring runs in the worker while this thread
 keeps polling. A revocation asks the workers to finish within a budget: what is under way may still be committed, so
 that the next owner need not do it again. After that, or after a loss, nothing may be, and the fence sees to it. A
-worker that fails for good stops the process with its error.
+partition that is lost again and again, or that Kafka left without the end of a transaction, holds no other: it is tried
+for ever, and told of. A worker that fails for good stops the process with its error.
 """
 
 import logging
@@ -16,7 +17,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from deploy.kafka import KafkaSettings, group_member
 from deploy.partition.clock_watch import ClockWatch
-from deploy.partition.owned import Owned, Role
+from deploy.partition.owned import EndlessTransactionError, Owned, Role
 from schemas.metrics import PartitionMetrics
 from schemas.ports import Clock, PartitionLost
 
@@ -25,6 +26,11 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.25
 REVOKE_SECONDS_MAX = 8.0
 REACQUIRE_SECONDS = 0.5
+ENDLESS_RETRY_SECONDS = 10.0
+LOSSES_MAX = 3
+"""After so many losses in a row a partition counts as one that is lost again and again."""
+SETTLED_SECONDS = 30.0
+"""After so long at work the losses before are over."""
 Work = Callable[[Owned], None]
 
 
@@ -37,6 +43,9 @@ class _Worker(threading.Thread):
         self.stopping = threading.Event()
         self.is_over = False
         self.stirred_at = time.monotonic()
+        self.working_since: float | None = None
+        self._losses = 0
+        self._losing_since = time.monotonic()
         self._membership = membership
         self._watch = ClockWatch(membership.clock)
 
@@ -56,15 +65,40 @@ class _Worker(threading.Thread):
             if jumped_ms := self._watch.jumped_ms:
                 log.warning("the clock jumped: beginning anew", extra={"partition": self.number, "ms": jumped_ms})
             self._watch = ClockWatch(self._membership.clock)
+            began_at = time.monotonic()
             try:
                 self._membership.own(self)
             except PartitionLost as lost:
-                log.warning("partition lost", extra={"partition": self.number, "why": str(lost)})
-                self._membership.metrics.lost.inc()
+                self._note_loss(str(lost), began_at)
                 self.stopping.wait(REACQUIRE_SECONDS)
+            except EndlessTransactionError as endless:
+                self._note_loss(str(endless), began_at)
+                self.stopping.wait(ENDLESS_RETRY_SECONDS)
             except Exception as error:  # noqa: BLE001 - whatever it is, the process must stop and say it
                 self._membership.fail(error)
                 return
+
+    def _note_loss(self, why: str, began_at: float) -> None:
+        if self._losses == 0 or self._is_settled():
+            self._losses, self._losing_since = 0, began_at
+        self._losses += 1
+        self.working_since = None
+        self._membership.metrics.lost.inc()
+        where = {"partition": self.number, "why": why}
+        if self._losses < LOSSES_MAX:
+            log.warning("partition lost", extra=where)
+        else:
+            counted = {"losses": self._losses, "seconds": round(self.losing_seconds())}
+            log.error("partition lost again and again", extra=where | counted)
+
+    def losing_seconds(self) -> float:
+        """Return for how long the partition is lost and acquired again and again; 0: it is not."""
+        if self._losses < LOSSES_MAX or self._is_settled():
+            return 0.0
+        return time.monotonic() - self._losing_since
+
+    def _is_settled(self) -> bool:
+        return self.working_since is not None and time.monotonic() - self.working_since > SETTLED_SECONDS
 
 
 class Membership:
@@ -101,6 +135,10 @@ class Membership:
         """Return for how long the group was not polled, or the stillest worker did nothing at all."""
         stirred = [self.polled_at, *(worker.stirred_at for worker in list(self._workers.values()))]
         return time.monotonic() - min(stirred)
+
+    def losing_seconds(self) -> float:
+        """Return for how long a partition of the process is lost and acquired again and again; 0: none is."""
+        return max((worker.losing_seconds() for worker in list(self._workers.values())), default=0.0)
 
     def run(self, stop: threading.Event) -> None:
         """Take part in the group until told to stop; then finish, leave, and return."""
@@ -148,6 +186,7 @@ class Membership:
             owned.acquire()
             log.info("partition acquired", extra={"partition": worker.number})
             self.metrics.owned.inc()
+            worker.working_since = time.monotonic()
             try:
                 self._work(owned)
             finally:

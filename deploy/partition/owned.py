@@ -5,6 +5,8 @@ transactional id is dead from here on) → end offsets → restore → work.
 Failure: an abortable error is aborted and, while still assigned, the same contents are committed anew. After
 anything unclear the producer is destroyed and PartitionLost raised: whether it was committed is seen by
 restoring. The cache is written only after a successful commit.
+Positions: a record of our own state in the transaction whose records come of them. The group's offset goes with them
+for tools that ask Kafka, and nobody waits for it: a lost mark may hold it unstable for ever.
 """
 
 import contextlib
@@ -16,13 +18,22 @@ from pathlib import Path
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from deploy.kafka import RECORD_SIZE_BYTES_MAX, KafkaSettings, committed_offset, open_transactions, producer
+from deploy.kafka import (
+    RECORD_SIZE_BYTES_MAX,
+    KafkaSettings,
+    committed_offset,
+    open_transactions,
+    producer,
+    topic_ids,
+)
 from deploy.partition.cache import CachedPosition, StateCache
 from deploy.partition.deadline import OverdueError, within
 from deploy.partition.reader import read_to_end
+from schemas.codec import decode, encode
 from schemas.metrics import PartitionMetrics
 from schemas.ports import Clock, Incoming, Outgoing, PartitionLost
-from schemas.topics import TOMBSTONE_RETENTION_MS
+from schemas.state import Position
+from schemas.topics import TOMBSTONE_RETENTION_MS, position_key
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +49,14 @@ _FENCED = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH})  # 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
-    """What is owned: the transactional id's stem and group, state topics with their ids, the cache's directory."""
+    """What is owned: the transactional id's stem and group, state topics with their ids, the cache's directory.
+
+    `positions_topic`: the state topic that holds how far the topics of the partition are read.
+    """
 
     group: str
     state_topics: Mapping[str, str]
+    positions_topic: str
     cache_directory: Path | None
 
 
@@ -79,6 +94,8 @@ class Owned:
         self._cache = StateCache(directory / f"{role.group}-{number}.sqlite" if directory else None)
         self._producer: Producer | None = None
         self._written: dict[str, int] = {}
+        self._topic_ids: dict[str, str] = {}
+        self._unrecorded: dict[str, int] = {}
 
     def acquire(self) -> None:
         """Fence every earlier owner and restore; PartitionLost if that can't be done now."""
@@ -101,12 +118,37 @@ class Owned:
         """Tell whether the partition is ours and nobody asked to stop."""
         return self._is_assigned() and self._producer is not None
 
-    def committed(self, topic: str) -> int | None:
-        """Return the offset the group committed for a topic of the partition; PartitionLost on doubt."""
+    def position(self, topic: str) -> int | None:
+        """Return the offset up to which a topic of the partition was read; None: its start is meant.
+
+        Our own record says it. The group's offset is asked once, where an earlier release left no record.
+        """
+        value = self._cache.get(self._role.positions_topic, position_key(topic))
+        if value is None:
+            offset = self._offset_of_group(topic)
+            self._unrecorded[topic] = -1 if offset is None else offset
+            return offset
+        record: Position = decode(value)
+        if record.topic_id != self._id_of(topic):
+            log.error("topic made anew, read from its start", extra={"topic": topic, "partition": self.number})
+            return None
+        return record.next_offset if record.next_offset >= 0 else None
+
+    def _offset_of_group(self, topic: str) -> int | None:
         try:
             return committed_offset(self._settings, self._role.group, topic, self.number)
         except KafkaException as error:
-            raise PartitionLost(f"committed offset of {topic}/{self.number}: {error}") from error
+            where = {"topic": topic, "partition": self.number, "why": str(error)}
+            log.warning("offset of the group not told, reading from the start of the log", extra=where)
+            return None
+
+    def _id_of(self, topic: str) -> str:
+        if topic not in self._topic_ids:
+            try:
+                self._topic_ids |= topic_ids(self._settings, [topic])
+            except KafkaException as error:
+                raise PartitionLost(f"id of topic {topic}: {error}") from error
+        return self._topic_ids[topic]
 
     def get(self, topic: str, key: str) -> bytes | None:
         """Return the committed value of a key."""
@@ -133,6 +175,7 @@ class Owned:
 
     def transact(self, records: Sequence[Outgoing], positions: Mapping[str, int]) -> None:
         """Write records and positions as one; PartitionLost when it is unclear whether that was done."""
+        records = [*records, *self._position_records(positions)]
         for attempt in range(1, ATTEMPTS_MAX + 1):
             if self._producer is None or not self._may_commit():
                 raise PartitionLost("no longer assigned")
@@ -141,12 +184,25 @@ class Owned:
             if is_committed:
                 self._metrics.transactions.labels(outcome="committed").inc()
                 self._remember(records)
+                self._unrecorded.clear()
                 return
             self._metrics.transactions.labels(outcome="aborted").inc()
             log.info("transaction aborted", extra={"partition": self.number, "attempt": attempt})
             # after a rebalance the polling thread needs a moment to learn the new generation
             time.sleep(ABORTED_WAIT_SECONDS)
         raise self._unclear("aborted again and again")
+
+    def _position_records(self, positions: Mapping[str, int]) -> list[Outgoing]:
+        """Return how far topics are read, with what the group said of others: that is asked only once."""
+        positions = self._unrecorded | dict(positions)
+        return [
+            Outgoing(
+                self._role.positions_topic,
+                position_key(topic),
+                encode(Position(topic=topic, topic_id=self._id_of(topic), next_offset=offset)),
+            )
+            for topic, offset in positions.items()
+        ]
 
     def _attempt(self, records: Sequence[Outgoing], positions: Mapping[str, int]) -> bool:
         """Try once: True if committed, False if cleanly aborted; anything else is unclear."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from schemas.backlog import changes_not_applied
 from schemas.state import Conflict, IndexEntry, ItemRecord, ItemState, MailboxRecord, TargetFolder, TargetMailbox
+from schemas.topics import is_of_mailbox
 
 
 @dataclass(slots=True)
@@ -55,6 +56,8 @@ class Picture:
 
     def take_source(self, key: str, record: Any) -> None:
         """Fold a record of `mailboxes` or `source-state`; None is a tombstone."""
+        if not is_of_mailbox(key):
+            return
         seen, kind, name = self._place(key)
         if not kind:
             seen.source = record or MailboxRecord(mailbox=key)
@@ -65,7 +68,7 @@ class Picture:
 
     def take_target(self, key: str, record: Any) -> None:
         """Fold a record of a `target-state`; None is a tombstone."""
-        if key == "owner":
+        if not is_of_mailbox(key):
             return
         seen, kind, name = self._place(key)
         if not kind:

@@ -125,7 +125,7 @@ def _membership(settings: Settings, addresses: Mapping[str, str], directory: Pat
     def work(owned: Owned) -> None:
         orders_topic = topics.orders(topics.source)
         mine = {m: a for m, a in addresses.items() if partition_of(m, connection.partition_count) == owned.number}
-        with closing(PartitionReader(connection, orders_topic, owned.number, owned.committed(orders_topic))) as orders:
+        with closing(PartitionReader(connection, orders_topic, owned.number, owned.position(orders_topic))) as orders:
             spool, doorbell = Spool(directory), SilentDoorbell()
             feed = Feed(owned, NoSource(), topics, feed_settings, spool, doorbell, wiring.now_ms, metrics)
             feed.run(lambda: mine, orders)
@@ -133,6 +133,7 @@ def _membership(settings: Settings, addresses: Mapping[str, str], directory: Pat
     role = Role(
         group=topics.feed_group,
         state_topics=kafka.topic_ids(connection, (topics.mailboxes, topics.source_state)),
+        positions_topic=topics.mailboxes,
         cache_directory=None,
     )
     return Membership(connection, role, topics.mailboxes, work, wiring.now_ms, PartitionMetrics(registry))

@@ -185,7 +185,7 @@ def _take_state(
 ) -> None:
     """Keep the newest of the feed's records."""
     for incoming in mailbox_records:
-        if incoming.value:
+        if incoming.value and incoming.key in mailboxes:
             mailboxes[incoming.key].record = decode(incoming.value)
     for incoming in state_records:
         mailbox, _, rest = incoming.key.partition("/")

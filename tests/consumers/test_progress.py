@@ -7,10 +7,11 @@ import pytest
 
 from consumers.ledger import Ledger
 from consumers.orders import OrderBook
-from consumers.progress import OWNED_MS, OWNER_KEY, Progress
+from consumers.progress import OWNED_MS, Progress
 from schemas.codec import encode
 from schemas.ports import Incoming, Outgoing, PartitionLost
 from schemas.state import TargetMailbox
+from schemas.topics import OWNER_KEY
 
 
 class Letters:

@@ -13,14 +13,17 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from deploy import wiring
 from deploy.commands.failback import failback
 from deploy.commands.failover import failover
 from deploy.commands.status import status
+from deploy.kafka import admin
 from deploy.lab.child import Child
 from deploy.lab.comparison.comparison import compare
 from deploy.lab.comparison.folders import folders_of
 from deploy.lab.comparison.items import listed, read
 from deploy.lab.world import TARGET
+from deploy.settings import load
 from schemas.faults import ReplicationFault
 from schemas.identity import mailbox_id
 from tests.end_to_end.entries import DONE, Entries
@@ -265,6 +268,25 @@ def test_home_again_everything_mirrors_as_before_and_nothing_loops(living: Livin
     living.await_level()
     assert {row["source"]["role"] for row in living.world.status()} == {"MIRRORING"}
     assert made_at(living.world.target) - calls == 1, "the new message alone is brought to the target"
+
+
+def test_no_order_of_before_is_obeyed_again_once_kafka_forgot_the_groups(living: Living) -> None:
+    """A week after the last member of a group left, its offsets are gone, and the orders of 14 days are still there."""
+    loaded = load(living.world.config, {})
+    topics, client = wiring.topics_of(loaded), admin(wiring.kafka_settings(loaded))
+    services = (living.world.feed, living.world.replay)
+    for service in services:
+        service.stop()
+    for group in (topics.feed_group, topics.replay_group(TARGET)):
+        client.delete_consumer_groups([group])[group].result(10)
+    for service in services:
+        service.start()
+    source = Server(living, 0, at_target=False)
+    new = source.new()
+    living.await_true(lambda: new in {subject for subject, _, _ in Server(living, 0, at_target=True).told()})
+    living.await_level()
+    assert {row["source"]["role"] for row in living.world.status()} == {"MIRRORING"}
+    assert {row["targets"][TARGET]["role"] for row in living.world.status()} == {"MIRRORING"}
 
 
 def made_at(server: Any) -> int:

@@ -43,6 +43,7 @@ class MemoryOwned:
         self.positions: dict[str, int] = {}
         self.failing: list[str] = []
         self.spins_left = 0
+        self.appended_at: dict[str, int] = {}
 
     def get(self, topic: str, key: str) -> bytes | None:
         return self.state.get((topic, key))
@@ -65,7 +66,7 @@ class MemoryOwned:
             raise PartitionLost("applied, but nobody can tell")
 
     def history(self, topic: str) -> Iterable[Incoming]:
-        return [Incoming(n, 0, r.key, r.value) for n, r in enumerate(self.log[topic])]
+        return [Incoming(n, self.appended_at.get(topic, 0), r.key, r.value) for n, r in enumerate(self.log[topic])]
 
     def still_owned(self) -> bool:
         self.spins_left -= 1
@@ -77,13 +78,14 @@ class Orders:
 
     def __init__(self, rig: Rig) -> None:
         self._log = rig.owned.log[rig.orders_topic]
+        self._ordered_at = rig.ordered_at
         self.position = rig.owned.positions.get(rig.orders_topic, 0)
 
     def read(self, count_max: int, timeout_seconds: float) -> list[Incoming]:
         assert timeout_seconds == 0.0
         found = self._log[self.position : self.position + count_max]
         first, self.position = self.position, self.position + len(found)
-        return [Incoming(first + n, 0, r.key, r.value) for n, r in enumerate(found)]
+        return [Incoming(n, self._ordered_at.get(n, 0), r.key, r.value) for n, r in enumerate(found, first)]
 
     def seek(self, offset: int) -> None:
         self.position = offset
@@ -114,6 +116,7 @@ class Rig:
         self.is_capturing = True
         self.is_back = False
         self.known: Known | None = None
+        self.ordered_at: dict[int, int] = {}
         self._feed: tuple[Feed, Orders] | None = None
 
     def capture(self) -> Capture:
@@ -181,6 +184,7 @@ class Rig:
             self.now += milliseconds
 
     def order(self, record: Any) -> None:
+        self.ordered_at[len(self.owned.log[self.orders_topic])] = self.now
         self.owned.log[self.orders_topic].append(Outgoing(self.orders_topic, record.mailbox, encode(record)))
 
     def changes(self) -> list[Change]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,7 +96,8 @@ def test_after_the_barrier_other_orders_are_refused_and_passed(copied: Rig, kind
     order(copied, kind, "0" * 32)
     copied.spin(5)
     assert len(copied.changes()) == said
-    assert record_of(copied) == before
+    after = record_of(copied)
+    assert replace(after, ordered_offset=before.ordered_offset, ordered_at=before.ordered_at) == before
     assert copied.owned.positions == {copied.orders_topic: 2}
 
 
@@ -361,3 +363,65 @@ def test_no_sequence_of_orders_captures_between_a_barrier_and_the_next_generatio
     order(rig, "RESUME")
     rig.spin(30)
     assert_equal(rig)
+
+
+# -- orders read again -----------------------------------------------------------------------------------------------
+
+
+def test_a_close_that_is_read_again_after_a_return_fences_nothing(copied: Rig) -> None:
+    """The position of the orders is lost, and they are read from the start of their topic."""
+    order(copied, "CLOSE")
+    copied.spin(5)
+    order(copied, "REOPEN")
+    copied.spin(5)
+    rig_order_of(copied, "CLOSE", "p2")
+    copied.spin(5)
+    rig_order_of(copied, "REOPEN", "p2")
+    copied.spin(20)
+    before = record_of(copied)
+    assert before.role == SourceRole.MIRRORING
+    copied.crash()
+    copied.owned.positions.pop(copied.orders_topic)
+    copied.spin(60)
+    after = record_of(copied)
+    assert after.role == SourceRole.MIRRORING
+    assert (after.generation, after.ordered_offset) == (before.generation, 3)
+
+
+def rig_order_of(rig: Rig, kind: str, promotion: str) -> None:
+    rig.order(
+        Order(
+            mailbox=rig.mailbox, kind=kind, items=(), target="one", reason="test", issued_at=rig.now,
+            promotion=promotion,
+        )
+    )  # fmt: skip
+
+
+def test_a_later_order_of_a_topic_made_anew_is_obeyed_although_its_offset_is_lower(copied: Rig) -> None:
+    for kind in ("CLOSE", "REOPEN"):
+        order(copied, kind)
+        copied.spin(5)
+    copied.crash()
+    copied.owned.log[copied.orders_topic].clear()
+    copied.owned.positions.pop(copied.orders_topic)
+    rig_order_of(copied, "CLOSE", "p2")
+    copied.spin(5)
+    assert record_of(copied).role == SourceRole.FENCED
+
+
+@pytest.mark.parametrize("kept", ["MIRRORING", "FENCED"])
+def test_where_the_state_is_lost_orders_that_the_log_has_gone_past_are_void(copied: Rig, kept: str) -> None:
+    order(copied, "CLOSE")
+    copied.spin(5)
+    if kept == "MIRRORING":
+        order(copied, "REOPEN")
+    copied.spin(20)
+    copied.owned.appended_at[copied.topics.changes] = copied.now
+    copied.crash()
+    copied.owned.state.clear()
+    copied.owned.positions.clear()
+    copied.spin(20)
+    assert record_of(copied).role == kept
+    rig_order_of(copied, "CLOSE" if kept == "MIRRORING" else "REOPEN", "p1")
+    copied.spin(5)
+    assert record_of(copied).role != kept

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from producers.feed import HaltError
+from producers.index import MailboxIndex
 from schemas.change import ItemSaved, SeedBegin, SeedEnd, Version
 from schemas.codec import decode, encode
 from schemas.faults import ReplicationFault
@@ -13,6 +14,7 @@ from schemas.ports import CallRefused, Outgoing
 from schemas.state import MailboxRecord, Order, TargetMailbox
 from schemas.topics import mailbox_key
 
+from .memory_source import ADDRESS
 from .replica import assert_equal
 
 if TYPE_CHECKING:
@@ -158,3 +160,80 @@ def test_counters_equal_the_log(rig: Rig) -> None:
     rig.source.add(rig.source.inbox)
     rig.spin(10)
     assert rig.metrics.changes._value.get() == len(rig.changes())
+
+
+# -- orders for a mailbox that is not known yet ------------------------------------------------------------------------
+
+
+def wanted(rig: Rig, item: str, target: str = "one") -> Order:
+    return Order(mailbox=rig.mailbox, kind="WANT", items=(item,), target=target, reason="r", issued_at=rig.now)
+
+
+def waiting(rig: Rig) -> list[str]:
+    return [key for (topic, key) in rig.owned.state if topic == rig.topics.mailboxes and "/order/" in key]
+
+
+def saved_since(rig: Rig, before: int) -> list[ItemSaved]:
+    return [c.operation for c in rig.changes()[before:] if isinstance(c.operation, ItemSaved)]
+
+
+@pytest.fixture
+def unknown(rig: Rig) -> Rig:
+    """A captured mailbox that the registry of the process does not name any more, or not yet."""
+    rig.source.add(rig.source.inbox)
+    rig.spin(20)
+    rig.crash()
+    rig.registered = {}
+    return rig
+
+
+def test_a_want_for_a_mailbox_that_is_registered_a_moment_later_is_answered(unknown: Rig) -> None:
+    item = next(iter(MailboxIndex.restore(unknown.mailbox, unknown.topics, unknown.owned).entries))
+    unknown.order(wanted(unknown, item))
+    unknown.spin(3)
+    assert unknown.owned.positions[unknown.orders_topic] == 1
+    before = len(unknown.changes())
+    unknown.registered = {unknown.mailbox: ADDRESS}
+    unknown.spin(60)
+    assert [s.targets for s in saved_since(unknown, before)] == [("one",)]
+    assert waiting(unknown) == []
+
+
+@pytest.mark.parametrize("failure", ["lost", "applied"])
+@pytest.mark.parametrize("number", range(3))
+def test_an_order_that_waits_survives_a_death_anywhere_and_is_obeyed_once(
+    unknown: Rig, failure: str, number: int
+) -> None:
+    item = next(iter(MailboxIndex.restore(unknown.mailbox, unknown.topics, unknown.owned).entries))
+    before = len(unknown.changes())
+    unknown.owned.failing = [""] * number + [failure]
+    unknown.order(wanted(unknown, item))
+    unknown.spin(5)
+    unknown.registered = {unknown.mailbox: ADDRESS}
+    unknown.spin(60)
+    assert len(saved_since(unknown, before)) == 1
+    assert waiting(unknown) == []
+
+
+def test_orders_that_wait_are_obeyed_in_their_order_and_one_asked_twice_waits_once(unknown: Rig) -> None:
+    for _ in range(3):
+        unknown.order(wanted(unknown, "0" * 32))
+        unknown.spin(1)
+    for kind in ("PAUSE", "RESUME"):
+        unknown.order(order(unknown, kind, kind))
+    unknown.spin(1)
+    assert len(waiting(unknown)) == 3
+    unknown.registered = {unknown.mailbox: ADDRESS}
+    unknown.spin(5)
+    assert record_of(unknown).paused == ""
+    assert waiting(unknown) == []
+
+
+def test_an_order_that_waited_longer_than_its_topic_keeps_any_is_passed_over(unknown: Rig) -> None:
+    unknown.order(order(unknown, "PAUSE", "long ago"))
+    unknown.spin(1)
+    unknown.now += 15 * 86_400_000
+    unknown.registered = {unknown.mailbox: ADDRESS}
+    unknown.spin(5)
+    assert record_of(unknown).paused == ""
+    assert waiting(unknown) == []

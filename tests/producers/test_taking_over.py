@@ -340,3 +340,18 @@ def test_a_feed_that_captures_nothing_leaves_a_merge_to_one_that_does(returned: 
     order(returned, "MERGE", "p2")
     returned.spin(5)
     assert (record_of(returned).role, record_of(returned).returned) == (SourceRole.FENCED, "")
+
+
+def test_a_close_of_before_the_return_that_is_read_again_fences_nothing(returned: Rig) -> None:
+    """The group's offset is gone after a week, and the orders of the last 14 days are read again."""
+    order(returned, "MERGE", "r1")
+    returned.spin(20)
+    returned.known = Known(source=record_of(returned), target=TargetMailbox(mailbox="m"))
+    order(returned, "TAKE_OVER", "r1")
+    returned.spin(20)
+    assert record_of(returned).role == SourceRole.MIRRORING
+    returned.crash()
+    returned.now += 8 * 86_400_000
+    returned.owned.positions.pop(returned.orders_topic)
+    returned.spin(60)
+    assert record_of(returned).role == SourceRole.MIRRORING

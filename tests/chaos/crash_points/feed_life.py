@@ -145,7 +145,7 @@ def live_feed(job: FeedJob, boundaries: Boundaries) -> None:
     )  # fmt: skip
     source = ExchangeSource(connect("source", server, boundaries, clock))
     orders_topic = topics.orders(SOURCE)
-    inner = PartitionReader(settings, orders_topic, job.partition, owned.committed(orders_topic))
+    inner = PartitionReader(settings, orders_topic, job.partition, owned.position(orders_topic))
     looking = reader(settings, f"{orders_topic}.end")
     orders = _WholeOrders(inner, lambda: end_offset(looking, orders_topic, job.partition)[1])
     stages.on_deed = orders.look

@@ -55,7 +55,9 @@ def own(
     boundaries: Boundaries,
 ) -> Owned:  # fmt: skip
     """Acquire a partition directly: nobody else is in the group, so its offsets take anyone's transaction."""
-    role = Role(group=group, state_topics=topic_ids(settings, topics), cache_directory=directory)
+    role = Role(
+        group=group, state_topics=topic_ids(settings, topics), positions_topic=topics[0], cache_directory=directory
+    )
     member = reader(settings, group)
     with counted(boundaries):
         owned = Owned(

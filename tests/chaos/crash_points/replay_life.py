@@ -118,7 +118,7 @@ def live_replay(job: ReplayJob, boundaries: Boundaries) -> None:
         mint_nonce,
         ReplayMetrics(CollectorRegistry()),
     )
-    committed = owned.committed(topics.changes)
+    committed = owned.position(topics.changes)
     start = replayer.start_offset(committed)
     gate = _Gate(PartitionReader(settings, topics.changes, 0, start), job, boundaries, clock, wanted)
     registered = {mailbox_id(job.source_address): job.target_address}

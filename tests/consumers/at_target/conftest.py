@@ -151,6 +151,8 @@ class MemoryTarget:
 
     def listed(self, address: str, folder_id: str) -> list[Held]:  # noqa: ARG002 - the port's
         with self._call("listed"):
+            if folder_id not in self.folders:
+                raise CallRefused("ErrorFolderNotFound", "no such folder")
             return self._held_in(folder_id)[:1000]
 
     # -- what users at the target do and see

@@ -258,3 +258,16 @@ def test_a_record_without_an_intent_has_nothing_to_settle(bench: Bench) -> None:
     settled = bench.recovery.settle(bench.making.address, bench.making.mailbox, record)
     assert settled.finding is Finding.AGAIN
     assert "find" not in bench.target.calls
+
+
+@pytest.mark.parametrize(("nonce", "finding"), [("new", Finding.DONE), ("old", Finding.AGAIN)])
+def test_an_edit_of_an_item_that_a_user_moved_is_settled_where_it_lies(
+    bench: Bench, nonce: str, finding: Finding
+) -> None:
+    mine = bench.target.add_folder(bench.target.root(bench.making.address, "msgfolderroot"), "Mine")
+    moved = bench.item(mine, nonce)
+    settled = bench.settle(IntentKind.EDIT, "dead", nonce="new")
+    assert settled.finding is finding
+    record = bench.ledger.item(bench.making.mailbox, bench.making.key("a"))
+    assert record is not None
+    assert moved in (settled.done.item_id if settled.done else "", record.target_id)

@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from deploy.kafka import KafkaSettings, ensure_topics
+from deploy.kafka import KafkaSettings, ensure_topics, reader
 from deploy.lab.broker.ports import choose_port
 from deploy.lab.broker.process import Broker
 from deploy.lab.broker.properties import Door
@@ -138,6 +138,36 @@ def test_sizes_group_lag_members_and_unsafe_settings_are_told(ground: Ground) ->
     election = {"topic": ground.topics.changes, "setting": "unclean.leader.election.enable"}
     assert ground.told("kafka_unsafe_settings", **election) == 0
     assert (ground.told("kafka_answered_timestamp_seconds") or 0) > 0
+
+
+@pytest.mark.slow
+def test_an_open_transaction_on_the_orders_is_timed_too_because_nobody_hears_them(
+    ground: Ground, stranger: Producer
+) -> None:
+    orders = ground.topics.orders("source")
+    stranger.produce(orders, b"held", partition=0)
+    assert stranger.flush(10) == 0
+    ground.look()
+    ground.look(40.0)
+    assert ground.told("kafka_unstable_seconds", topic=orders) == 40.0
+
+
+@pytest.mark.slow
+def test_an_offset_of_a_group_that_never_becomes_certain_does_not_blind_the_monitor(
+    ground: Ground, stranger: Producer
+) -> None:
+    group = ground.topics.replay_group("standby")
+    committed(ground, group, 0)
+    nobody = reader(KafkaSettings(bootstrap_servers=ground.bootstrap_servers), group)
+    at = TopicPartition(ground.topics.changes, 0, 1)
+    stranger.send_offsets_to_transaction([at], nobody.consumer_group_metadata(), 20)
+    nobody.close()
+    before = ground.told("kafka_answered_timestamp_seconds") or 0
+    began_at = time.monotonic()
+    ground.look()
+    assert time.monotonic() - began_at < 5
+    assert (ground.told("kafka_answered_timestamp_seconds") or 0) > before
+    assert ground.told("kafka_group_lag_records", group=group) == 0
 
 
 def committed(ground: Ground, group: str, offset: int) -> None:

@@ -38,8 +38,9 @@ class Ground:
     def role(self) -> Role:
         names = (self.topics.mailboxes, self.topics.source_state)
         return Role(
-            group=self.topics.feed_group, state_topics=topic_ids(self.settings, names), cache_directory=self.directory
-        )
+            group=self.topics.feed_group, state_topics=topic_ids(self.settings, names),
+            positions_topic=self.topics.mailboxes, cache_directory=self.directory,
+        )  # fmt: skip
 
     def owner(self) -> Owned:
         """An owner that has acquired, fencing every earlier one."""

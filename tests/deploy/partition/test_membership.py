@@ -7,9 +7,10 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka import Producer, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from deploy.kafka import ensure_topics, topic_ids
+from deploy.kafka import ensure_topics, reader, topic_ids
 from deploy.partition.membership import Membership
 from deploy.partition.owned import Owned, Role
 from schemas.metrics import PartitionMetrics
@@ -40,7 +41,12 @@ class Member:
         self.at_the_end: Callable[[Owned], None] = lambda _owned: None
         self.registry = CollectorRegistry()
         names = (topics.mailboxes, topics.source_state)
-        role = Role(group=topics.feed_group, state_topics=topic_ids(settings, names), cache_directory=None)
+        role = Role(
+            group=topics.feed_group,
+            state_topics=topic_ids(settings, names),
+            positions_topic=topics.mailboxes,
+            cache_directory=None,
+        )
         metrics = PartitionMetrics(self.registry)
         self.membership = Membership(
             settings, role, topics.mailboxes, self._work, lambda: int(time.time() * 1000) + self.ahead_ms, metrics
@@ -185,3 +191,73 @@ def test_a_worker_that_hangs_shows_as_standing_still_while_the_others_stir(
         go_on.set()
     until(lambda: member.membership.still_seconds() < 1.0)
     member.stop()
+
+
+def test_a_partition_that_is_lost_again_and_again_is_told_until_it_is_kept(
+    wide: tuple[KafkaSettings, Topics], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("deploy.partition.membership.SETTLED_SECONDS", 1.0)
+    is_over = threading.Event()
+
+    def lose(_: int) -> None:
+        if not is_over.is_set():
+            raise PartitionLost("Kafka does not answer")
+
+    member = Member(*wide, lose)
+    until(lambda: member.membership.losing_seconds() > 0)
+    told = [record.__dict__ for record in caplog.records if record.message == "partition lost again and again"]
+    assert told[0]["why"] == "Kafka does not answer"
+    is_over.set()
+    until(lambda: member.membership.losing_seconds() == 0)
+    member.stop()
+    assert not member.raised
+
+
+def test_a_transaction_without_an_end_holds_its_partition_alone(
+    wide: tuple[KafkaSettings, Topics], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.partition.owned.ENDLESS_SECONDS", 0.5)
+    monkeypatch.setattr("deploy.partition.membership.ENDLESS_RETRY_SECONDS", 0.5)
+    settings, topics = wide
+    lost = Producer(
+        settings.options() | {"transactional.id": "somebody without an end", "transaction.timeout.ms": 600_000}
+    )
+    lost.init_transactions(30)
+    lost.begin_transaction()
+    lost.produce(topics.mailboxes, key="k", value=b"v", partition=2)
+    lost.flush(30)
+    member = Member(settings, topics)
+    until(lambda: member.working == {0, 1, 3} and member.membership.losing_seconds() > 0)
+    assert not member.raised
+    lost.abort_transaction(30)
+    until(lambda: member.working == set(range(PARTITIONS)))
+    member.stop()
+    assert not member.raised
+
+
+def test_offsets_of_the_group_that_never_become_certain_keep_no_partition_from_work(
+    wide: tuple[KafkaSettings, Topics],
+) -> None:
+    """Kafka lost the mark that ends a transaction in its own topic of offsets, and nobody can write it any more."""
+    settings, topics = wide
+    orders, everything = topics.orders("mail"), set(range(PARTITIONS))
+    first = Member(settings, topics)
+    first.at_the_end = lambda owned: owned.transact([], {orders: 7})
+    until(lambda: first.working == everything)
+    first.stop()
+    nobody = reader(settings, topics.feed_group)
+    lost = Producer(
+        settings.options() | {"transactional.id": "somebody without an end", "transaction.timeout.ms": 600_000}
+    )
+    lost.init_transactions(30)
+    lost.begin_transaction()
+    places = [TopicPartition(orders, number, 9) for number in everything]
+    lost.send_offsets_to_transaction(places, nobody.consumer_group_metadata(), 30)
+    positions: dict[int, int | None] = {}
+    second = Member(settings, topics)
+    second.at_the_end = lambda owned: positions.update({owned.number: owned.position(orders)})
+    until(lambda: second.working == everything)
+    second.stop()
+    assert positions == dict.fromkeys(everything, 7)
+    lost.abort_transaction(30)
+    nobody.close()

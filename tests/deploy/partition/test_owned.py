@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from deploy.kafka import producer
 from deploy.partition import owned as module
 from deploy.partition.cache import CachedPosition, StateCache
 from deploy.partition.owned import EndlessTransactionError, RecordTooLargeError
+from schemas.codec import encode
 from schemas.ports import Outgoing, PartitionLost
+from schemas.state import Position
+from schemas.topics import position_key
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from confluent_kafka import Producer
 
     from .conftest import Ground
 
@@ -63,15 +66,15 @@ def test_an_owner_that_was_fenced_writes_nothing_more(ground: Ground) -> None:
         first.transact([state(ground, "k", b"later")], {})
     third = ground.owner()
     assert third.get(ground.topics.source_state, "k") == b"first"
-    assert third.committed(ground.topics.changes) is None
-    assert not second.committed(ground.topics.changes)
+    assert third.position(ground.topics.changes) is None
+    assert not second.position(ground.topics.changes)
 
 
 def test_positions_are_committed_with_the_records(ground: Ground) -> None:
     owned = ground.owner()
-    assert owned.committed(ground.topics.orders("mail")) is None
+    assert owned.position(ground.topics.orders("mail")) is None
     owned.transact([state(ground, "k", b"1")], {ground.topics.orders("mail"): 7})
-    assert owned.committed(ground.topics.orders("mail")) == 7
+    assert owned.position(ground.topics.orders("mail")) == 7
 
 
 def test_without_an_assignment_nothing_is_acquired_or_written(ground: Ground) -> None:
@@ -161,3 +164,75 @@ def test_a_cache_that_cannot_be_trusted_is_thrown_away(
     cache.write([(topic, "k", b"false")], {topic: CachedPosition(**(values | wrong))})  # type: ignore[arg-type]
     cache.close()
     assert ground.owner().get(topic, "k") == b"true"
+
+
+def hang(ground: Ground, topic: str, offset: int) -> Producer:
+    """Hold a group's offset of partition 0 by a transaction that has no end, as one whose mark Kafka lost."""
+    options = ground.settings.options() | {
+        "transactional.id": "somebody without an end",
+        "transaction.timeout.ms": 600_000,
+    }
+    lost = Producer(options)
+    lost.init_transactions(30)
+    lost.begin_transaction()
+    lost.send_offsets_to_transaction([TopicPartition(topic, 0, offset)], ground.metadata, 30)
+    return lost
+
+
+def test_an_offset_of_the_group_that_never_becomes_certain_keeps_nobody_waiting(ground: Ground) -> None:
+    orders = ground.topics.orders("mail")
+    ground.owner().transact([state(ground, "k", b"1")], {orders: 7})
+    lost = hang(ground, orders, 9)
+    began_at = time.monotonic()
+    owned = ground.owner()
+    assert owned.position(orders) == 7
+    owned.transact([state(ground, "k", b"2")], {orders: 8})
+    assert ground.owner().position(orders) == 8
+    assert time.monotonic() - began_at < 10
+    lost.abort_transaction(30)
+
+
+def test_where_an_earlier_release_left_no_record_the_last_certain_offset_of_the_group_is_taken_once(
+    ground: Ground,
+) -> None:
+    orders = ground.topics.orders("mail")
+    earlier = producer(ground.settings, "an earlier release")
+    earlier.init_transactions(30)
+    earlier.begin_transaction()
+    earlier.send_offsets_to_transaction([TopicPartition(orders, 0, 7)], ground.metadata, 30)
+    earlier.commit_transaction(30)
+    lost = hang(ground, orders, 9)
+    began_at = time.monotonic()
+    owned = ground.owner()
+    assert owned.position(orders) == 7
+    assert time.monotonic() - began_at < 10
+    owned.transact([state(ground, "k", b"1")], {})
+    lost.commit_transaction(30)
+    assert ground.owner().position(orders) == 7
+    assert ground.owner().position(ground.topics.changes) is None
+
+
+def test_a_group_that_has_no_offset_is_asked_only_once(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    owned = ground.owner()
+    assert owned.position(ground.topics.changes) is None
+    owned.transact([state(ground, "k", b"1")], {})
+    monkeypatch.setattr(module, "committed_offset", lambda *_: pytest.fail("the group was asked again"))
+    assert ground.owner().position(ground.topics.changes) is None
+
+
+def test_a_group_that_does_not_answer_leads_to_the_start_of_the_log(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object) -> int:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+    monkeypatch.setattr(module, "committed_offset", silent)
+    assert ground.owner().position(ground.topics.changes) is None
+
+
+def test_a_topic_made_anew_is_read_from_its_start(ground: Ground) -> None:
+    orders = ground.topics.orders("mail")
+    owned = ground.owner()
+    another = Position(topic=orders, topic_id="of a topic that was deleted", next_offset=7)
+    owned.transact([Outgoing(ground.topics.mailboxes, position_key(orders), encode(another))], {})
+    assert ground.owner().position(orders) is None

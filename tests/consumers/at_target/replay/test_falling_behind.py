@@ -228,3 +228,35 @@ def test_a_mailbox_that_stays_full_tries_ever_more_seldom(new_world: Callable[..
     world.rest_seconds, world.rests = 60, 120
     world.replay()
     assert 4 <= len(world.seeks) <= 8
+
+
+def drop_staging(world: Any) -> None:
+    """An administrator's clean-up, or a mailbox that was restored without it."""
+    for folder_id in [i for i, folder in world.target.folders.items() if folder.is_hidden]:
+        del world.target.folders[folder_id]
+
+
+@pytest.mark.parametrize("portable_only", [False, True])
+def test_a_staging_folder_that_somebody_deleted_is_made_anew(
+    new_world: Callable[..., Any], *, portable_only: bool
+) -> None:
+    world = new_world(portable_only=portable_only)
+    source = world.source()
+    source.save("a", b"first")
+    world.replay()
+    drop_staging(world)
+    source.save("b", b"second")
+    world.replay()
+    assert world.mailbox_record().behind == ""
+    world.assert_exact(source)
+
+
+def test_a_mailbox_whose_staging_folder_somebody_deleted_is_opened(world: Any) -> None:
+    source = world.source()
+    source.save("a", b"first")
+    source.close()
+    world.replay()
+    drop_staging(world)
+    world.order("OPEN")
+    world.replay()
+    assert world.mailbox_record().role == "OPEN"

@@ -305,3 +305,55 @@ def test_a_seed_in_the_middle_of_a_merge_leaves_what_users_did_and_the_role(
     source.close()
     world.replay()
     assert world.mailbox_record().role == "OPEN"
+
+
+@pytest.mark.parametrize("waits", ["for a seed", "in the middle of one"])
+def test_a_mailbox_that_was_opened_while_it_waited_is_merged_all_the_same(world: Any, waits: str) -> None:
+    source = world.source()
+    source.save("a", b"first")
+    if waits == "for a seed":
+        source.lose()
+    else:
+        source.begin_seed()
+    source.save("b", b"second")
+    source.close()
+    barrier = source.last
+    world.replay()
+    world.order("OPEN", accepted=True)
+    world.replay()
+    assert world.mailbox_record().role == "OPEN"
+    world.order("MERGE", promotion="r1")
+    world.replay()
+    source.hand_over("r1", previous=barrier)
+    source.save("c", b"tail")
+    source.close()
+    for _ in range(3):
+        world.replay()
+    record = world.mailbox_record()
+    assert (record.role, record.waiting, record.behind, record.seed_begun) == ("OPEN", "", "", 0)
+    assert record.applied == source.last
+    assert {b"first", b"second", b"tail"} <= {m.content for m in world.target.items.values()}
+
+
+def test_a_merge_that_met_a_gap_goes_on_with_the_next_one(split: Callable[[], tuple[Any, Any]]) -> None:
+    world, source = split()
+    previous = source.last
+    world.order("MERGE", promotion="p2")
+    world.replay()
+    source.hand_over("p2", previous)
+    source.lose()
+    source.save("n", b"after the gap")
+    source.close()
+    world.replay()
+    assert world.mailbox_record().waiting
+    barrier = source.last
+    world.order("MERGE", promotion="p2/2")
+    world.replay()
+    source.hand_over("p2/2", previous=barrier)
+    source.save("m", b"the next tail")
+    source.close()
+    for _ in range(2):
+        world.replay()
+    record = world.mailbox_record()
+    assert (record.role, record.waiting, record.applied) == ("OPEN", "", source.last)
+    assert {b"after the gap", b"the next tail"} <= {m.content for m in world.target.items.values()}

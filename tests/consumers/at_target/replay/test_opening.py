@@ -120,7 +120,7 @@ def test_nothing_is_written_after_open_whatever_is_ordered_or_logged(drained: tu
     world.replay()
     world.replay()
     assert world.target.calls == []
-    assert world.mailbox_record() == record
+    assert but_for_the_order(world) == but_for_the_order(world, record)
     assert world.item_records() == items
     assert world.orders() == orders
 
@@ -174,6 +174,11 @@ def test_what_a_broken_feed_writes_after_the_barrier_is_not_applied(new_world: C
     assert world.orders() == []
 
 
+def but_for_the_order(world: Any, record: Any = None) -> Any:
+    """The mailbox's record, but for which order about its role was read last."""
+    return replace(record or world.mailbox_record(), ordered_offset=-1, ordered_at=0)
+
+
 def of_another_promotion(world: Any) -> None:
     """Have the order given last come from another promotion."""
     given = world.ordered[-1]
@@ -190,7 +195,7 @@ def test_an_undoing_of_another_promotion_ends_no_rest(drained: tuple[Any, Any], 
     world.order("REOPEN")
     of_another_promotion(world)
     world.replay()
-    assert world.mailbox_record() == replace(record, reopened="p2")
+    assert but_for_the_order(world) == but_for_the_order(world, replace(record, reopened="p2"))
 
 
 def test_an_undoing_is_noted_where_there_is_nothing_to_undo(world: Any) -> None:

@@ -297,3 +297,105 @@ def test_items_of_another_mailbox_that_was_mapped_to_the_address_are_not_deleted
     world.replay()
     assert contents(world) - {b"mine"} == {b"0", b"1", b"2", b"3", b"4", b"x"}
     assert world.target.recoverable == []
+
+
+# -- another address ---------------------------------------------------------------------------------------------------
+
+
+def in_mailbox(world: Any, address: str) -> list[bytes]:
+    """What users see in the mailbox of an address."""
+    target = world.target
+    inbox = target.root(address, "inbox")
+    below = target.root(address, "msgfolderroot")
+    folders = {i for i, f in target.folders.items() if i == inbox or f.parent_id == below}
+    return sorted(m.content for m in target.items.values() if m.folder_id in folders)
+
+
+def filled_at_one_address(world: Any) -> Any:
+    source = world.source()
+    source.folder("work-s", "Work")
+    source.save("a", b"first")
+    source.save("b", b"second", "work-s")
+    world.replay()
+    return source
+
+
+@pytest.mark.parametrize("is_running", [False, True])
+def test_a_corrected_address_that_leads_to_another_mailbox_fills_that_one(world: Any, *, is_running: bool) -> None:
+    source = filled_at_one_address(world)
+    before = in_mailbox(world, world.making.address)
+    if is_running:
+        given = iter([dict(world.addresses)] * 2)
+        world.registered = lambda: next(given, {world.making.mailbox: "corrected@target.test"})
+    else:
+        world.addresses = {world.making.mailbox: "corrected@target.test"}
+    world.replay()
+    assert [kind for kind, _ in world.orders()] == ["SEED"]
+    source.seed()
+    source.save("c", b"third")
+    world.replay()
+    assert in_mailbox(world, "corrected@target.test") == [b"first", b"second", b"third"]
+    assert in_mailbox(world, world.making.address) == before
+    assert not world.mailbox_record().waiting
+    assert not world.mailbox_record().behind
+
+
+def test_another_name_of_the_same_mailbox_fills_nothing_anew(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = filled_at_one_address(world)
+    root, alias, address = type(world.target).root, "alias@target.test", world.making.address
+    named = lambda self, at, name: root(self, address if at == alias else at, name)  # noqa: E731 - one use
+    monkeypatch.setattr(type(world.target), "root", named)
+    world.addresses = {world.making.mailbox: alias}
+    world.target.calls.clear()
+    world.replay()
+    assert world.orders() == []
+    assert not {"upload", "create", "delete"} & set(world.target.calls)
+    source.save("c", b"third")
+    world.replay()
+    world.assert_exact(source)
+
+
+def test_dead_anywhere_while_a_ledger_is_forgotten_the_other_mailbox_is_filled(
+    new_world: Callable[..., Any], adversity: Any
+) -> None:
+    def run(strikes: Any) -> None:
+        world = new_world()
+        source = filled_at_one_address(world)
+        world.addresses = {world.making.mailbox: "corrected@target.test"}
+        world.replay_through(strikes)
+        source.seed()
+        world.replay()
+        assert in_mailbox(world, "corrected@target.test") == [b"first", b"second"]
+
+    undisturbed = adversity()
+    run(undisturbed)
+    for number in undisturbed.places("death"):
+        run(adversity({number: "death"}))
+
+
+def test_the_address_of_a_mailbox_where_users_work_changes_nothing_of_it(world: Any) -> None:
+    source = filled_at_one_address(world)
+    source.close()
+    world.replay()
+    world.order("OPEN")
+    world.replay()
+    record, items = world.mailbox_record(), world.item_records()
+    world.addresses = {world.making.mailbox: "corrected@target.test"}
+    world.replay()
+    assert (world.mailbox_record(), world.item_records()) == (record, items)
+
+
+def test_an_accepted_open_of_a_life_that_was_lost_with_all_positions_opens_nothing(world: Any) -> None:
+    filled_at_one_address(world)
+    world.order("OPEN", accepted=True)
+    world.replay()
+    world.order("REOPEN")
+    world.replay()
+    world.owned.state.clear()
+    world.owned.positions.clear()
+    world.ordered.pop()
+    world.replay()
+    assert world.mailbox_record().role == "MIRRORING"
+    world.order("OPEN", accepted=True)
+    world.replay()
+    assert world.mailbox_record().role == "OPEN"

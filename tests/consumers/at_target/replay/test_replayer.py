@@ -272,3 +272,16 @@ def test_several_mailboxes_at_the_limit_stop_the_line(world: Any) -> None:
             source.save(f"a{number}-{one}", b"bad")
     with pytest.raises(DeadLetterLimitError, match="mailboxes within an hour"):
         world.replay()
+
+
+def test_a_want_whose_order_was_lost_is_asked_again(world: Any) -> None:
+    source = world.source()
+    source.save("a", b"first")
+    world.replay()
+    world.target.items.pop(next(i for i, m in world.target.items.items() if m.content == b"first"))
+    source.mark("a", Marks(is_read=True))
+    world.replay()
+    assert [kind for kind, _ in world.orders()] == ["WANT"]
+    world.rest_seconds, world.rests = 600, 10
+    world.replay()
+    assert [kind for kind, _ in world.orders()] == ["WANT", "WANT"]

@@ -1,8 +1,9 @@
 """The settling table of consumers/README.md, row by row: an answer that is unknown, and a request that comes late."""
 
+import contextlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -294,3 +295,167 @@ def delete(world: Any, source: Any, record: ItemRecord) -> None:
     world.replay()
     assert world.item_records() == []
     assert world.target.visible().get(world.making.key("a"), []) == shown
+
+
+# -- what users do before a placement is settled -----------------------------------------------------------------------
+
+
+class Died(BaseException):
+    """The process is gone; no handler of its own runs."""
+
+
+def copies_of(world: Any, key: str) -> list[str]:
+    """Where the items of a key stand that users can see."""
+    target = world.target
+    return sorted(target.path(m.folder_id) for m in target.items.values() if f":{key}:" in m.stamp)
+
+
+def after_first_move(act: Callable[[], None], raised: BaseException) -> Callable[[str, str], None]:
+    """A hook: right after the first move that the target did, users act and the replay fails."""
+    done: list[str] = []
+
+    def hook(name: str, when: str) -> None:
+        if (name, when) == ("move", "after") and not done:
+            done.append(name)
+            act()
+            raise raised
+
+    return hook
+
+
+def replay_until_it_dies(world: Any, hook: Callable[[str, str], None]) -> None:
+    with contextlib.suppress(Died):
+        world.replay_hooked(hook)
+
+
+def file_into(world: Any, key: str, folder: str) -> None:
+    target = world.target
+    item_id = next(i for i, m in target.items.items() if f":{key}:" in m.stamp)
+    target.items["filed by a user"] = replace(target.items.pop(item_id), folder_id=target_folder(world, folder))
+
+
+def delete_softly(world: Any, key: str) -> None:
+    target = world.target
+    item_id = next(i for i, m in target.items.items() if f":{key}:" in m.stamp)
+    target.recoverable.append(target.items.pop(item_id))
+
+
+@pytest.mark.parametrize("failure", ["unknown", "death"])
+@pytest.mark.parametrize("folder", ["Work", "Mine", ""], ids=["mapped", "unmapped", "deleted"])
+def test_a_new_mail_that_a_user_filed_before_its_placing_was_settled_is_there_once(
+    world: Any, failure: str, folder: str
+) -> None:
+    source = world.source()
+    known(source)
+    world.replay()
+    source.save("new", b"new mail")
+    key = world.making.key("new")
+    raised = Died() if failure == "death" else AnswerUnknown(TransportFault.RESET, "")
+    act = (lambda: file_into(world, key, folder)) if folder else (lambda: delete_softly(world, key))
+    replay_until_it_dies(world, after_first_move(act, raised))
+    world.replay()
+    assert copies_of(world, key) == ["inbox"]
+    world.assert_exact(source)
+
+
+@pytest.mark.parametrize("folder", ["Work", "Mine", ""], ids=["mapped", "unmapped", "deleted"])
+def test_a_mail_of_the_tail_stays_where_users_filed_it_before_its_placing_was_settled(world: Any, folder: str) -> None:
+    source = world.source()
+    source.folder("work-s", "Work")
+    source.close()
+    barrier = source.last
+    world.replay()
+    world.order("OPEN")
+    world.replay()
+    world.order("MERGE", promotion="r1")
+    world.replay()
+    source.hand_over("r1", previous=barrier)
+    source.save("a", b"mail of the tail")
+    source.close()
+    key = world.making.key("a")
+    act = (lambda: file_into(world, key, folder)) if folder else (lambda: delete_softly(world, key))
+    replay_until_it_dies(world, after_first_move(act, Died()))
+    for _ in range(2):
+        world.replay()
+    places = {"Work": ["msgfolderroot/Work"], "Mine": ["msgfolderroot/Mine"], "": []}
+    assert copies_of(world, key) == places[folder]
+    assert world.mailbox_record().role == "OPEN"
+
+
+@pytest.mark.parametrize("failure", ["unknown", "death"])
+def test_an_item_that_a_user_filed_apart_before_its_move_was_settled_is_not_doubled(world: Any, failure: str) -> None:
+    source = world.source()
+    known(source)
+    world.replay()
+    source.move("a", "work-s")
+    key = world.making.key("a")
+    raised = Died() if failure == "death" else AnswerUnknown(TransportFault.RESET, "")
+    replay_until_it_dies(world, after_first_move(lambda: file_into(world, key, "Mine"), raised))
+    world.replay()
+    assert copies_of(world, key) == ["msgfolderroot/Work"]
+    assert world.orders() == []
+
+
+# -- folders -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("second", ["rename_folder", "move_folder", "blocked"])
+def test_a_folder_made_and_changed_in_one_batch_is_one_folder_after_a_death(world: Any, second: str) -> None:
+    source = world.source()
+    source.folder("top-s", "Top")
+    world.replay()
+    source.folder("a-s", "New folder")
+    if second == "move_folder":
+        source.folder("a-s", "New folder", "top-s")
+    elif second == "rename_folder":
+        source.folder("a-s", "Projects")
+    else:
+        source.folder("b-s", "New folder")
+        source.folder("a-s", "Projects")
+    source.save("x", b"x", "a-s")
+    call, done = "move_folder" if second == "move_folder" else "rename_folder", list[str]()
+
+    def hook(name: str, when: str) -> None:
+        if (name, when) == (call, "after") and not done:
+            done.append(name)
+            raise Died
+
+    replay_until_it_dies(world, hook)
+    assert done
+    for _ in range(2):
+        world.replay()
+    world.assert_exact(source)
+
+
+def named_child_first(world: Any) -> Any:
+    """A folder that the log names before its parent, as the pages of a hierarchy may."""
+    source = world.source()
+    source.folders["parent-s"] = ("", "Parent")
+    source.folder("child-s", "Child", "parent-s")
+    return source
+
+
+def test_a_child_that_the_log_names_before_its_parent_ends_below_it(
+    new_world: Callable[..., Any], adversity: Any
+) -> None:
+    def run(strikes: Any) -> None:
+        world = new_world()
+        source = named_child_first(world)
+        world.replay()
+        source.folder("parent-s", "Parent")
+        source.save("a", b"x", "child-s")
+        world.replay_through(strikes)
+        world.assert_exact(source)
+
+    undisturbed = adversity()
+    run(undisturbed)
+    for number in undisturbed.places("death"):
+        run(adversity({number: "death"}))
+
+
+def test_a_child_named_first_ends_below_its_parent_in_one_batch_too(world: Any) -> None:
+    source = named_child_first(world)
+    source.folder("parent-s", "Parent")
+    source.save("a", b"x", "child-s")
+    world.replay()
+    world.assert_exact(source)

@@ -9,7 +9,16 @@ from schemas.change import Marks
 from schemas.faults import TransportFault
 from schemas.identity import Stamp, target_id
 from schemas.ports import AnswerUnknown
-from schemas.state import IndexEntry, ItemRecord, ItemState, MailboxRecord, SourceFolder, TargetFolder, TargetMailbox
+from schemas.state import (
+    IndexEntry,
+    ItemRecord,
+    ItemState,
+    MailboxRecord,
+    SourceFolder,
+    TargetFolder,
+    TargetMailbox,
+    TargetRole,
+)
 from schemas.turning import Known
 
 KINDS = ("death", "partition lost", "answer unknown", "busy", "late", "very late")
@@ -220,3 +229,62 @@ def test_an_edit_whose_answer_was_lost_is_seen_by_its_stamp_and_not_sent_again(
     turned.world.replay_hooked(lose)
     assert_exact(turned)
     assert turned.world.target.calls.count("edit") == 2
+
+
+def test_an_accepted_open_of_before_the_return_that_is_read_again_opens_nothing(world: Any) -> None:
+    """The group's offset is gone after a week, and the orders of the last 14 days are read again."""
+    mailbox = world.making.mailbox
+    source = world.source()
+    source.save("a", b"first")
+    source.close()
+    world.replay()
+    world.order("OPEN", accepted=True)
+    world.replay()
+    assert world.mailbox_record().role == TargetRole.OPEN
+    known = Known(source=MailboxRecord(mailbox=mailbox), target=TargetMailbox(mailbox=mailbox))
+    inbox = world.target.root(world.making.address, "inbox")
+    known.folders[inbox] = SourceFolder(
+        folder_id=inbox, parent_id="", name="Inbox", folder_class="IPF.Note", distinguished="inbox"
+    )
+    known.target_folders[inbox] = TargetFolder(
+        folder_id=inbox, target_id="inbox-s", parent_id="", name="Inbox", folder_class="IPF.Note",
+        distinguished="inbox", created=False, generation=1, sequence=1,
+    )  # fmt: skip
+    world.opposite = lambda _order: known
+    world.order("TAKE_OVER", promotion="r1")
+    world.replay()
+    source.hand_over("r1")
+    source.save("b", b"second")
+    world.replay()
+    assert world.mailbox_record().role == TargetRole.MIRRORING
+    world.now_ms += 8 * 86_400_000
+    world.owned.positions.pop(world.topics.orders("t"))
+    source.save("c", b"third")
+    world.replay()
+    assert world.mailbox_record().role == TargetRole.MIRRORING
+    assert world.mailbox_record().applied == source.last
+
+
+def test_an_item_that_a_user_filed_right_after_it_was_edited_is_found_and_not_asked_for(
+    make: Callable[..., Turned], adversity: Any
+) -> None:
+    turned = make(portable_only=True, settings={"edits_in_place": True})
+    turned.take_over(adversity())
+    turned.source.hand_over("p9")
+    turned.source.save("c", b"edited", marks=READ)
+    turned.world.replay()
+    turned.source.save("c", b"edited twice", marks=READ)
+    target, key, done = turned.world.target, turned.making.key("c"), list[str]()
+
+    def file(name: str, at: str) -> None:
+        if (name, at) == ("edit", "after") and not done:
+            done.append(name)
+            item = target.items.pop(next(i for i, m in target.items.items() if f":{key}:" in m.stamp))
+            item.folder_id = turned.world.foreign_folder_id
+            target.items["filed by a user"] = item
+            raise AnswerUnknown(TransportFault.RESET, "struck")
+
+    turned.world.replay_hooked(file)
+    turned.world.replay()
+    assert [m.content for m in target.items.values() if f":{key}:" in m.stamp] == [b"edited twice"]
+    assert turned.world.orders() == []
