@@ -42,6 +42,8 @@ class ReplicationFault(StrEnum):
     """What can go wrong between the servers, in words of our own."""
 
     SOURCE_WENT_BACK = "source-went-back"  # a folder is older than when it was last read
+    ENDLESS_ANSWER = "endless-answer"  # page after page names nothing new, and none is the last
+    ANSWER_MIXED = "answer-mixed"  # an answer is about another item than the one that was asked for
     FOLDER_UNKNOWN = "folder-unknown"  # a change names a folder that the log never did
     INTENT_DAMAGED = "intent-damaged"  # a recorded intent says too little to be carried out
     NOT_REGISTERED = "not-registered"  # the log has changes of a mailbox that has no address here
@@ -60,6 +62,8 @@ class ReplicationFault(StrEnum):
 
 _REPLICATION: dict[str, Disposition] = {
     ReplicationFault.SOURCE_WENT_BACK: Disposition.PAUSE,
+    ReplicationFault.ENDLESS_ANSWER: Disposition.RETRY,
+    ReplicationFault.ANSWER_MIXED: Disposition.RETRY,
     ReplicationFault.FOLDER_UNKNOWN: Disposition.PAUSE,
     ReplicationFault.INTENT_DAMAGED: Disposition.PAUSE,
     ReplicationFault.NOT_REGISTERED: Disposition.PAUSE,
