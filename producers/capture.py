@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 
 from producers import round as decisions
 from producers.contents import ContentReader
-from producers.endless import ReadingBounds
 from producers.index import MailboxIndex
 from producers.item_look import DESCRIBE_ITEMS_MAX, Drafts, ItemLook, Part
 from producers.proof import FolderProof, ProofSettings
 from producers.source import CursorLostError, HierarchyPage, ItemPage, Source
 from producers.splitting_source import SplittingSource
-from producers.unread_folders import UnreadFolders
+from producers.unread_folders import LASTING_ATTEMPTS, UnreadFolders
 from schemas.change import ItemDeleted, ItemRef, Operation, SeedBegin, SeedEnd, Version
+from schemas.endless import ReadingBounds
 from schemas.faults import Disposition, ReplicationFault, TransportFault, disposition_of
 from schemas.metrics import FeedMetrics
 from schemas.ports import CallFailed, Clock
@@ -260,6 +260,9 @@ class Capture:
         self._unread.refuse(folder.folder_id, failure.code, self._clock(), at_once=is_missed and attempts == 1)
         mailbox = self.index.record.mailbox
         log.warning("folder can't be read", extra={"mailbox": mailbox, "code": failure.code, "attempts": attempts})
+        if failure.code == ReplicationFault.ENDLESS_ANSWER and attempts == LASTING_ATTEMPTS:
+            # perhaps it is this cursor that has no end
+            self.index.put_folder(replace(self.index.folders[folder.folder_id], cursor="", probe=""))
         if is_missed:
             self._is_tree_doubted = True
             if attempts > 1 and attempts & (attempts - 1) == 0:

@@ -15,7 +15,7 @@ class Disposition(StrEnum):
     THROTTLE = "throttle"  # the server asks for less: stop every request to it until that ends
     PARK = "park"  # somebody must look at this item; the rest goes on
     PAUSE = "pause"  # the mailbox's administrator must act; other mailboxes go on
-    HALT = "halt"  # this server's administrator or we must act; nothing else can go on there
+    HALT = "halt"  # this server's administrator or we must act, once it lasts (`schemas.refusals`)
 
 
 class TransportFault(StrEnum):
@@ -29,7 +29,7 @@ class TransportFault(StrEnum):
     MALFORMED_ANSWER = "malformed-answer"  # not XML, or not SOAP: often a proxy's page
     HTTP_REDIRECTED = "http-redirected"  # 3xx: credentials must not follow
     HTTP_BAD_REQUEST = "http-bad-request"  # any other 4xx: the same request would fail again
-    HTTP_UNAUTHORIZED = "http-unauthorized"  # 401, 407, Exchange's 456 and 457
+    HTTP_UNAUTHORIZED = "http-unauthorized"  # 401, 407, Exchange's 440 (login time-out), 456, 457
     HTTP_FORBIDDEN = "http-forbidden"  # 403
     HTTP_REQUEST_TIMED_OUT = "http-request-timed-out"  # 408: the server gave up reading
     HTTP_TOO_LARGE = "http-too-large"  # 413
@@ -117,6 +117,7 @@ _HTTP: Mapping[int, TransportFault] = {
     408: TransportFault.HTTP_REQUEST_TIMED_OUT,
     413: TransportFault.HTTP_TOO_LARGE,
     429: TransportFault.HTTP_TOO_MANY,
+    440: TransportFault.HTTP_UNAUTHORIZED,
     456: TransportFault.HTTP_UNAUTHORIZED,
     457: TransportFault.HTTP_UNAUTHORIZED,
     503: TransportFault.HTTP_UNAVAILABLE,

@@ -30,9 +30,10 @@ class TargetRole(StrEnum):
 class MailboxRecord:
     """What the feed knows of a mailbox as a whole; times in milliseconds since 1970 (UTC).
 
-    The last eight fields are of a promotion: `barrier` is where it stands in the log, `close_until` when it is due;
-    `returned` and `handed` name the return that was merged, and the promotion it was taken over by; `reopened` the
-    promotion whose REOPEN was obeyed last, whether or not there was anything to do.
+    The fields from `barrier` to `reopened` are of a promotion: `barrier` is where it stands in the log, `close_until`
+    when it is due; `returned` and `handed` name the return that was merged, and the promotion it was taken over by;
+    `reopened` the promotion whose REOPEN was obeyed last, whether or not there was anything to do. `trouble`: why the
+    mailbox, or folders of it, can't be read at present, and since when; what passes at once is not told.
     """
 
     mailbox: str
@@ -51,6 +52,8 @@ class MailboxRecord:
     returned: str = ""
     handed: str = ""
     reopened: str = ""
+    trouble: str = ""
+    trouble_since: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from producers.capture import PAGES_A_PART_MAX, Dirt
-from producers.endless import PAGES_WITHOUT_NEWS_MAX
 from producers.source import CursorLostError, HierarchyPage, ItemPage
 from schemas.change import FolderDeleted, FolderSaved, ItemDeleted, ItemSaved, Operation
+from schemas.endless import PAGES_WITHOUT_NEWS_MAX
 from schemas.faults import ReplicationFault
 from schemas.ports import AnswerUnknown, CallRefused
 
@@ -164,7 +164,7 @@ def test_a_tree_deleted_within_a_round_is_said_children_first(rig: Rig) -> None:
     assert gone == [child, parent]
 
 
-def test_folders_are_said_parents_first_over_pages(rig: Rig) -> None:
+def test_folders_are_said_parents_first_over_pages(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     parent = rig.source.add_folder("Parent")
     child = rig.source.add_folder("Child", parent_id=parent)
     order = [child, rig.source.inbox, parent]
@@ -280,6 +280,17 @@ class TestEndlessAnswers:
         assert [o.ref.item_id for o in said if isinstance(o, ItemSaved)] == [item_id]
         assert len(asked) == FOR_A_WHILE * PAGES_WITHOUT_NEWS_MAX
         assert ReplicationFault.ENDLESS_ANSWER in capture.trouble
+
+    def test_a_cursor_without_end_is_thrown_away(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        capture, folder = work_folder(rig)
+        answer = rig.source.items
+
+        def page(cursor: str) -> ItemPage:
+            return ItemPage((), (), (), cursor, is_last=False) if cursor else answer(ADDRESS, folder, "")
+
+        self.endless(rig, monkeypatch, folder, page)
+        assert [type(o) for o in rounds(rig, capture)] == [ItemSaved]
+        assert not capture.unread
 
     def test_a_hierarchy_without_end_fails_its_round(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(rig.source, "hierarchy", lambda *_: HierarchyPage((), (), "same", is_last=False))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from producers.endless import CURSORS_LOST_MAX, PAGES_WITHOUT_NEWS_MAX, ReadingBounds
+from schemas.endless import CURSORS_LOST_MAX, PAGES_WITHOUT_NEWS_MAX, ReadingBounds
 from schemas.faults import ReplicationFault
 from schemas.ports import CallRefused
 
