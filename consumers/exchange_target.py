@@ -270,7 +270,9 @@ class ExchangeTarget:
         return ' SuppressReadReceipts="true"' if self._is_2013_or_later() else ""
 
     def _held_shape(self) -> str:
-        fields = ["message:IsRead", "item:Categories", "item:Importance"]
+        fields = [
+            "message:IsRead", "item:Categories", "item:Importance", "item:Subject", "message:InternetMessageId",
+        ]  # fmt: skip
         if self._is_2013_or_later():
             fields.append("item:Flag")
         uris = "".join(f'<t:FieldURI FieldURI="{f}"/>' for f in fields) + ews.STAMP.uri
@@ -355,4 +357,11 @@ def _held(item: Element | None) -> Held:
         return Held("", "", "", Marks(is_read=True))
     reference = item.find(f"{T}ItemId")
     stamp = ews.value_of(ews.extended_values(item), ews.STAMP)
-    return Held(_id(reference), str(reference.get("ChangeKey", "")), stamp, ews.marks_of(item))
+    return Held(
+        item_id=_id(reference),
+        change_key="" if reference is None else str(reference.get("ChangeKey", "")),
+        stamp=stamp,
+        marks=ews.marks_of(item),
+        message_id=child_text(item, f"{T}InternetMessageId"),
+        subject=child_text(item, f"{T}Subject"),
+    )
