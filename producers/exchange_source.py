@@ -25,6 +25,7 @@ from schemas.ports import AnswerUnknown, CallRefused, Element, EwsSession, Serve
 log = logging.getLogger(__name__)
 
 SYNC_ITEMS_MAX = 512
+SUMMARY_CHARACTERS_MAX = 8_000
 _FIRST_FLAG_VERSION = (15, 0)
 
 _PORTABLE_PROPERTIES = (
@@ -280,12 +281,12 @@ def _described(message: ServerAnswer, server_time_seconds: int) -> Described | F
     reference = item.find(f"{T}ItemId")
     modified = child_text(item, f"{T}LastModifiedTime")
     summary = Summary(
-        item_class=child_text(item, f"{T}ItemClass", "IPM.Note"),
-        subject=child_text(item, f"{T}Subject"),
-        sender=child_text(item, f"{T}From/{T}Mailbox/{T}EmailAddress"),
-        message_id=child_text(item, f"{T}InternetMessageId"),
-        sent_at=child_text(item, f"{T}DateTimeSent"),
-        received_at=child_text(item, f"{T}DateTimeReceived"),
+        item_class=_short(child_text(item, f"{T}ItemClass", "IPM.Note")),
+        subject=_short(child_text(item, f"{T}Subject")),
+        sender=_short(child_text(item, f"{T}From/{T}Mailbox/{T}EmailAddress")),
+        message_id=_short(child_text(item, f"{T}InternetMessageId")),
+        sent_at=_short(child_text(item, f"{T}DateTimeSent")),
+        received_at=_short(child_text(item, f"{T}DateTimeReceived")),
         size_bytes=wire_values.count(child_text(item, f"{T}Size")),
         has_attachments=wire_values.boolean(child_text(item, f"{T}HasAttachments")),
         is_draft=wire_values.boolean(child_text(item, f"{T}IsDraft")),
@@ -302,6 +303,11 @@ def _described(message: ServerAnswer, server_time_seconds: int) -> Described | F
         summary=summary,
         stamp=ews.value_of(values, ews.STAMP),
     )
+
+
+def _short(value: str) -> str:
+    """Return a value of a summary, bounded so that its record fits the log; the content holds all of it."""
+    return value[:SUMMARY_CHARACTERS_MAX]
 
 
 def _change_key(message: ServerAnswer) -> str:

@@ -54,6 +54,7 @@ class MailboxRecord:
     reopened: str = ""
     trouble: str = ""
     trouble_since: int = 0
+    hierarchy_cursor_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,8 @@ class SourceFolder:
 
     `gone`: deleted at the source, published once its last item is. `ahead`: ItemIds captured beyond the cursor; if
     one is deleted before the cursor covers it, Sync names it never again. `proved`: digest of the checksum that was
-    published last; empty once anything of the folder was published after it.
+    published last; empty once anything of the folder was published after it. `cursor_digest`: in the state topic, the
+    SHA-256 of a cursor that is kept in pieces beside the record; in memory the cursor is whole.
     """
 
     folder_id: str
@@ -76,6 +78,7 @@ class SourceFolder:
     gone: bool = False
     ahead: tuple[str, ...] = ()
     proved: str = ""
+    cursor_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
