@@ -18,6 +18,7 @@ from consumers.plan import ADOPTED
 from consumers.target import Held, Target
 from schemas.change import Change, ItemMarked, ItemMoved, ItemSaved
 from schemas.codec import decode
+from schemas.endless import ReadingBounds
 from schemas.identity import Stamp, key_mark, mark_in
 from schemas.listing import ListedItem
 from schemas.ports import CallRefused, Clock, Incoming, PartitionLost
@@ -99,6 +100,7 @@ class Adoption:
     def _listed(self, address: str, folder_id: str) -> list[ListedItem]:
         items: list[ListedItem] = []
         offset: int | None = 0
+        bounds = ReadingBounds()
         while offset is not None:
             if not self._still_owned():
                 raise PartitionLost("given up while adopting")
@@ -109,6 +111,7 @@ class Adoption:
                     raise
                 break
             items += page.items
+            bounds.take_page((i.item_id for i in page.items), is_last=page.next_offset is None)
             offset = page.next_offset
         return items
 

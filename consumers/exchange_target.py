@@ -1,17 +1,19 @@
 """A target server over EWS: MS-OXWSBTRF (UploadItems), MS-OXWSCORE, MS-OXWSFOLD, MS-OXWSSRCH (FindItem)."""
 
 import base64
-import binascii
 from collections.abc import Callable
 
 from consumers import item_writes
+from consumers.answer_ties import by_absence, by_stamp
 from consumers.target import Done, Edit, Held, HeldFolder, Outcome, PortableItem, Refused, Update
-from schemas import ews, listing
+from schemas import ews, listing, wire_values
+from schemas.answer_order import matched
 from schemas.change import Marks
 from schemas.element_values import SHAPE, packed
 from schemas.ews import M, T, child_text, text
-from schemas.faults import ReplicationFault, TransportFault
-from schemas.ports import CallRefused, Element, EwsSession, ServerAnswer
+from schemas.faults import GONE, ReplicationFault, TransportFault
+from schemas.halving import Halving
+from schemas.ports import CallFailed, CallRefused, Element, EwsSession, ServerAnswer
 
 LISTED_ITEMS_MAX = 1_000
 _FLAGS_SINCE = (15, 0)
@@ -40,6 +42,8 @@ class ExchangeTarget:
     def folder(self, address: str, folder_id: str) -> HeldFolder | None:
         """Return a folder by id, or None if it is not there."""
         message = self._get_folder(address, ews.folder_ref(folder_id))
+        if not message.is_done and message.code not in GONE:
+            raise CallRefused(message.code, "a folder can't be looked at")  # no proof that it is not there
         found = message.element.find(f"{M}Folders/*")
         return _folder(found) if message.is_done and found is not None else None
 
@@ -67,8 +71,11 @@ class ExchangeTarget:
             )
             root = self._one("FindFolder", address, body).element.find(f"{M}RootFolder")
             page = [] if root is None else [_id(e) for e in root.iterfind(f"{T}Folders/*/{T}FolderId")]
+            is_last = root is None or wire_values.boolean(root.get("IncludesLastItemInRange", ""), default=True)
+            if not is_last and set(page) <= set(found):
+                raise CallRefused(ReplicationFault.ENDLESS_ANSWER, "the list of folders repeats itself")
             found += page
-            if root is None or not page or root.get("IncludesLastItemInRange") != "false":
+            if is_last:
                 return found
 
     def create_folder(self, address: str, parent_id: str, name: str, folder_class: str, *, hidden: bool) -> Outcome:
@@ -130,7 +137,8 @@ class ExchangeTarget:
             f"<m:SavedItemFolderId>{ews.folder_ref(folder_id)}</m:SavedItemFolderId>"
             f"<m:Items>{''.join(item_writes.message(i, with_flags=with_flags) for i in items)}</m:Items></m:CreateItem>"
         )
-        return self._outcomes("CreateItem", address, body, len(items), f"{M}Items/*/{T}ItemId")
+        outcomes = self._outcomes("CreateItem", address, body, len(items), f"{M}Items/*/{T}ItemId")
+        return by_stamp([i.stamp for i in items], outcomes, lambda ids: self.look(address, ids))
 
     def update(self, address: str, updates: list[Update]) -> list[Outcome]:
         """Set stamps and marks with NeverOverwrite; receipts are suppressed where the server can."""
@@ -155,16 +163,21 @@ class ExchangeTarget:
             f'SendMeetingInvitationsOrCancellations="SendToNone"{self._quiet()}>'
             f"<m:ItemChanges>{changes}</m:ItemChanges></m:UpdateItem>"
         )
-        return self._outcomes("UpdateItem", address, body, len(given), f"{M}Items/*/{T}ItemId")
+        messages = self._session.call("UpdateItem", address, body, len(given)).messages
+        answers = matched([item_id for item_id, _, _ in given], messages, _item_id_in)
+        return [_outcome(m, _item_id_in) if m else _MIXED for m in answers]
 
     def move(self, address: str, item_ids: list[str], folder_id: str) -> list[Outcome]:
-        """Move items into one folder."""
+        """Move items into one folder; where there are several, their stamps say which new id is whose."""
+        looked = self.look(address, item_ids) if len(item_ids) > 1 else []
+        stamps = [h.stamp if isinstance(h, Held) else "" for h in looked] or [""] * len(item_ids)
         refs = "".join(map(ews.item_ref, item_ids))
         body = (
             f"<m:MoveItem><m:ToFolderId>{ews.folder_ref(folder_id)}</m:ToFolderId>"
             f"<m:ItemIds>{refs}</m:ItemIds></m:MoveItem>"
         )
-        return self._outcomes("MoveItem", address, body, len(item_ids), f"{M}Items/*/{T}ItemId")
+        outcomes = self._outcomes("MoveItem", address, body, len(item_ids), f"{M}Items/*/{T}ItemId")
+        return by_stamp(stamps, outcomes, lambda ids: self.look(address, ids))
 
     def delete(self, address: str, item_ids: list[str], *, hard: bool) -> list[Outcome]:
         """Delete items; nobody is told (no cancellations)."""
@@ -176,7 +189,8 @@ class ExchangeTarget:
         )
         messages = self._session.call("DeleteItem", address, body, len(item_ids)).messages
         pairs = zip(item_ids, messages, strict=True)
-        return [Done(i, "") if m.is_done else Refused(m.code, m.text) for i, m in pairs]
+        outcomes: list[Outcome] = [Done(i, "") if m.is_done else Refused(m.code, m.text) for i, m in pairs]
+        return by_absence(item_ids, outcomes, lambda ids: self.look(address, ids))
 
     # -- looking -------------------------------------------------------------------------------------------
 
@@ -204,28 +218,33 @@ class ExchangeTarget:
 
     def look(self, address: str, item_ids: list[str]) -> list[Held | Refused]:
         """Return items by id."""
-        refs = "".join(map(ews.item_ref, item_ids))
-        body = f"<m:GetItem><m:ItemShape>{self._held_shape()}</m:ItemShape><m:ItemIds>{refs}</m:ItemIds></m:GetItem>"
-        messages = self._session.call("GetItem", address, body, len(item_ids)).messages
-        return [_held(m.element.find(f"{M}Items/*")) if m.is_done else Refused(m.code, m.text) for m in messages]
+        answers = self._get_items(address, item_ids, self._held_shape())
+        return [a if isinstance(a, Refused) else _held(a.element.find(f"{M}Items/*")) for a in answers]
 
     def mimes(self, address: str, item_ids: list[str]) -> list[bytes | Refused]:
         """Return the MIME of messages by id; one that does not come whole is refused."""
-        refs = "".join(map(ews.item_ref, item_ids))
         shape = (
             "<t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>"
             '<t:FieldURI FieldURI="item:MimeContent"/></t:AdditionalProperties>'
         )
-        body = f"<m:GetItem><m:ItemShape>{shape}</m:ItemShape><m:ItemIds>{refs}</m:ItemIds></m:GetItem>"
-        messages = self._session.call("GetItem", address, body, len(item_ids)).messages
-        return [_mime(m) if m.is_done else Refused(m.code, m.text) for m in messages]
+        return [a if isinstance(a, Refused) else _mime(a) for a in self._get_items(address, item_ids, shape)]
 
     def elements(self, address: str, item_ids: list[str]) -> list[bytes | Refused]:
         """Return the elements of items that a client can set."""
-        refs = "".join(map(ews.item_ref, item_ids))
-        body = f"<m:GetItem><m:ItemShape>{SHAPE}</m:ItemShape><m:ItemIds>{refs}</m:ItemIds></m:GetItem>"
-        messages = self._session.call("GetItem", address, body, len(item_ids)).messages
-        return [_elements(m) if m.is_done else Refused(m.code, m.text) for m in messages]
+        return [a if isinstance(a, Refused) else _elements(a) for a in self._get_items(address, item_ids, SHAPE)]
+
+    def _get_items(self, address: str, item_ids: list[str], shape: str) -> list[ServerAnswer | Refused]:
+        """Return the answer about each id; a call that fails is halved until the item at fault stands alone."""
+
+        def ask(batch: list[str]) -> list[ServerAnswer | Refused]:
+            refs = "".join(map(ews.item_ref, batch))
+            body = f"<m:GetItem><m:ItemShape>{shape}</m:ItemShape><m:ItemIds>{refs}</m:ItemIds></m:GetItem>"
+            messages = self._session.call("GetItem", address, body, len(batch)).messages
+            answers = matched(batch, messages, _item_id_in)
+            return [_MIXED if a is None else a if a.is_done else Refused(a.code, a.text) for a in answers]
+
+        answers = Halving(item_ids, ask, lambda: self.root(address, "msgfolderroot")).answers()
+        return [Refused(a.code, a.detail) if isinstance(a, CallFailed) else a for a in answers]
 
     def _find_items(self, address: str, folder_ids: list[str], restriction: str) -> list[Held]:
         body = (
@@ -244,15 +263,16 @@ class ExchangeTarget:
     # -- request parts -------------------------------------------------------------------------------------
 
     def _is_2013_or_later(self) -> bool:
-        major, minor = (int(n) for n in self._session.server_version.split(".")[:2])
-        return (major, minor) >= _FLAGS_SINCE
+        return wire_values.version(self._session.server_version) >= _FLAGS_SINCE
 
     def _quiet(self) -> str:
         """Return the attribute that keeps receipts (read, deleted unread) from being sent; 2013 SP1 and later."""
         return ' SuppressReadReceipts="true"' if self._is_2013_or_later() else ""
 
     def _held_shape(self) -> str:
-        fields = ["message:IsRead", "item:Categories", "item:Importance"]
+        fields = [
+            "message:IsRead", "item:Categories", "item:Importance", "item:Subject", "message:InternetMessageId",
+        ]  # fmt: skip
         if self._is_2013_or_later():
             fields.append("item:Flag")
         uris = "".join(f'<t:FieldURI FieldURI="{f}"/>' for f in fields) + ews.STAMP.uri
@@ -287,11 +307,16 @@ _FOLDER_SHAPE = (
 )
 
 
+_MIXED = Refused(ReplicationFault.ANSWER_MIXED, "no answer can be told to be about this item")
+
+
+def _item_id_in(element: Element) -> Element | None:
+    return element.find(f"{M}Items/*/{T}ItemId")
+
+
 def _mime(message: ServerAnswer) -> bytes | Refused:
-    try:
-        return base64.b64decode(child_text(message.element, f"{M}Items/*/{T}MimeContent"))
-    except binascii.Error:
-        return Refused(ReplicationFault.NO_MIME)
+    mime = wire_values.base64_bytes(child_text(message.element, f"{M}Items/*/{T}MimeContent"))
+    return Refused(ReplicationFault.NO_MIME) if mime is None else mime
 
 
 def _quoted(value: str) -> str:
@@ -322,8 +347,8 @@ def _folder(element: Element) -> HeldFolder:
         folder_id=_id(element.find(f"{T}FolderId")),
         parent_id=_id(element.find(f"{T}ParentFolderId")),
         name=child_text(element, f"{T}DisplayName"),
-        total_count=int(child_text(element, f"{T}TotalCount", "0")),
-        child_count=int(child_text(element, f"{T}ChildFolderCount", "0")),
+        total_count=wire_values.count(child_text(element, f"{T}TotalCount")),
+        child_count=wire_values.count(child_text(element, f"{T}ChildFolderCount")),
     )
 
 
@@ -332,4 +357,11 @@ def _held(item: Element | None) -> Held:
         return Held("", "", "", Marks(is_read=True))
     reference = item.find(f"{T}ItemId")
     stamp = ews.value_of(ews.extended_values(item), ews.STAMP)
-    return Held(_id(reference), str(reference.get("ChangeKey", "")), stamp, ews.marks_of(item))
+    return Held(
+        item_id=_id(reference),
+        change_key="" if reference is None else str(reference.get("ChangeKey", "")),
+        stamp=stamp,
+        marks=ews.marks_of(item),
+        message_id=child_text(item, f"{T}InternetMessageId"),
+        subject=child_text(item, f"{T}Subject"),
+    )

@@ -7,12 +7,16 @@ from collections.abc import Callable
 from schemas.faults import Disposition, TransportFault, disposition_of
 from schemas.metrics import ReplayMetrics
 from schemas.ports import CallFailed, PartitionLost
+from schemas.refusals import RefusalWatch
 
 log = logging.getLogger(__name__)
 
 WAIT_SECONDS_FIRST = 0.1
 WAIT_SECONDS_MAX = 30.0
 RETRY_SECONDS_MAX = 30.0
+REFUSED_WAIT_SECONDS = 1.0
+REFUSED_SECONDS_MAX = 3.0
+"""A server that refuses us is tried again soon, in case the answer was odd, and then left to its mailbox's retries."""
 SLICE_SECONDS = 0.1
 
 
@@ -37,7 +41,9 @@ class Patience:
         metrics: ReplayMetrics,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
+        refusals: RefusalWatch | None = None,
     ) -> None:
+        self._refusals = refusals or RefusalWatch()
         self._still_owned = still_owned
         self._metrics = metrics
         self._sleep = sleep
@@ -54,7 +60,8 @@ class Patience:
                 self._judge(failure)
                 if self._is_hopeless(failure, self._monotonic() - started):
                     raise FellBehind(failure.code) from failure
-                self._wait(max(failure.back_off_seconds, wait_seconds))
+                least_seconds = REFUSED_WAIT_SECONDS if _is_refusal(failure) else 0.0
+                self._wait(max(failure.back_off_seconds, wait_seconds, least_seconds))
                 wait_seconds = min(2 * wait_seconds, WAIT_SECONDS_MAX)
 
     def require_owned(self) -> None:
@@ -66,7 +73,8 @@ class Patience:
         disposition = disposition_of(failure.code)
         self._metrics.call_failures.labels(code=failure.code).inc()
         log.warning("call failed", extra={"code": failure.code, "disposition": disposition.value})
-        if disposition is Disposition.HALT:
+        now = int(self._monotonic() * 1000)
+        if _is_refusal(failure) and self._refusals.must_halt(now, failure.mailbox, failure.operation):
             raise TargetHaltError(f"target: {failure}") from failure
         if disposition in {Disposition.PAUSE, Disposition.PARK}:
             raise FellBehind(failure.code) from failure
@@ -76,7 +84,8 @@ class Patience:
         """Tell a fault that may be one mailbox's alone from a server that is away: the others must go on."""
         is_server_away = failure.code == TransportFault.CONNECTION_REFUSED
         is_throttled = disposition_of(failure.code) is Disposition.THROTTLE
-        return waited_seconds > RETRY_SECONDS_MAX and not is_server_away and not is_throttled
+        limit_seconds = REFUSED_SECONDS_MAX if _is_refusal(failure) else RETRY_SECONDS_MAX
+        return waited_seconds > limit_seconds and not is_server_away and not is_throttled
 
     def _wait(self, seconds: float) -> None:
         until = self._monotonic() + seconds
@@ -86,3 +95,8 @@ class Patience:
             self._sleep(min(SLICE_SECONDS, left))
         if not self._still_owned():
             raise PartitionLost("given up while waiting for the target")
+
+
+def _is_refusal(failure: CallFailed) -> bool:
+    """Tell whether the server refuses us or our request: one odd answer, or a matter for a person."""
+    return disposition_of(failure.code) is Disposition.HALT

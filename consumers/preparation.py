@@ -151,8 +151,9 @@ class Preparation:
         """Raise a refusal that is to be waited for or is wider than the item; the others park it."""
         disposition = disposition_of(refused.code)
         key = (run.mailbox, step.operation.ref.item)
-        # a network that cuts large requests for a while looks like a server that refuses one item
-        is_doubtful = refused.code == ReplicationFault.REFUSED_ALONE
+        # a network that cuts large requests for a while looks like a server that refuses one item; and a code that
+        # refuses us, or that nobody knows, may be meant for all or for this item
+        is_doubtful = refused.code == ReplicationFault.REFUSED_ALONE or disposition is Disposition.HALT
         if disposition is Disposition.RETRY or is_doubtful:
             first_at = self._refusals.setdefault(key, self._clock())
             patience_seconds = ALONE_SECONDS_MIN if is_doubtful else ITEM_RETRY_SECONDS_MAX

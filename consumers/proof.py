@@ -16,6 +16,7 @@ from consumers.ledger import Ledger
 from consumers.target import Held, Target
 from schemas.canonical_row import ROW_VERSION
 from schemas.change import Change, Checksum, Operation, folders_of
+from schemas.endless import ReadingBounds
 from schemas.identity import Stamp
 from schemas.listing import ListedItem
 from schemas.metrics import ReplayMetrics
@@ -40,6 +41,7 @@ class _Look:
     place: Place
     offset: int = 0
     items: dict[str, ListedItem] = field(default_factory=dict)
+    bounds: ReadingBounds = field(default_factory=ReadingBounds)
 
 
 class Proof:
@@ -172,6 +174,7 @@ class Proof:
             self._judge(look, folder, folder.checksum, addresses[mailbox])  # what is gone shows nothing
             return
         look.items.update((i.item_id, i) for i in page.items)
+        look.bounds.take_page((i.item_id for i in page.items), is_last=page.next_offset is None)
         if page.next_offset is None:
             self._judge(look, folder, folder.checksum, addresses[mailbox])
         else:

@@ -7,13 +7,14 @@ in grows old there.
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
+from schemas import wire_values
 from schemas.change import FolderSaved, ItemSaved, Summary
 from schemas.state import TargetFolder
 
 LEFT_OUT_FOLDER = "folder"
 LEFT_OUT_CLASS = "class"
+DAY_SECONDS = 86_400
 LEFT_OUT_AGE = "age"
 
 
@@ -58,9 +59,7 @@ class Scope:
     def _is_too_old(self, summary: Summary, captured_at_ms: int) -> bool:
         if not self.age_days_max:
             return False
-        try:
-            received = datetime.fromisoformat(summary.received_at)
-        except ValueError:
+        received_seconds = wire_values.moment_seconds(summary.received_at)
+        if received_seconds is None:
             return False  # a date nobody can read leaves nothing out
-        age = timedelta(milliseconds=captured_at_ms) - timedelta(seconds=received.timestamp())
-        return age > timedelta(days=self.age_days_max)
+        return captured_at_ms / 1000 - received_seconds > self.age_days_max * DAY_SECONDS

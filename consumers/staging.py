@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from consumers.answer_ties import by_content
 from consumers.folder_map import FolderMap
 from consumers.item_writes import properties_of
 from consumers.ledger import Ledger
@@ -190,7 +191,8 @@ class Staging:
     def _stage_batch(self, address: str, folder_id: str, form: Form, items: list[ToStage]) -> list[Outcome]:
         if form is Form.PORTABLE:
             return self._target.create(address, folder_id, [self._portable(i) for i in items])
-        uploaded = self._target.upload(address, folder_id, [i.bodies[Form.STREAM] for i in items])
+        answered = self._target.upload(address, folder_id, [i.bodies[Form.STREAM] for i in items])
+        uploaded = by_content([i.saved for i in items], answered, lambda ids: self._target.look(address, ids))
         outcomes = list(uploaded)
         fallback = [
             n for n, o in enumerate(uploaded)

@@ -29,12 +29,17 @@ Outcome = Done | Refused
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An item as the target shows it: id, ChangeKey, our stamp (or nothing), marks."""
+    """An item as the target shows it: id, ChangeKey, our stamp (or nothing), marks, and what it is told from others by.
+
+    An empty Message-ID or subject is not known.
+    """
 
     item_id: str
     change_key: str
     stamp: str
     marks: Marks
+    message_id: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)

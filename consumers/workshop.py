@@ -88,7 +88,8 @@ class Workshop:
             scope=settings.scope,
         )
         worker = MailboxWorker(tools, self.name, mint, clock, metrics)
-        tidying, patience = Tidying(staging, ledger, clock, metrics), Patience(self._owned.still_owned, metrics)
+        tidying = Tidying(staging, ledger, clock, metrics)
+        patience = Patience(self._owned.still_owned, metrics, refusals=settings.refusals)
         return LaneTools(
             ledger=ledger,
             folders=self.folders,

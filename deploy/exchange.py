@@ -6,9 +6,7 @@ A back-off that a server asks for is shared by all sessions to it (`deploy.throt
 leaves this process.
 """
 
-import email.utils
 import logging
-import re
 import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -26,8 +24,8 @@ from urllib3.exceptions import NewConnectionError
 from deploy.exchange_tls import TlsAdapter, TlsSettings
 from deploy.secret import Stamp, current, stamp_of
 from deploy.throttle import Throttle
-from schemas import markup
-from schemas.ews import MESSAGES, TYPES, M, T, is_xml_character, text
+from schemas import markup, wire_values
+from schemas.ews import MESSAGES, TYPES, M, T, text
 from schemas.faults import OUTCOME_UNKNOWN, Disposition, TransportFault, disposition_of, fault_of_status
 from schemas.metrics import SessionMetrics
 from schemas.ports import Answers, AnswerUnknown, CallFailed, CallRefused, Element, ServerAnswer
@@ -37,7 +35,6 @@ log = logging.getLogger(__name__)
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 BACK_OFF_SECONDS_DEFAULT = 5.0
 THROTTLED = "ErrorServerBusy"
-_FORBIDDEN = re.compile(rb"&#([xX][0-9a-fA-F]{1,8}|[0-9]{1,10});")
 _VERSIONS = {
     "2010_SP1": "Exchange2010_SP1",
     "2013": "Exchange2013_SP1",
@@ -96,6 +93,7 @@ class Session:
             self._throttle.answered()
             self._metrics.answered_at.labels(server=self._settings.name).set_to_current_time()
         except CallFailed as failure:
+            failure.operation, failure.mailbox = operation, mailbox
             outcome = "refused" if isinstance(failure, CallRefused) else "unknown"
             self._note_back_off(operation, failure)
             raise
@@ -197,7 +195,7 @@ class Session:
         if response.status_code not in {HTTPStatus.OK, HTTPStatus.INTERNAL_SERVER_ERROR}:
             raise self._refusal(operation, response)
         try:
-            root = _parse(response.content)
+            root = markup.parse_answer(response.content)
         except etree.XMLSyntaxError as error:
             if response.status_code != HTTPStatus.OK:
                 raise self._refusal(operation, response) from error
@@ -229,7 +227,9 @@ class Session:
         back_off_seconds = 0.0
         if disposition_of(fault) is Disposition.THROTTLE:
             written = response.headers.get("Retry-After", "")
-            back_off_seconds = float(written) if written.isdigit() else BACK_OFF_SECONDS_DEFAULT
+            back_off_seconds = wire_values.retry_after_seconds(
+                written, _server_time(response), BACK_OFF_SECONDS_DEFAULT
+            )
         failure = AnswerUnknown if fault in OUTCOME_UNKNOWN else CallRefused
         detail = f"{operation}: HTTP {response.status_code} from {self._settings.url}"
         return failure(fault, detail, back_off_seconds)
@@ -249,7 +249,9 @@ class Session:
         info = root.find(f"{{{SOAP}}}Header/{T}ServerVersionInfo")
         if info is not None:
             parts = (info.get(k, "0") for k in ("MajorVersion", "MinorVersion", "MajorBuildNumber", "MinorBuildNumber"))
-            self.server_version = ".".join(parts)
+            written = ".".join(parts)
+            # what is no version must not turn off what the server can do
+            self.server_version = written if any(wire_values.version(written)) else self.server_version
 
 
 def _authentication(settings: ServerSettings) -> Any:
@@ -263,20 +265,6 @@ def _authentication(settings: ServerSettings) -> Any:
     is_address = kind == NTLM and credentials.type == Credentials.EMAIL
     user = f"\\{settings.user}" if is_address else settings.user
     return get_auth_instance(kind, username=user, password=password)
-
-
-def _parse(content: bytes) -> Element:
-    """Parse an answer strictly; characters that XML can't hold, which Exchange may write, become U+FFFD."""
-    try:
-        return markup.parse(content)
-    except etree.XMLSyntaxError:
-        return markup.parse(_FORBIDDEN.sub(_replaced, content))
-
-
-def _replaced(reference: re.Match[bytes]) -> bytes:
-    digits = reference.group(1)
-    code = int(digits[1:], 16) if digits[:1] in b"xX" else int(digits)
-    return reference.group() if is_xml_character(code) else b"&#xFFFD;"
 
 
 def _was_never_sent(error: requests.ConnectionError) -> bool:
@@ -309,12 +297,9 @@ def _fault(operation: str, fault: Element) -> CallRefused:
 def _back_off_seconds(element: Element) -> float:
     for value in element.iter("{*}Value"):
         if value.get("Name") == "BackOffMilliseconds" and value.text:
-            return float(value.text) / 1000
+            return wire_values.milliseconds(value.text, BACK_OFF_SECONDS_DEFAULT)
     return BACK_OFF_SECONDS_DEFAULT if element.tag.endswith("ResponseMessage") else 0.0
 
 
 def _server_time(response: requests.Response) -> int:
-    try:
-        return int(email.utils.parsedate_to_datetime(response.headers["Date"]).timestamp())
-    except (KeyError, ValueError, TypeError):
-        return 0
+    return wire_values.http_date_seconds(response.headers.get("Date", ""))

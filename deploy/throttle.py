@@ -1,6 +1,7 @@
 """How hard one server may be asked: shared by every session of a process to it.
 
-State: until when the server asked to be left alone, how many calls may be under way at once, how many are.
+State: until when the server asked to be left alone, how many calls may be under way at once, how many are, and what
+was refused since anything was answered.
 Order: a call waits for its turn, never for a back-off: that one is refused at once, with the time that is left.
 Failure: nothing is kept; a process that starts again begins carefully and finds its measure anew.
 """
@@ -9,6 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from schemas.refusals import RefusalWatch
 
 BACK_OFF_SECONDS_MAX = 600.0
 CALLS_AT_ONCE_MAX_DEFAULT = 8
@@ -29,6 +32,7 @@ class Throttle:
         self._limit = min(CALLS_AT_ONCE_FIRST, calls_at_once_max)
         self._under_way = 0
         self._answered = 0
+        self.refusals = RefusalWatch()
 
     @property
     def calls_at_once(self) -> int:
@@ -50,6 +54,7 @@ class Throttle:
 
     def answered(self) -> None:
         """Note a call that was not throttled: after enough of them one more may go at once."""
+        self.refusals.answered()
         with self._turn:
             self._answered += 1
             if self._answered >= ANSWERED_UNTIL_ONE_MORE and self._limit < self._calls_max:

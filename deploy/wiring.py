@@ -203,6 +203,7 @@ def feed_service(settings: Settings, mailboxes: Registry | TurnedRegistry) -> Se
         forms=tuple(Form(f) for f in settings.feed.forms),
         targets=tuple(settings.targets),
         is_back=topics.is_back,
+        refusals=throttle.refusals,
     )
 
     def work(owned: Owned) -> None:
@@ -278,7 +279,7 @@ def replay_service(settings: Settings, mailboxes: Registry | TurnedRegistry, tar
     section = settings.targets[target]
     throttle, server = Throttle(section.calls_at_once_max), server_settings(section)
     report_throttle(registry, session_metrics, server.name, throttle)
-    replay_settings = replay_settings_of(settings, target)
+    replay_settings = replace(replay_settings_of(settings, target), refusals=throttle.refusals)
 
     def work(owned: Owned) -> None:
         with ExitStack() as stack:

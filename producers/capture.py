@@ -15,19 +15,36 @@ from producers.contents import ContentReader
 from producers.index import MailboxIndex
 from producers.item_look import DESCRIBE_ITEMS_MAX, Drafts, ItemLook, Part
 from producers.proof import FolderProof, ProofSettings
-from producers.source import CursorLostError, ItemPage, Source
+from producers.source import CursorLostError, HierarchyPage, ItemPage, Source
+from producers.splitting_source import SplittingSource
+from producers.unread_folders import LASTING_ATTEMPTS, UnreadFolders
 from schemas.change import ItemDeleted, ItemRef, Operation, SeedBegin, SeedEnd, Version
-from schemas.faults import Disposition, disposition_of
+from schemas.endless import ReadingBounds
+from schemas.faults import Disposition, ReplicationFault, TransportFault, disposition_of
 from schemas.metrics import FeedMetrics
-from schemas.ports import CallFailed, CallRefused, Clock
+from schemas.ports import CallFailed, Clock
 from schemas.state import IndexEntry, SourceFolder
 
 log = logging.getLogger(__name__)
 
 PASSES_MAX = 4
 SEED_REASON = "seed"
+PAGES_A_PART_MAX = 16
+"""After so many pages without a part, an empty one lets the other mailboxes of the partition have their turn."""
+UNREAD_WITHOUT_READ_MAX = 3
+"""So many folders may fail before one was read: after them it is not the folders."""
 FOLDER_GONE = frozenset({"ErrorFolderNotFound", "ErrorItemNotFound", "ErrorSyncFolderNotFound"})
-MAILBOX_WIDE = frozenset({"ErrorNonExistentMailbox", "ErrorImpersonateUserDenied", "ErrorMailboxMoveInProgress"})
+WIDER_THAN_A_FOLDER = frozenset(
+    {
+        "ErrorNonExistentMailbox",
+        "ErrorImpersonateUserDenied",
+        "ErrorMailboxMoveInProgress",
+        TransportFault.CONNECTION_REFUSED,
+        TransportFault.TLS_FAILED,
+        TransportFault.HTTP_UNAUTHORIZED,
+        ReplicationFault.SOURCE_WENT_BACK,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +63,7 @@ class Capture:
     ) -> None:
         self.index = index
         self.address = address
-        self._source = source
+        self._source = SplittingSource(source)
         self._clock = clock
         self._tick = 0
         self._hierarchy_tick = -1
@@ -54,9 +71,11 @@ class Capture:
         self._completed_tick = 0
         self._pending_since: dict[str, int] = {}
         self._listed: dict[str, set[str]] = {}
-        self._unread: set[str] = set()
+        self._unread = UnreadFolders()
+        self._is_any_read = False
+        self._is_tree_doubted = False
         self._drafts = Drafts()
-        self._items = ItemLook(source, address, index, contents, self._drafts, clock)
+        self._items = ItemLook(self._source, address, index, contents, self._drafts, clock)
         self._proof: FolderProof | None = None
 
     def prove(self, settings: ProofSettings, metrics: FeedMetrics) -> None:
@@ -74,16 +93,18 @@ class Capture:
 
     def _round(self, dirt: Dirt) -> Iterator[Part]:
         begun_at = self._clock()
-        self._unread.clear()
+        self._is_any_read = False
         forced = set(dirt.folders)
         if dirt.is_hierarchy_dirty or not self.index.record.hierarchy_cursor or forced - self.index.folders.keys():
             self._read_hierarchy()
         for _ in range(PASSES_MAX):
+            self._is_tree_doubted = False
             probes = self._probe()
             for folder in self._dirty(probes, forced):
                 yield from self._read_folder(folder, probes.get(folder.folder_id, ""))
             forced = set()
-            if (not self.index.pending or self._releasable()) and not self._is_seed_unproved():
+            is_settled = (not self.index.pending or self._releasable()) and not self._is_seed_unproved()
+            if is_settled and not self._is_tree_doubted:
                 break
             self._read_hierarchy()
         yield from self._items.retry_owed()
@@ -98,27 +119,43 @@ class Capture:
     # -- folders -------------------------------------------------------------------------------------------
 
     def _read_hierarchy(self) -> None:
+        """Read what became of folders, all of them where the cursor is empty or was lost."""
         self._drop_paired()
         tick = self._next_tick()
-        cursor, is_last = self.index.record.hierarchy_cursor, False
-        seen: set[str] | None = None if cursor else set()
-        while not is_last:
+        is_whole, page = self._whole_hierarchy()
+        self._drafts.part.operations += decisions.see_hierarchy(self.index, page)
+        if is_whole:
+            self._compare_folders({f.folder_id for f in page.seen})
+        self._note_pending(tick)
+        # a reading from the start is committed only when it is complete: what it did not name is gone
+        self.index.record = replace(self.index.record, hierarchy_cursor=page.cursor)
+        self._hierarchy_tick = tick
+        self._unread.keep_only({f.folder_id for f in self.index.folders.values() if not f.gone})
+
+    def _whole_hierarchy(self) -> tuple[bool, HierarchyPage]:
+        """Return whether it was read from the start, and all pages up to the last as one."""
+        cursor, bounds = self.index.record.hierarchy_cursor, ReadingBounds()
+        is_whole, pages = not cursor, list[HierarchyPage]()
+        while not (pages and pages[-1].is_last):
             try:
                 page = self._source.hierarchy(self.address, cursor)
             except CursorLostError:
                 log.warning("hierarchy cursor lost", extra={"mailbox": self.index.record.mailbox})
-                cursor, seen = "", set()
+                bounds.lose_cursor(cursor)
+                is_whole, cursor, pages = True, "", []
                 continue
-            self._drafts.part.operations += decisions.see_hierarchy(self.index, page)
-            if seen is not None:
-                seen |= {f.folder_id for f in page.seen}
-                if page.is_last:
-                    decisions.see_folders_gone(self.index, self.index.folders.keys() - seen)
-            self._note_pending(tick)
-            cursor, is_last = page.cursor, page.is_last
-        # a reading from the start is committed only when it is complete: what it did not name is gone
-        self.index.record = replace(self.index.record, hierarchy_cursor=cursor)
-        self._hierarchy_tick = tick
+            bounds.take_page((*(f.folder_id for f in page.seen), *page.gone), is_last=page.is_last)
+            pages.append(page)
+            cursor = page.cursor
+        return is_whole, decisions.joined(pages)
+
+    def _compare_folders(self, seen: set[str]) -> None:
+        """After a reading from the start: what it did not name is gone, unless the server still answers for it."""
+        missing = sorted(f.folder_id for f in self.index.folders.values() if not f.gone and f.folder_id not in seen)
+        alive = self._source.probe(self.address, missing).keys() if missing else set()
+        if alive:
+            log.warning("folders live that the hierarchy lacks", extra={"mailbox": self.index.record.mailbox})
+        decisions.see_folders_gone(self.index, set(missing) - alive)
 
     def _probe(self) -> dict[str, str]:
         tick = self._next_tick()
@@ -132,16 +169,41 @@ class Capture:
         return probes
 
     def _dirty(self, probes: dict[str, str], forced: set[str]) -> list[SourceFolder]:
-        return [
+        """Return the folders to read, those that could not be read last."""
+        now = self._clock()
+        dirty = [
             f
             for f in list(self.index.folders.values())
             if not f.gone
-            and (f.folder_id in forced or not f.complete or not decisions.is_unchanged(f, probes.get(f.folder_id, "")))
+            and not self._unread.is_set_aside(f.folder_id, now)
+            and (
+                f.folder_id in forced
+                or f.folder_id in self._unread
+                or not f.complete
+                or not decisions.is_unchanged(f, probes.get(f.folder_id, ""))
+            )
         ]
+        return sorted(dirty, key=lambda f: self._unread.attempts(f.folder_id))
 
     def _read_folder(self, folder: SourceFolder, probe: str) -> Iterator[Part]:
+        """Read a folder to its end, or set it aside: one that can't be read must not stop the others."""
         tick = self._next_tick()
-        is_last, cursor, ahead = False, folder.cursor, folder.ahead
+        try:
+            yield from self._read_pages(folder, probe, tick)
+            self._check_ahead(folder.folder_id, folder.ahead)
+            self._compare_listing(folder.folder_id, tick)
+        except CallFailed as failure:
+            self._listed.pop(folder.folder_id, None)
+            self._refuse_folder(folder, failure)
+            return
+        self._unread.read(folder.folder_id)
+        self._read_ticks[folder.folder_id] = tick
+        if not folder.complete:
+            self._completed_tick = self._next_tick()
+
+    def _read_pages(self, folder: SourceFolder, probe: str, tick: int) -> Iterator[Part]:
+        is_last, cursor, ahead, bounds = False, folder.cursor, folder.ahead, ReadingBounds()
+        pages = 0
         if not cursor and next(self.index.in_folder(folder.folder_id), None):
             self._listed[folder.folder_id] = set()
         while not is_last:
@@ -149,15 +211,15 @@ class Capture:
                 page = self._source.items(self.address, folder.folder_id, cursor)
             except CursorLostError:
                 log.warning("folder cursor lost", extra={"mailbox": self.index.record.mailbox})
+                bounds.lose_cursor(cursor)
                 cursor, self._listed[folder.folder_id] = "", set()
                 self.index.put_folder(replace(self.index.folders[folder.folder_id], cursor="", probe=""))
                 continue
-            except CallRefused as refused:
-                self._refuse_folder(folder, refused, tick)
-                return
-            self._note_ahead(folder.folder_id, (*ahead, *page.saved, *(i for i, _ in page.read_flags)))
+            self._is_any_read = True
+            flagged = tuple(i for i, _ in page.read_flags)
+            self._note_ahead(folder.folder_id, (*ahead, *page.saved, *flagged))
             yield from self._read_page(folder.folder_id, page, tick)
-            is_last, cursor = page.is_last, page.cursor
+            is_last, cursor, pages = page.is_last, page.cursor, pages + 1
             known = self.index.folders.get(folder.folder_id, folder)
             if is_last or folder.folder_id not in self._listed:
                 # a listing that has to be compared begins anew after a crash, so its cursor waits for the end
@@ -165,11 +227,9 @@ class Capture:
                 self.index.put_folder(
                     replace(known, cursor=cursor, complete=known.complete or is_last, probe=probe_read, ahead=ahead)
                 )
-        self._check_ahead(folder.folder_id, ahead)
-        self._compare_listing(folder.folder_id, tick)
-        self._read_ticks[folder.folder_id] = tick
-        if not folder.complete:
-            self._completed_tick = self._next_tick()
+            bounds.take_page((*page.saved, *flagged, *page.gone), is_last=is_last)
+            if pages % PAGES_A_PART_MAX == 0:
+                yield self.take_part()
 
     def _note_ahead(self, folder_id: str, item_ids: tuple[str, ...]) -> None:
         """Say in the folder's record what a part may hold before the cursor that covers it."""
@@ -180,31 +240,44 @@ class Capture:
         """Look whether what was captured beyond an earlier cursor is still there: Sync would not say so."""
         tick = self._next_tick()
         known = [i for i in item_ids if self.index.by_item_id(i)]
-        for item_id in self._items.gone_among(known):
+        for item_id in sorted(self._items.gone_among(known)):
             decisions.see_gone(self.index, item_id)
         self._note_pending(tick)
         if item_ids and (folder := self.index.folders.get(folder_id)):
             self.index.put_folder(replace(folder, ahead=()))
 
-    def _refuse_folder(self, folder: SourceFolder, refused: CallRefused, tick: int) -> None:
-        """Go on without a folder that is gone or can't be read; CallRefused for what is wider than a folder."""
-        if refused.code in FOLDER_GONE:
-            decisions.see_folders_gone(self.index, {folder.folder_id})
-            self._note_pending(tick)
-        elif disposition_of(refused.code) in {Disposition.PARK, Disposition.PAUSE} and refused.code not in MAILBOX_WIDE:
-            # unread, it keeps every deletion of the mailbox pending and the loss statement where it was
-            self._unread.add(folder.folder_id)
-            log.warning("folder can't be read", extra={"mailbox": self.index.record.mailbox, "code": refused.code})
-        else:
-            raise refused
+    def _refuse_folder(self, folder: SourceFolder, failure: CallFailed) -> None:
+        """Go on without a folder that can't be read; the failure is raised if it is wider than a folder.
+
+        Unread, it keeps every deletion of the mailbox pending and the loss statement where it was. That it is not
+        found is no proof that it is gone: only a hierarchy answer begun afterwards can say so.
+        """
+        is_throttled = disposition_of(failure.code) is Disposition.THROTTLE
+        if is_throttled or failure.code in WIDER_THAN_A_FOLDER:
+            raise failure
+        is_missed = failure.code in FOLDER_GONE
+        attempts = self._unread.attempts(folder.folder_id) + 1
+        self._unread.refuse(folder.folder_id, failure.code, self._clock(), at_once=is_missed and attempts == 1)
+        mailbox = self.index.record.mailbox
+        log.warning("folder can't be read", extra={"mailbox": mailbox, "code": failure.code, "attempts": attempts})
+        if failure.code == ReplicationFault.ENDLESS_ANSWER and attempts == LASTING_ATTEMPTS:
+            # perhaps it is this cursor that has no end
+            self.index.put_folder(replace(self.index.folders[folder.folder_id], cursor="", probe=""))
+        if is_missed:
+            self._is_tree_doubted = True
+            if attempts > 1 and attempts & (attempts - 1) == 0:
+                # what the hierarchy told since its cursor does not explain it: have it say everything
+                self.index.record = replace(self.index.record, hierarchy_cursor="")
+        elif not self._is_any_read and len(self._unread) >= UNREAD_WITHOUT_READ_MAX:
+            raise failure
 
     def _compare_listing(self, folder_id: str, tick: int) -> None:
-        """After a complete reading from an empty cursor, what it did not name is gone from the folder."""
+        """After a complete reading from an empty cursor, what neither it nor the server names is gone."""
         listed = self._listed.pop(folder_id, None)
         if listed is not None:
-            for entry in self.index.in_folder(folder_id):
-                if entry.item_id not in listed:
-                    decisions.see_gone(self.index, entry.item_id)
+            missing = [e.item_id for e in self.index.in_folder(folder_id) if e.item_id not in listed]
+            for item_id in self._items.gone_among(missing, folder_id):
+                decisions.see_gone(self.index, item_id)
             self._note_pending(tick)
 
     def _read_page(self, folder_id: str, page: ItemPage, tick: int) -> Iterator[Part]:
@@ -277,6 +350,7 @@ class Capture:
     def next_due_at(self) -> int | None:
         """Return when the next item or folder is to be looked at (milliseconds), or None."""
         times = [self._items.next_due_at(), self._proof.next_due_at() if self._proof else None]
+        times.append(self._unread.next_due_at())
         return min((t for t in times if t is not None), default=None)
 
     def _next_tick(self) -> int:
@@ -293,8 +367,13 @@ class Capture:
 
     @property
     def unread(self) -> frozenset[str]:
-        """Folders the last round could not read: what they hold is not known."""
-        return frozenset(self._unread)
+        """Folders that could not be read last: what they hold is not known."""
+        return self._unread.folder_ids
+
+    @property
+    def trouble(self) -> str:
+        """Why folders are set aside, in a few words; empty while nothing lasts."""
+        return self._unread.reason()
 
     def draft(self, operation: Operation) -> None:
         """Have an operation that no round found published with the next part."""

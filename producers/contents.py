@@ -13,6 +13,7 @@ from producers.fingerprint import digest
 from producers.round import Content as Judgement
 from producers.round import judge
 from producers.source import Described, Failed, Portable, Source
+from producers.splitting_source import SplittingSource
 from producers.spool import INLINE_SIZE_BYTES_MAX, Spool, SpooledBody
 from schemas.change import Content, Form
 from schemas.faults import ReplicationFault
@@ -39,7 +40,7 @@ class ContentReader:
     """Reads contents from a source in the configured forms."""
 
     def __init__(self, source: Source, spool: Spool, forms: tuple[Form, ...]) -> None:
-        self._source = source
+        self._source = SplittingSource(source)
         self._spool = spool
         self._forms = forms
 
@@ -50,6 +51,7 @@ class ContentReader:
 
     def _fetch_batch(self, address: str, batch: list[Needed]) -> Iterator[Fetched]:
         ids = [found.item_id for _, found in batch]
+        self._source.know_folder(address, batch[0][1].folder_id)
         portable = self._portable(address, batch)
         elements = self._elements(address, batch)
         streams: list[bytes | Failed] = []

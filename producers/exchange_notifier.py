@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 import requests
+from lxml import etree
 
 from producers.doorbell import Notification
 from schemas import markup
@@ -90,10 +91,17 @@ def _documents(raw: Any) -> Iterator[Element]:
     for chunk in raw.stream(65536, decode_content=True):
         buffer += chunk
         while (cut := _document_end(buffer)) > 0:
-            yield markup.parse(buffer[:cut])
+            yield _parsed(buffer[:cut])
             buffer = buffer[cut:].lstrip()
         if len(buffer) > DOCUMENT_SIZE_BYTES_MAX:
             raise AnswerUnknown(TransportFault.MALFORMED_ANSWER, "a streaming document has no end")
+
+
+def _parsed(document: bytes) -> Element:
+    try:
+        return markup.parse_answer(document)
+    except etree.XMLSyntaxError as error:
+        raise AnswerUnknown(TransportFault.MALFORMED_ANSWER, "a streaming document is not whole XML") from error
 
 
 def _document_end(buffer: bytes) -> int:

@@ -1,8 +1,7 @@
 """A source server over EWS: MS-OXWSSYNC, MS-OXWSCORE (GetItem), MS-OXWSBTRF (ExportItems), MS-OXWSFOLD."""
 
-import base64
-import binascii
-from datetime import datetime
+import logging
+from collections.abc import Callable, Sequence
 
 from producers import fingerprint
 from producers.round import UNCERTAIN
@@ -15,14 +14,18 @@ from producers.source import (
     ItemPage,
     Portable,
 )
-from schemas import ews, listing
+from schemas import ews, listing, wire_values
+from schemas.answer_order import matched
 from schemas.change import Summary
 from schemas.element_values import SHAPE, packed
 from schemas.ews import M, T, child_text
-from schemas.faults import CURSOR_LOST, ReplicationFault, TransportFault
+from schemas.faults import CURSOR_LOST, GONE, ReplicationFault, TransportFault
 from schemas.ports import AnswerUnknown, CallRefused, Element, EwsSession, ServerAnswer
 
+log = logging.getLogger(__name__)
+
 SYNC_ITEMS_MAX = 512
+SUMMARY_CHARACTERS_MAX = 8_000
 _FIRST_FLAG_VERSION = (15, 0)
 
 _PORTABLE_PROPERTIES = (
@@ -41,6 +44,7 @@ class ExchangeSource:
     def __init__(self, session: EwsSession) -> None:
         self._session = session
         self._distinguished: dict[str, dict[str, str]] = {}
+        self._is_export_nameless = False
 
     @property
     def version(self) -> str:
@@ -69,7 +73,7 @@ class ExchangeSource:
             seen=tuple(seen),
             gone=tuple(gone),
             cursor=child_text(message, f"{M}SyncState"),
-            is_last=child_text(message, f"{M}IncludesLastFolderInRange") == "true",
+            is_last=wire_values.boolean(child_text(message, f"{M}IncludesLastFolderInRange")),
         )
 
     def items(self, address: str, folder_id: str, cursor: str) -> ItemPage:
@@ -88,7 +92,7 @@ class ExchangeSource:
             if change.tag == f"{T}Delete":
                 gone[_id(change.find(f"{T}ItemId"))] = None
             elif change.tag == f"{T}ReadFlagChange":
-                flags[_id(change.find(f"{T}ItemId"))] = child_text(change, f"{T}IsRead") == "true"
+                flags[_id(change.find(f"{T}ItemId"))] = wire_values.boolean(child_text(change, f"{T}IsRead"))
             else:
                 saved[_id(change.find(f"*/{T}ItemId"))] = None
         return ItemPage(
@@ -96,7 +100,7 @@ class ExchangeSource:
             read_flags=tuple(flags.items()),
             gone=tuple(gone),
             cursor=child_text(message, f"{M}SyncState"),
-            is_last=child_text(message, f"{M}IncludesLastItemInRange") == "true",
+            is_last=wire_values.boolean(child_text(message, f"{M}IncludesLastItemInRange")),
         )
 
     def describe(self, address: str, item_ids: list[str]) -> list[Described | Failed]:
@@ -113,24 +117,37 @@ class ExchangeSource:
             fields.append("item:Flag")
         uris = "".join(f'<t:FieldURI FieldURI="{f}"/>' for f in fields) + ews.SEARCH_KEY.uri + ews.STAMP.uri
         shape = f"<t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>{uris}</t:AdditionalProperties>"
-        answers = self._get_items(address, item_ids, shape)
-        return [_described(m, time) if m.is_done else Failed(m.code) for m, time in answers]
+        time, answers = self._get_items(address, item_ids, shape)
+        return [_described(m, time) if m.is_done else Failed(m.code) for m in answers]
 
     def change_keys(self, address: str, item_ids: list[str]) -> list[str | Failed]:
         """Fetch ids with ChangeKeys and nothing else."""
         if not item_ids:
             return []
-        answers = self._get_items(address, item_ids, "<t:BaseShape>IdOnly</t:BaseShape>")
-        return [_change_key(m) if m.is_done else Failed(m.code) for m, _ in answers]
+        _, answers = self._get_items(address, item_ids, "<t:BaseShape>IdOnly</t:BaseShape>")
+        return [_change_key(m) if m.is_done else Failed(m.code) for m in answers]
 
     def export(self, address: str, item_ids: list[str]) -> list[bytes | Failed]:
-        """Fetch export streams; one that is not whole is Failed."""
+        """Fetch export streams; one that is not whole is Failed.
+
+        A stream says nothing that we can read of its item. Where the answers name no ids, each is asked for alone.
+        """
         if not item_ids:
             return []
+        if self._is_export_nameless and len(item_ids) > 1:
+            return [stream for item_id in item_ids for stream in self.export(address, [item_id])]
         refs = "".join(map(ews.item_ref, item_ids))
         body = f"<m:ExportItems><m:ItemIds>{refs}</m:ItemIds></m:ExportItems>"
-        answers = self._session.call("ExportItems", address, body, len(item_ids))
-        return [_stream(m) if m.is_done else Failed(m.code) for m in answers.messages]
+        messages = self._session.call("ExportItems", address, body, len(item_ids)).messages
+        done = [m for m in messages if m.is_done]
+        if done and all(m.element.find(f"{M}ItemId") is None for m in done):
+            if len(item_ids) == 1:
+                return [_stream(messages[0])]
+            log.warning("exports name no ids, asked for one by one")
+            self._is_export_nameless = True
+            return self.export(address, item_ids)
+        answers = _about(item_ids, messages, lambda element: element.find(f"{M}ItemId"))
+        return [_stream(m) if m.is_done else Failed(m.code) for m in answers]
 
     def portable(self, address: str, item_ids: list[str]) -> list[Portable | Failed]:
         """Fetch MIME and the properties MIME does not hold."""
@@ -138,14 +155,15 @@ class ExchangeSource:
             return []
         uris = '<t:FieldURI FieldURI="item:MimeContent"/>' + "".join(p.uri for p in _PORTABLE_PROPERTIES)
         shape = f"<t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>{uris}</t:AdditionalProperties>"
-        answers = self._get_items(address, item_ids, shape)
-        return [_portable(m) if m.is_done else Failed(m.code) for m, _ in answers]
+        _, answers = self._get_items(address, item_ids, shape)
+        return [_portable(m) if m.is_done else Failed(m.code) for m in answers]
 
     def elements(self, address: str, item_ids: list[str]) -> list[bytes | Failed]:
         """Fetch the elements that a client can set."""
         if not item_ids:
             return []
-        return [_elements(m) if m.is_done else Failed(m.code) for m, _ in self._get_items(address, item_ids, SHAPE)]
+        _, answers = self._get_items(address, item_ids, SHAPE)
+        return [_elements(m) if m.is_done else Failed(m.code) for m in answers]
 
     def listing(self, address: str, folder_id: str, offset: int) -> listing.ListingPage:
         """List one page of a folder's items by FindItem; CallRefused if the folder can't be listed."""
@@ -168,18 +186,17 @@ class ExchangeSource:
             f"<m:FolderIds>{refs}</m:FolderIds></m:GetFolder>"
         )
         answers = self._session.call("GetFolder", address, body, len(folder_ids))
-        found = {}
-        for folder_id, message in zip(folder_ids, answers.messages, strict=True):
-            folder = message.element.find(f"{M}Folders/*")
-            if message.is_done and folder is not None:
-                found[folder_id] = _probe(folder, answers.server_time_seconds)
-        return found
+        folders = [m.element.find(f"{M}Folders/*") for m in answers.messages if m.is_done]
+        probes = {_id(f.find(f"{T}FolderId")): _probe(f, answers.server_time_seconds) for f in folders if f is not None}
+        return {folder_id: probes[folder_id] for folder_id in folder_ids if folder_id in probes}
 
-    def _get_items(self, address: str, item_ids: list[str], shape: str) -> list[tuple[ServerAnswer, int]]:
+    def _get_items(self, address: str, item_ids: list[str], shape: str) -> tuple[int, list[ServerAnswer]]:
+        """Return the server's clock and the answer about each id."""
         refs = "".join(map(ews.item_ref, item_ids))
         body = f"<m:GetItem><m:ItemShape>{shape}</m:ItemShape><m:ItemIds>{refs}</m:ItemIds></m:GetItem>"
         answers = self._session.call("GetItem", address, body, len(item_ids))
-        return [(m, answers.server_time_seconds) for m in answers.messages]
+        found = _about(item_ids, answers.messages, lambda element: element.find(f"{M}Items/*/{T}ItemId"))
+        return answers.server_time_seconds, found
 
     def _sync(self, operation: str, address: str, body: str) -> Element:
         message = self._session.call(operation, address, body, 1).messages[0]
@@ -192,25 +209,50 @@ class ExchangeSource:
         return message.element
 
     def _has_flag_element(self) -> bool:
-        major, minor = (int(n) for n in self.version.split(".")[:2])
-        return (major, minor) >= _FIRST_FLAG_VERSION
+        return wire_values.version(self.version) >= _FIRST_FLAG_VERSION
 
     def _distinguished_names(self, address: str) -> dict[str, str]:
-        """Return FolderId to distinguished id; asked once a mailbox, because 2010 does not say it in Sync."""
+        """Return FolderId to distinguished id; asked once a mailbox, because 2010 does not say it in Sync.
+
+        One that is missing is asked for twice: to take an odd answer for it would make the inbox any folder.
+        """
         if address not in self._distinguished:
-            wanted = ("msgfolderroot", *ews.DISTINGUISHED_FOLDERS)
-            refs = "".join(map(ews.distinguished_ref, wanted))
-            body = (
-                "<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>"
-                f"<m:FolderIds>{refs}</m:FolderIds></m:GetFolder>"
-            )
-            answers = self._session.call("GetFolder", address, body, len(wanted)).messages
-            self._distinguished[address] = {
-                _id(m.element.find(f"{M}Folders/*/{T}FolderId")): name
-                for name, m in zip(wanted, answers, strict=True)
-                if m.is_done
-            }
+            names = self._ask_distinguished(address, ("msgfolderroot", *ews.DISTINGUISHED_FOLDERS))
+            if missing := tuple(n for n in ("msgfolderroot", *ews.DISTINGUISHED_FOLDERS) if n not in names.values()):
+                names |= self._ask_distinguished(address, missing)
+            if "msgfolderroot" not in names.values():
+                raise AnswerUnknown(TransportFault.MALFORMED_ANSWER, "GetFolder answered without the top folder")
+            self._distinguished[address] = names
         return self._distinguished[address]
+
+    def _ask_distinguished(self, address: str, wanted: tuple[str, ...]) -> dict[str, str]:
+        refs = "".join(map(ews.distinguished_ref, wanted))
+        field = '<t:FieldURI FieldURI="folder:DistinguishedFolderId"/>' if self._has_flag_element() else ""
+        extra = f"<t:AdditionalProperties>{field}</t:AdditionalProperties>" if field else ""
+        body = (
+            f"<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape>{extra}</m:FolderShape>"
+            f"<m:FolderIds>{refs}</m:FolderIds></m:GetFolder>"
+        )
+        names: dict[str, str] = {}
+        answers = self._session.call("GetFolder", address, body, len(wanted)).messages
+        for name, message in zip(wanted, answers, strict=True):
+            folder = message.element.find(f"{M}Folders/*")
+            if message.is_done and folder is not None:
+                # 2013 and later say which it is, whatever the order
+                names[_id(folder.find(f"{T}FolderId"))] = child_text(folder, f"{T}DistinguishedFolderId") or name
+            elif message.code not in GONE:
+                raise CallRefused(message.code, "a distinguished folder can't be looked at")
+        return names
+
+
+def _about(
+    item_ids: list[str], messages: Sequence[ServerAnswer], id_in: Callable[[Element], Element | None]
+) -> list[ServerAnswer]:
+    """Return the answer about each id; a refusal of our own where none can be told to be about it."""
+    answers = matched(item_ids, messages, id_in)
+    if any(a is None for a in answers):
+        log.warning("answers about other items than asked", extra={"items": answers.count(None)})
+    return [a or ServerAnswer(ReplicationFault.ANSWER_MIXED, None) for a in answers]
 
 
 def _id(element: Element | None) -> str:
@@ -239,15 +281,15 @@ def _described(message: ServerAnswer, server_time_seconds: int) -> Described | F
     reference = item.find(f"{T}ItemId")
     modified = child_text(item, f"{T}LastModifiedTime")
     summary = Summary(
-        item_class=child_text(item, f"{T}ItemClass", "IPM.Note"),
-        subject=child_text(item, f"{T}Subject"),
-        sender=child_text(item, f"{T}From/{T}Mailbox/{T}EmailAddress"),
-        message_id=child_text(item, f"{T}InternetMessageId"),
-        sent_at=child_text(item, f"{T}DateTimeSent"),
-        received_at=child_text(item, f"{T}DateTimeReceived"),
-        size_bytes=int(child_text(item, f"{T}Size", "0")),
-        has_attachments=child_text(item, f"{T}HasAttachments") == "true",
-        is_draft=child_text(item, f"{T}IsDraft") == "true",
+        item_class=_short(child_text(item, f"{T}ItemClass", "IPM.Note")),
+        subject=_short(child_text(item, f"{T}Subject")),
+        sender=_short(child_text(item, f"{T}From/{T}Mailbox/{T}EmailAddress")),
+        message_id=_short(child_text(item, f"{T}InternetMessageId")),
+        sent_at=_short(child_text(item, f"{T}DateTimeSent")),
+        received_at=_short(child_text(item, f"{T}DateTimeReceived")),
+        size_bytes=wire_values.count(child_text(item, f"{T}Size")),
+        has_attachments=wire_values.boolean(child_text(item, f"{T}HasAttachments")),
+        is_draft=wire_values.boolean(child_text(item, f"{T}IsDraft")),
     )
     values = ews.extended_values(item)
     search_key = ews.value_of(values, ews.SEARCH_KEY)
@@ -263,6 +305,11 @@ def _described(message: ServerAnswer, server_time_seconds: int) -> Described | F
     )
 
 
+def _short(value: str) -> str:
+    """Return a value of a summary, bounded so that its record fits the log; the content holds all of it."""
+    return value[:SUMMARY_CHARACTERS_MAX]
+
+
 def _change_key(message: ServerAnswer) -> str:
     reference = message.element.find(f"{M}Items/*/{T}ItemId")
     return "" if reference is None else str(reference.get("ChangeKey", ""))
@@ -270,12 +317,9 @@ def _change_key(message: ServerAnswer) -> str:
 
 def _stream(message: ServerAnswer) -> bytes | Failed:
     data = message.element.find(f".//{M}Data")
-    try:
-        body = base64.b64decode(child_text(data, "."), validate=False)
-    except binascii.Error:
-        return Failed(ReplicationFault.TRUNCATED_STREAM)
+    body = wire_values.base64_bytes(child_text(data, "."))
     is_whole = body and not body.rstrip().endswith(ews.TRUNCATED)
-    return body if is_whole else Failed(ReplicationFault.TRUNCATED_STREAM)
+    return body if body and is_whole else Failed(ReplicationFault.TRUNCATED_STREAM)
 
 
 def _portable(message: ServerAnswer) -> Portable | Failed:
@@ -283,9 +327,8 @@ def _portable(message: ServerAnswer) -> Portable | Failed:
     content = child_text(item, f"{T}MimeContent")
     if item is None or not content:
         return Failed(ReplicationFault.NO_MIME)
-    try:
-        mime = base64.b64decode(content)
-    except binascii.Error:
+    mime = wire_values.base64_bytes(content)
+    if mime is None:
         return Failed(TransportFault.MALFORMED_ANSWER)
     values = ews.extended_values(item)
     found = {p.tag.lower(): ews.value_of(values, p) for p in _PORTABLE_PROPERTIES}
@@ -311,15 +354,9 @@ def _probe(folder: Element, server_time_seconds: int) -> str:
 
 def _is_at_rest(written: str, server_time_seconds: int) -> bool:
     """Tell whether a time of the server lies long enough before its own clock to be told from a later one."""
-    try:
-        changed = datetime.fromisoformat(written).timestamp()
-    except ValueError:
-        return False
-    return bool(server_time_seconds) and changed + fingerprint.REST_SECONDS <= server_time_seconds
+    changed = wire_values.moment_seconds(written)
+    return changed is not None and 0 < changed + fingerprint.REST_SECONDS <= server_time_seconds
 
 
 def _hex_of_base64(value: str) -> str:
-    try:
-        return base64.b64decode(value).hex()
-    except binascii.Error:
-        return ""
+    return (wire_values.base64_bytes(value) or b"").hex()

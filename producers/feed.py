@@ -3,7 +3,8 @@
 State: an index a mailbox (restored when first needed), rounds under way, a schedule.
 Order: orders are applied in the transaction that commits their position; parts are published in the order
 they were drafted, at most one a mailbox in a transaction.
-Failure: a failed call postpones its mailbox; PartitionLost drops everything here and ownership begins anew.
+Failure: a failed call postpones its mailbox, and its record says why once that lasts; PartitionLost drops everything
+here and ownership begins anew. Refusals to several mailboxes or calls, over minutes, end the process.
 """
 
 import logging
@@ -29,6 +30,7 @@ from schemas.change import Change, Checksum, Form, Handover, Version
 from schemas.faults import CURSOR_LOST, Disposition, ReplicationFault, disposition_of
 from schemas.metrics import FeedMetrics
 from schemas.ports import CallFailed, Clock, Incoming, LogReader, OwnedPartition
+from schemas.refusals import RefusalWatch
 from schemas.roles import OrderKind
 from schemas.state import Order, SourceRole, is_void
 from schemas.topics import Topics
@@ -38,6 +40,10 @@ log = logging.getLogger(__name__)
 TRANSACTION_SIZE_BYTES_MAX = 32_000_000
 ORDERS_MAX = 100
 PAUSED_RETRY_SECONDS = 300.0
+REFUSED_RETRY_SECONDS = 5.0
+"""How long a mailbox waits at least after the server refused us: trying a wrong password soon locks the account."""
+LASTING_FAILURES = 3
+"""After so many failed rounds in a row a mailbox is told as troubled; fewer may be a passing fault."""
 SLOW_MS = 1_000
 """After so long with the source, orders are looked for between two mailboxes."""
 OFFSET_MAX = 2**63 - 1
@@ -82,6 +88,7 @@ class FeedSettings:
     is_capturing: bool = True
     is_back: bool = False
     opposite: taking_over.Opposite = taking_over.no_opposite
+    refusals: RefusalWatch = field(default_factory=RefusalWatch, compare=False)
 
 
 @dataclass(slots=True)
@@ -109,6 +116,7 @@ class Feed:
         clock: Clock,
         metrics: FeedMetrics,
     ) -> None:
+        self._refusals = settings.refusals
         self._owned = owned
         self._source = source
         self._topics = topics
@@ -288,7 +296,9 @@ class Feed:
                 mailbox.parts = None
                 mailbox.notice.end(self._clock(), is_rung=mailbox.turn.is_rung)
                 mailbox.turn.succeed()
+                self._refusals.answered()
                 self._metrics.rounds.inc()
+                self._note_trouble(mailbox, mailbox.capture.trouble)
                 self._end_round(mailbox)
             except (CallFailed, CursorLostError) as failure:
                 mailbox.parts = None
@@ -322,11 +332,24 @@ class Feed:
             index.record = replace(index.record, paused=code)
             mailbox.recorded_at = 0
         elif disposition is Disposition.HALT:
-            raise HaltError(f"source: {failure}")
+            operation = failure.operation if isinstance(failure, CallFailed) else ""
+            if self._refusals.must_halt(self._clock(), name, operation):
+                raise HaltError(f"source: {failure}")
+            back_off_seconds = max(back_off_seconds, REFUSED_RETRY_SECONDS)
         elif disposition is Disposition.PAUSE:
             back_off_seconds = PAUSED_RETRY_SECONDS
         mailbox.turn.fail(self._clock(), back_off_seconds)
+        if mailbox.turn.failures >= LASTING_FAILURES or disposition in {Disposition.HALT, Disposition.PAUSE}:
+            self._note_trouble(mailbox, code)
         log.warning("round ended early", extra={"mailbox": name, "code": code, "disposition": disposition.value})
+
+    def _note_trouble(self, mailbox: _Mailbox, reason: str) -> None:
+        """Say in the mailbox's record why it can't be read, or that it can."""
+        index = mailbox.capture.index
+        if index.record.trouble != reason:
+            since = (index.record.trouble_since or self._clock()) if reason else 0
+            index.record = replace(index.record, trouble=reason, trouble_since=since)
+            mailbox.recorded_at = 0
 
     def _heartbeats(self, parts: list[tuple[Capture, Part]]) -> list[tuple[Capture, Part]]:
         """Add the mailbox records that were not written for a while: certain-up-to moves on when idle."""

@@ -8,11 +8,13 @@ Failure: after a failed transaction the whole index is dropped and read again fr
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 
+from producers.large_cursors import HIERARCHY, LargeCursors
 from schemas.codec import decode, encode
 from schemas.ports import Outgoing, OwnedPartition
 from schemas.state import IndexEntry, MailboxRecord, SourceFolder
-from schemas.topics import Topics, folder_key, item_record_key, mailbox_key
+from schemas.topics import Topics, cursors_prefix, folder_key, item_record_key, mailbox_key
 
 
 class MailboxIndex:
@@ -29,14 +31,22 @@ class MailboxIndex:
         self._by_search_key: defaultdict[str, set[str]] = defaultdict(set)
         self._touched_items: dict[str, None] = {}
         self._touched_folders: dict[str, None] = {}
+        self._cursors = LargeCursors(record.mailbox)
 
     @classmethod
     def restore(cls, mailbox: str, topics: Topics, owned: OwnedPartition) -> "MailboxIndex":
         """Read the index of a mailbox from the restored state."""
         stored = owned.get(topics.mailboxes, mailbox_key(mailbox))
         index = cls(decode(stored) if stored else MailboxRecord(mailbox=mailbox))
+        index._cursors.restore(value for _, value in owned.scan(topics.source_state, cursors_prefix(mailbox)))
+        if digest := index.record.hierarchy_cursor_digest:
+            cursor = index._cursors.cursor(HIERARCHY, digest)
+            index.record = replace(index.record, hierarchy_cursor=cursor, hierarchy_cursor_digest="")
         for _, value in owned.scan(topics.source_state, folder_key(mailbox, "")):
             folder: SourceFolder = decode(value)
+            if digest := folder.cursor_digest:
+                cursor = index._cursors.cursor(folder.folder_id, digest)
+                folder = replace(folder, cursor=cursor, cursor_digest="")
             index._remember_folder(folder)
         for _, value in owned.scan(topics.source_state, item_record_key(mailbox, "")):
             index._remember(decode(value))
@@ -81,10 +91,7 @@ class MailboxIndex:
     def drain(self, topics: Topics) -> list[Outgoing]:
         """Return the state records of everything touched since the last call (the mailbox record apart)."""
         mailbox, state = self.record.mailbox, topics.source_state
-        records = [
-            Outgoing(state, folder_key(mailbox, f), encode(self.folders[f]) if f in self.folders else None)
-            for f in self._touched_folders
-        ]
+        records = [r for folder_id in self._touched_folders for r in self._folder_records(topics, folder_id)]
         records += [
             Outgoing(state, item_record_key(mailbox, i), encode(self.entries[i]) if i in self.entries else None)
             for i in self._touched_items
@@ -92,6 +99,19 @@ class MailboxIndex:
         self._touched_folders.clear()
         self._touched_items.clear()
         return records
+
+    def own_records(self, topics: Topics) -> list[Outgoing]:
+        """Return the mailbox's record as it is stored, with what of it stands beside."""
+        record, mailbox = self.record, self.record.mailbox
+        cursor, digest, pieces = self._cursors.store(topics.source_state, HIERARCHY, record.hierarchy_cursor)
+        stored = replace(record, hierarchy_cursor=cursor, hierarchy_cursor_digest=digest)
+        return [*pieces, Outgoing(topics.mailboxes, mailbox_key(mailbox), encode(stored))]
+
+    def _folder_records(self, topics: Topics, folder_id: str) -> list[Outgoing]:
+        folder, mailbox = self.folders.get(folder_id), self.record.mailbox
+        cursor, digest, pieces = self._cursors.store(topics.source_state, folder_id, folder.cursor if folder else "")
+        stored = encode(replace(folder, cursor=cursor, cursor_digest=digest)) if folder else None
+        return [*pieces, Outgoing(topics.source_state, folder_key(mailbox, folder_id), stored)]
 
     def _remember_folder(self, folder: SourceFolder) -> None:
         self.folders[folder.folder_id] = folder

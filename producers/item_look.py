@@ -22,6 +22,7 @@ PART_SIZE_BYTES_MAX = 32_000_000
 PART_DRAFTS_MAX = 2_000
 DESCRIBE_ITEMS_MAX = 128
 CANDIDATES_MAX = 8
+GONE_ANSWERS = 2
 LEARN_AFTER_MS = 1000 * (REST_SECONDS + 1)
 
 
@@ -109,14 +110,20 @@ class ItemLook:
         }
         return self.gone_among(list(asked))
 
-    def gone_among(self, item_ids: list[str]) -> set[str]:
-        """Ask which of these ids the server does not hold any more."""
-        gone: set[str] = set()
+    def gone_among(self, item_ids: list[str], folder_id: str = "") -> set[str]:
+        """Ask which of these ids the server does not hold any more, or holds in another folder than `folder_id`.
+
+        One odd answer must not delete what lives: gone is what the server says so of twice.
+        """
+        gone = list(item_ids)
+        for _ in range(GONE_ANSWERS):
+            gone = [i for i, answer in self._described(gone) if _is_gone(answer, folder_id)]
+        return set(gone)
+
+    def _described(self, item_ids: list[str]) -> Iterator[tuple[str, Described | Failed]]:
         for start in range(0, len(item_ids), DESCRIBE_ITEMS_MAX):
             batch = item_ids[start : start + DESCRIBE_ITEMS_MAX]
-            pairs = zip(batch, self._source.describe(self._address, batch), strict=True)
-            gone |= {i for i, a in pairs if isinstance(a, Failed) and a.code == "ErrorItemNotFound"}
-        return gone
+            yield from zip(batch, self._source.describe(self._address, batch), strict=True)
 
     def _moved_here(self, found: Described, gone_ids: set[str]) -> IndexEntry | None:
         for origin in decisions.candidates(self._index, found)[:CANDIDATES_MAX]:
@@ -212,6 +219,12 @@ class ItemLook:
         times = [decisions.retry_due_at(o, now) for o in owed if o]
         times += [seen_at + LEARN_AFTER_MS for seen_at in self._restless.values()]
         return min(times, default=None)
+
+
+def _is_gone(answer: Described | Failed, folder_id: str) -> bool:
+    if isinstance(answer, Failed):
+        return answer.code == "ErrorItemNotFound"
+    return bool(folder_id) and answer.folder_id not in {"", folder_id}
 
 
 def _is_restless(entry: IndexEntry) -> bool:

@@ -18,10 +18,11 @@ from producers.round import is_unchanged
 from producers.source import CursorLostError, Source
 from schemas.canonical_row import ROW_VERSION, FolderDigest
 from schemas.change import Checksum, Operation, SeedBegin, folders_of
-from schemas.faults import Disposition, disposition_of
+from schemas.faults import ReplicationFault
+from schemas.halving import may_be_one_items
 from schemas.listing import ListingPage
 from schemas.metrics import FeedMetrics
-from schemas.ports import CallRefused, Clock
+from schemas.ports import CallFailed, CallRefused, Clock
 from schemas.state import SourceFolder
 
 log = logging.getLogger(__name__)
@@ -149,13 +150,17 @@ class FolderProof:
             log.warning("folder cursor lost", extra={"mailbox": self._index.record.mailbox})
             self._index.put_folder(replace(folder, cursor="", probe=""))  # so that the next round reads it again
             self._end(listing, "restless")
-        except CallRefused as refused:
+        except CallFailed as failure:
             self._listing = None
             self._not_before[folder.folder_id] = self._clock() + int(self._settings.interval_seconds * 1000)
-            if disposition_of(refused.code) is not Disposition.PARK:
+            if not may_be_one_items(failure):
                 raise
+            # what can't be listed is captured all the same: a proof less must not end the round
+            log.warning("folder can't be listed", extra={"mailbox": self._index.record.mailbox, "code": failure.code})
 
     def _take(self, listing: _Listing, page: ListingPage) -> None:
+        if page.next_offset is not None and listing.item_ids.issuperset(i.item_id for i in page.items):
+            raise CallRefused(ReplicationFault.ENDLESS_ANSWER, "a listing repeats itself")
         for found in page.items:
             entry = self._index.by_item_id(found.item_id)
             if entry is None or entry.folder_id != listing.folder_id:

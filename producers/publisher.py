@@ -15,7 +15,7 @@ from schemas.change import Change, Chunk, ItemSaved, Operation, subject_of
 from schemas.codec import encode
 from schemas.ports import Clock, Outgoing, OwnedPartition
 from schemas.state import MailboxRecord
-from schemas.topics import Topics, change_record_key, mailbox_key
+from schemas.topics import Topics, change_record_key
 
 
 class Publisher:
@@ -49,7 +49,7 @@ class Publisher:
             count += len(part.operations)
             index.record = record
             records += index.drain(self._topics)
-            records.append(Outgoing(self._topics.mailboxes, mailbox_key(record.mailbox), encode(record)))
+            records += index.own_records(self._topics)
         try:
             if records or positions:
                 self._owned.transact(records, positions)

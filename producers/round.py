@@ -5,6 +5,7 @@ so a transaction may be cut after any of them (design §4: no cursor before its 
 its index entry).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -49,14 +50,32 @@ def see_hierarchy(index: MailboxIndex, page: HierarchyPage) -> list[FolderSaved]
             parent_id=seen.parent_id,
             name=seen.name,
             folder_class=seen.folder_class,
-            distinguished=seen.distinguished,
+            # the ids of distinguished folders are asked for once; an answer that lacks one does not take it away
+            distinguished=seen.distinguished or (known.distinguished if known else ""),
             gone=False,
         )
+        if known and known.gone:
+            # its items are pending by now, and its cursor would not name them again
+            folder = replace(folder, cursor="", probe="")
         if folder != known:
             index.put_folder(folder)
             saved.append(folder_saved(folder))
     see_folders_gone(index, set(page.gone))
     return saved
+
+
+def joined(pages: Sequence[HierarchyPage]) -> HierarchyPage:
+    """Return the pages of one reading as one: what a later page says of a folder counts."""
+    seen: dict[str, FolderSeen] = {}
+    gone: dict[str, None] = {}
+    for page in pages:
+        for folder in page.seen:
+            seen[folder.folder_id] = folder
+            gone.pop(folder.folder_id, None)
+        for folder_id in page.gone:
+            seen.pop(folder_id, None)
+            gone[folder_id] = None
+    return HierarchyPage(tuple(seen.values()), tuple(gone), pages[-1].cursor, pages[-1].is_last)
 
 
 def see_folders_gone(index: MailboxIndex, folder_ids: set[str]) -> None:
@@ -257,11 +276,14 @@ def delete(index: MailboxIndex, entry: IndexEntry) -> ItemDeleted:
 
 
 def delete_folders(index: MailboxIndex) -> list[FolderDeleted]:
-    """Forget the folders that are gone and empty, children first, and return their deletions."""
+    """Forget the folders that are gone and empty, children first, and return their deletions.
+
+    A child that is not known to be gone keeps its parents: the hierarchy has yet to say what became of it.
+    """
     gone = {f.folder_id: f for f in index.folders.values() if f.gone}
     occupied = {e.folder_id for e in index.entries.values() if e.folder_id in gone} if gone else set()
     deleted = []
-    while empty := [f for f in gone if f not in occupied and not any(g.parent_id == f for g in gone.values())]:
+    while empty := sorted(gone.keys() - occupied - {f.parent_id for f in index.folders.values()}):
         for folder_id in empty:
             del gone[folder_id]
             index.remove_folder(folder_id)

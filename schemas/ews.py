@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
+from schemas import wire_values
 from schemas.change import Marks
 from schemas.ports import Element
 
@@ -13,6 +14,10 @@ M = f"{{{MESSAGES}}}"
 
 TRUNCATED = b"=== Truncated Data ==="
 """How an export stream ends that the server cut short without an error."""
+
+FLAG_STATUSES = ("NotFlagged", "Flagged", "Complete")
+IMPORTANCES = ("Normal", "Low", "High")
+"""What the schema allows, the default first."""
 
 DISTINGUISHED_FOLDERS = (
     "inbox",
@@ -109,33 +114,39 @@ def extended_values(item: Element) -> dict[str, str]:
         uri = element.find(f"{T}ExtendedFieldURI")
         if uri is not None:
             tag = uri.get("PropertyTag")
-            name = _tag(tag) if tag else str(uri.get("PropertyName") or "")
+            name = wire_values.property_tag(str(tag)) if tag else str(uri.get("PropertyName") or "")
             values[name] = child_text(element, f"{T}Value")
     return values
 
 
-def _tag(written: str) -> str:
-    # some servers leave out the padding or write in upper case
-    return f"0x{int(written, 16):04x}"
-
-
 def value_of(values: dict[str, str], wanted: Property) -> str:
     """Return the value of one property among `extended_values`, or an empty string."""
-    return values.get(_tag(wanted.tag) if wanted.tag else wanted.name, "")
+    return values.get(wire_values.property_tag(wanted.tag) if wanted.tag else wanted.name, "")
 
 
 def marks_of(item: Element) -> Marks:
     """Return the marks an item's answer shows."""
     flag = item.find(f"{T}Flag")
     return Marks(
-        is_read=child_text(item, f"{T}IsRead", "true") == "true",
-        flag_status=child_text(flag, f"{T}FlagStatus", "NotFlagged"),
-        flag_start=child_text(flag, f"{T}StartDate") or None,
-        flag_due=child_text(flag, f"{T}DueDate") or None,
-        flag_completed=child_text(flag, f"{T}CompleteDate") or None,
+        is_read=wire_values.boolean(child_text(item, f"{T}IsRead"), default=True),
+        flag_status=_one_of(FLAG_STATUSES, child_text(flag, f"{T}FlagStatus")),
+        flag_start=_time_in(flag, "StartDate"),
+        flag_due=_time_in(flag, "DueDate"),
+        flag_completed=_time_in(flag, "CompleteDate"),
         categories=tuple(child_text(c, ".") for c in item.iterfind(f"{T}Categories/{T}String")),
-        importance=child_text(item, f"{T}Importance", "Normal"),
+        importance=_one_of(IMPORTANCES, child_text(item, f"{T}Importance")),
     )
+
+
+def _one_of(values: tuple[str, ...], written: str) -> str:
+    """Return a value that the schema knows, or the first, which is the default."""
+    return written if written in values else values[0]
+
+
+def _time_in(flag: Element | None, name: str) -> str | None:
+    """Return a date of a flag as it is written; what is no time would be refused where it is to be set."""
+    written = child_text(flag, f"{T}{name}").strip()
+    return written if wire_values.moment_seconds(written) is not None else None
 
 
 def flag_element(marks: Marks) -> str:

@@ -15,7 +15,7 @@ class Disposition(StrEnum):
     THROTTLE = "throttle"  # the server asks for less: stop every request to it until that ends
     PARK = "park"  # somebody must look at this item; the rest goes on
     PAUSE = "pause"  # the mailbox's administrator must act; other mailboxes go on
-    HALT = "halt"  # this server's administrator or we must act; nothing else can go on there
+    HALT = "halt"  # this server's administrator or we must act, once it lasts (`schemas.refusals`)
 
 
 class TransportFault(StrEnum):
@@ -29,7 +29,7 @@ class TransportFault(StrEnum):
     MALFORMED_ANSWER = "malformed-answer"  # not XML, or not SOAP: often a proxy's page
     HTTP_REDIRECTED = "http-redirected"  # 3xx: credentials must not follow
     HTTP_BAD_REQUEST = "http-bad-request"  # any other 4xx: the same request would fail again
-    HTTP_UNAUTHORIZED = "http-unauthorized"  # 401, 407, Exchange's 456 and 457
+    HTTP_UNAUTHORIZED = "http-unauthorized"  # 401, 407, Exchange's 440 (login time-out), 456, 457
     HTTP_FORBIDDEN = "http-forbidden"  # 403
     HTTP_REQUEST_TIMED_OUT = "http-request-timed-out"  # 408: the server gave up reading
     HTTP_TOO_LARGE = "http-too-large"  # 413
@@ -42,6 +42,8 @@ class ReplicationFault(StrEnum):
     """What can go wrong between the servers, in words of our own."""
 
     SOURCE_WENT_BACK = "source-went-back"  # a folder is older than when it was last read
+    ENDLESS_ANSWER = "endless-answer"  # page after page names nothing new, and none is the last
+    ANSWER_MIXED = "answer-mixed"  # an answer is about another item than the one that was asked for
     FOLDER_UNKNOWN = "folder-unknown"  # a change names a folder that the log never did
     INTENT_DAMAGED = "intent-damaged"  # a recorded intent says too little to be carried out
     NOT_REGISTERED = "not-registered"  # the log has changes of a mailbox that has no address here
@@ -60,6 +62,8 @@ class ReplicationFault(StrEnum):
 
 _REPLICATION: dict[str, Disposition] = {
     ReplicationFault.SOURCE_WENT_BACK: Disposition.PAUSE,
+    ReplicationFault.ENDLESS_ANSWER: Disposition.RETRY,
+    ReplicationFault.ANSWER_MIXED: Disposition.RETRY,
     ReplicationFault.FOLDER_UNKNOWN: Disposition.PAUSE,
     ReplicationFault.INTENT_DAMAGED: Disposition.PAUSE,
     ReplicationFault.NOT_REGISTERED: Disposition.PAUSE,
@@ -113,6 +117,7 @@ _HTTP: Mapping[int, TransportFault] = {
     408: TransportFault.HTTP_REQUEST_TIMED_OUT,
     413: TransportFault.HTTP_TOO_LARGE,
     429: TransportFault.HTTP_TOO_MANY,
+    440: TransportFault.HTTP_UNAUTHORIZED,
     456: TransportFault.HTTP_UNAUTHORIZED,
     457: TransportFault.HTTP_UNAUTHORIZED,
     503: TransportFault.HTTP_UNAVAILABLE,

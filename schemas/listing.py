@@ -6,7 +6,7 @@ differs was different at the servers.
 
 from dataclasses import dataclass
 
-from schemas import ews
+from schemas import ews, wire_values
 from schemas.canonical_row import CanonicalRow, canonical_row
 from schemas.ews import T, child_text
 from schemas.ports import Element
@@ -56,7 +56,7 @@ def page(root: Element | None, offset: int, *, with_flags: bool) -> ListingPage:
     """Return what the RootFolder element of an answer holds; one without items ends the listing."""
     found = [] if root is None else root.findall(f"{T}Items/*")
     items = tuple(_listed(item, with_flags=with_flags) for item in found)
-    is_last = root is None or not items or root.get("IncludesLastItemInRange") != "false"
+    is_last = root is None or not items or wire_values.boolean(root.get("IncludesLastItemInRange", ""), default=True)
     return ListingPage(items, None if is_last else offset + len(items), with_flags)
 
 
@@ -68,7 +68,7 @@ def _listed(item: Element, *, with_flags: bool) -> ListedItem:
         subject=child_text(item, f"{T}Subject"),
         sent=child_text(item, f"{T}DateTimeSent"),
         received=child_text(item, f"{T}DateTimeReceived"),
-        is_draft=child_text(item, f"{T}IsDraft") == "true",
+        is_draft=wire_values.boolean(child_text(item, f"{T}IsDraft")),
         marks=ews.marks_of(item),
         sensitivity=child_text(item, f"{T}Sensitivity", "Normal"),
         with_flag=with_flags,
@@ -77,6 +77,6 @@ def _listed(item: Element, *, with_flags: bool) -> ListedItem:
         item_id="" if reference is None else str(reference.get("Id", "")),
         change_key="" if reference is None else str(reference.get("ChangeKey", "")),
         stamp=ews.value_of(ews.extended_values(item), ews.STAMP),
-        size_bytes=int(child_text(item, f"{T}Size", "0")),
+        size_bytes=wire_values.count(child_text(item, f"{T}Size")),
         row=row,
     )

@@ -13,6 +13,10 @@ from schemas.ports import Element
 _PROLOG = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:\s|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
 _ENCODING = re.compile(rb"encoding\s*=\s*['\"]([^'\"]{0,40})['\"]")
 _UTF_8 = (b"utf-8", b"utf8", b"us-ascii")
+_REFERENCE = re.compile(r"&#([xX][0-9a-fA-F]{1,8}|[0-9]{1,10});", re.ASCII)
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_CODE_MAX = 0x10FFFF
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 class RefusedDocumentError(etree.XMLSyntaxError):
@@ -32,3 +36,22 @@ def parse(content: bytes) -> Element:
         raise RefusedDocumentError("declares a document type or an encoding that is not allowed")
     # a parser of its own: one that is shared is waited for by other threads
     return etree.fromstring(content, etree.XMLParser(huge_tree=True, resolve_entities=False, no_network=True))
+
+
+def parse_answer(content: bytes) -> Element:
+    """Parse a server's answer; what XML can't hold, raw or as a reference, becomes U+FFFD.
+
+    Exchange writes such characters where an item holds them. lxml's XMLSyntaxError for what is no document even so.
+    """
+    try:
+        return parse(content)
+    except etree.XMLSyntaxError:
+        legal = _FORBIDDEN.sub(_REPLACEMENT, content.decode("utf-8", "replace"))
+        return parse(_REFERENCE.sub(_replaced, legal).encode())
+
+
+def _replaced(reference: re.Match[str]) -> str:
+    digits = reference.group(1)
+    code = int(digits[1:], 16) if digits[:1] in "xX" else int(digits)
+    is_legal = code <= _CODE_MAX and not _FORBIDDEN.match(chr(code))
+    return reference.group() if is_legal else _REPLACEMENT

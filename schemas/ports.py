@@ -86,13 +86,18 @@ class OwnedPartition(Protocol):
 
 
 class CallFailed(Exception):  # noqa: N818 - named by what is known of the call
-    """A call to a server that gave no answers; `code` is a key of the fault table."""
+    """A call to a server that gave no answers; `code` is a key of the fault table.
+
+    A session adds which operation failed and for which mailbox's address.
+    """
 
     def __init__(self, code: str, detail: str, back_off_seconds: float = 0.0) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
         self.back_off_seconds = back_off_seconds
+        self.operation = ""
+        self.mailbox = ""
 
 
 class CallRefused(CallFailed):

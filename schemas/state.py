@@ -30,10 +30,11 @@ class TargetRole(StrEnum):
 class MailboxRecord:
     """What the feed knows of a mailbox as a whole; times in milliseconds since 1970 (UTC).
 
-    The last ten fields are of a promotion: `barrier` is where it stands in the log, `close_until` when it is due;
-    `returned` and `handed` name the return that was merged, and the promotion it was taken over by; `reopened` the
-    promotion whose REOPEN was obeyed last, whether or not there was anything to do. `ordered_offset` and `ordered_at`
-    say where and when the log took the last order about its role.
+    The fields from `barrier` to `ordered_at` are of a promotion: `barrier` is where it stands in the log, `close_until`
+    when it is due; `returned` and `handed` name the return that was merged, and the promotion it was taken over by;
+    `reopened` the promotion whose REOPEN was obeyed last, whether or not there was anything to do; `ordered_offset` and
+    `ordered_at` say where and when the log took the last order about its role. `trouble`: why the mailbox, or folders
+    of it, can't be read at present, and since when; what passes at once is not told.
     """
 
     mailbox: str
@@ -54,6 +55,9 @@ class MailboxRecord:
     reopened: str = ""
     ordered_offset: int = -1
     ordered_at: int = 0
+    trouble: str = ""
+    trouble_since: int = 0
+    hierarchy_cursor_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +66,8 @@ class SourceFolder:
 
     `gone`: deleted at the source, published once its last item is. `ahead`: ItemIds captured beyond the cursor; if
     one is deleted before the cursor covers it, Sync names it never again. `proved`: digest of the checksum that was
-    published last; empty once anything of the folder was published after it.
+    published last; empty once anything of the folder was published after it. `cursor_digest`: in the state topic, the
+    SHA-256 of a cursor that is kept in pieces beside the record; in memory the cursor is whole.
     """
 
     folder_id: str
@@ -76,6 +81,7 @@ class SourceFolder:
     gone: bool = False
     ahead: tuple[str, ...] = ()
     proved: str = ""
+    cursor_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,6 +125,16 @@ def folder_key(mailbox: str, folder_id: str) -> str:
     return f"{mailbox}/folder/{folder_id}"
 
 
+def cursor_key(mailbox: str, folder_id: str, number: int) -> str:
+    """Key of a piece of a cursor that does not fit its folder's record; the hierarchy's has no folder."""
+    return f"{mailbox}/cursor/{folder_id}/{number:04d}"
+
+
+def cursors_prefix(mailbox: str) -> str:
+    """How the keys of all pieces of a mailbox's cursors begin."""
+    return f"{mailbox}/cursor/"
+
+
 def item_record_key(mailbox: str, item: str) -> str:
     """Key of an item in a state topic."""
     return f"{mailbox}/item/{item}"

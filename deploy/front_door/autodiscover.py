@@ -15,6 +15,7 @@ from deploy.front_door.responder import ROUTES_HEADER
 from deploy.front_door.routes import Route, Routes, RoutesError, read_routes, write_routes
 from deploy.front_door.sections import AutodiscoverSection
 from deploy.front_door.whole_files import only_writer
+from schemas import wire_values
 from schemas.ews import text
 from schemas.markup import parse
 
@@ -113,9 +114,10 @@ class AutodiscoverActuator:
     def _version_of(self, url: str) -> int:
         answer = self._ask("GET", f"{url.rstrip('/')}/readyz")
         written = answer.headers.get(ROUTES_HEADER, "")
-        if not answer.ok or not written.isdigit():
+        version = wire_values.whole_number(written, -1)
+        if not answer.ok or version < 0:
             raise _ResponderError(f"{url} is not ready (HTTP {answer.status_code}): check its route file")
-        return int(written)
+        return version
 
     def _refuse_elsewhere(self, url: str, redirection: Redirection, place: Place) -> None:
         answer = self._ask("POST", f"{url.rstrip('/')}/autodiscover/autodiscover.svc", _question(redirection.address))

@@ -5,6 +5,8 @@ import re
 import socket
 from collections.abc import Callable, Mapping
 
+from schemas import wire_values
+
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 PAYLOAD_BYTES_MAX = 8_000
 """Half of HAProxy's default buffer, which has to hold a whole command with its payload."""
@@ -31,7 +33,7 @@ class HaproxyRuntime:
         """Return how many HTTP requests each backend was given since HAProxy started."""
         lines = self._ask("show stat").lstrip("# ").splitlines()
         rows = csv.DictReader(line for line in lines if line.strip())
-        return {row["pxname"]: int(row["req_tot"] or 0) for row in rows if row["svname"] == "BACKEND"}
+        return {row["pxname"]: wire_values.count(row["req_tot"] or "") for row in rows if row["svname"] == "BACKEND"}
 
     def map_of(self, file: str) -> dict[str, str]:
         """Return what a map holds now; RuntimeApiError where the configuration loads no such map."""

@@ -140,6 +140,8 @@ def _promoted(look: Look) -> tuple[Health, str, int] | None:
 def _not_read(source: MailboxRecord, stall_ms: int, now: int) -> tuple[Health, str, int] | None:
     if source.paused:
         return Health.PAUSED, source.paused, source.certain_up_to
+    if source.trouble:
+        return Health.NOT_CAPTURED, source.trouble, source.trouble_since
     if source.certain_up_to and now - source.certain_up_to > stall_ms:
         return Health.NOT_CAPTURED, "the source was not read", source.certain_up_to
     return None

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -79,7 +79,11 @@ class Committed:
 
 
 def tail_of(source: Source, address: str, index: MailboxIndex, contents: ContentReader, clock: Clock) -> list[Left]:
-    """Return what a source holds beyond an index, which is changed; CallFailed if it can't be read to its end."""
+    """Return what a source holds beyond an index, which is changed; CallFailed if it can't be read to its end.
+
+    All of the hierarchy is read: after a cursor, Sync would not name a folder that the index forgot or never knew.
+    """
+    index.record = replace(index.record, hierarchy_cursor="")
     capture = Capture(source, address, index, contents, clock)
     found: list[Left] = []
     for part in capture.parts(Dirt()):

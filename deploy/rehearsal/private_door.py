@@ -28,7 +28,7 @@ from deploy.lab.certificates import Authority
 from deploy.rehearsal.pipeline import Place, with_front_door
 from deploy.sections import Settings, SettingsError
 from deploy.throttle import Throttle
-from schemas import ews
+from schemas import ews, wire_values
 from schemas.ews import T, child_text
 from schemas.markup import parse
 from schemas.metrics import SessionMetrics
@@ -129,7 +129,7 @@ class RehearsedClient:
         count = next(message.element.iter(f"{T}TotalCount"), None) if message.element is not None else None
         if not message.is_done or count is None:
             raise self._failure(redirection, f"can't open its inbox ({message.code})")
-        return int(count.text or "0")
+        return wire_values.count(count.text or "")
 
     def _led_to(self, redirection: Redirection) -> tuple[str, str]:
         """Return the EWS url and the address that Autodiscover gives for the address a person knows."""

@@ -3,11 +3,9 @@
 A message is its MIME and what the server shows beside it; anything else is its elements and its attachments.
 """
 
-import base64
-import binascii
 from collections.abc import Iterator, Sequence
 
-from schemas import ews
+from schemas import ews, wire_values
 from schemas.canonical import (
     VOLATILE_ELEMENTS,
     CanonicalAttachment,
@@ -93,7 +91,7 @@ class FullFormReader:
             body=child_text(item, f"{T}Body"),
             sent=child_text(item, f"{T}DateTimeSent"),
             received=child_text(item, f"{T}DateTimeReceived"),
-            is_draft=child_text(item, f"{T}IsDraft") == "true",
+            is_draft=wire_values.boolean(child_text(item, f"{T}IsDraft")),
             is_read=marks.is_read,
             flag=flag if self._with_flags else ShownFlag(),
             categories=marks.categories,
@@ -165,7 +163,6 @@ def _elements(item: Element, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text)
-    except binascii.Error:
-        return text.encode()  # equal dirt is equal, and no dirt is an exception
+    decoded = wire_values.base64_bytes(text)
+    # equal dirt is equal, and no dirt is an exception
+    return text.encode("utf-8", "surrogatepass") if decoded is None else decoded

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from consumers.verifier import SourceItem, TargetItem
 from schemas.canonical_row import folder_digest
+from schemas.endless import ReadingBounds
 from schemas.identity import Stamp
 from schemas.listing import ListedItem, ListingPage
 from schemas.ports import CallRefused
@@ -52,7 +53,7 @@ def read_side(listing: Listing, address: str, folder_id: str) -> Side:
     """List a folder to its end; CallFailed if the server can't, a folder it does not have is empty and gone."""
     items: dict[str, ListedItem] = {}
     offset: int | None = 0
-    has_flags = True
+    has_flags, bounds = True, ReadingBounds()
     while offset is not None and folder_id:
         try:
             page = listing(address, folder_id, offset)
@@ -61,6 +62,7 @@ def read_side(listing: Listing, address: str, folder_id: str) -> Side:
                 return Side(items={}, has_flags=True, is_gone=True)
             raise
         items.update((i.item_id, i) for i in page.items)
+        bounds.take_page((i.item_id for i in page.items), is_last=page.next_offset is None)
         offset, has_flags = page.next_offset, page.has_flags
     return Side(items=items, has_flags=has_flags, is_gone=not folder_id)
 

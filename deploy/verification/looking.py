@@ -13,6 +13,7 @@ from deploy.verification.knowledge import MailboxKnowledge
 from deploy.verification.listed_folder import ListedFolder, Listing, joined, read_side
 from producers.source import HierarchyPage
 from schemas.canonical import CanonicalItem, differences
+from schemas.endless import ReadingBounds
 
 DEEP_PAIRS_MAX = 200
 Hierarchy = Callable[[str, str], HierarchyPage]
@@ -109,9 +110,10 @@ class Looking:
     def _all_folders(self, known: MailboxKnowledge, addresses: Addresses) -> set[str]:
         """Return every folder that the source shows, the feed knows, or the ledger maps."""
         found = {f for f, held in known.target_folders.items() if held.target_id} | known.folders.keys()
-        cursor, is_last = "", False
+        cursor, is_last, bounds = "", False, ReadingBounds()
         while not is_last:
             page = self._folders(addresses.source, cursor)
+            bounds.take_page((f.folder_id for f in page.seen), is_last=page.is_last)
             found |= {f.folder_id for f in page.seen}
             cursor, is_last = page.cursor, page.is_last
         return found

@@ -1,3 +1,4 @@
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ from consumers.patience import FellBehind, Patience, TargetHaltError
 from schemas.faults import TransportFault
 from schemas.metrics import ReplayMetrics
 from schemas.ports import AnswerUnknown, CallFailed, CallRefused, PartitionLost
+from schemas.refusals import SPAN_MS_MIN
 
 
 class Waiting:
@@ -65,10 +67,49 @@ def test_what_only_the_mailbox_has_makes_it_fall_behind(patient: Patience, waiti
     assert raised.value.code == code
 
 
-@pytest.mark.parametrize("code", ["ErrorCodeNobodyKnows", TransportFault.HTTP_UNAUTHORIZED])
-def test_what_the_whole_server_has_halts(patient: Patience, waiting: Waiting, code: str) -> None:
-    with pytest.raises(TargetHaltError, match="target"):
-        patient.endure(waiting.failing(CallRefused(code, "")))
+ODD_CODES = ["ErrorCodeNobodyKnows", TransportFault.HTTP_UNAUTHORIZED, TransportFault.HTTP_FORBIDDEN]
+
+
+def refused(code: str, mailbox: str = "a", operation: str = "MoveItem") -> CallRefused:
+    failure = CallRefused(code, "")
+    failure.mailbox, failure.operation = mailbox, operation
+    return failure
+
+
+@pytest.mark.parametrize("code", ODD_CODES)
+def test_one_odd_answer_is_tried_again_after_a_moment(patient: Patience, waiting: Waiting, code: str) -> None:
+    patient.endure(waiting.failing(refused(code)))
+    assert waiting.attempts_at == pytest.approx([0.0, patience.REFUSED_WAIT_SECONDS])
+
+
+@pytest.mark.parametrize("code", ODD_CODES)
+def test_a_mailbox_that_is_refused_again_falls_behind_and_says_why(
+    patient: Patience, waiting: Waiting, code: str
+) -> None:
+    with pytest.raises(FellBehind) as raised:
+        patient.endure(waiting.failing(*[refused(code)] * 100))
+    assert raised.value.code == code
+    assert waiting.now_seconds < patience.RETRY_SECONDS_MAX
+
+
+@pytest.mark.parametrize("other", [("b", "MoveItem"), ("a", "UploadItems")], ids=["mailbox", "call"])
+def test_refusals_on_more_than_one_mailbox_or_call_over_minutes_halt(
+    patient: Patience, waiting: Waiting, other: tuple[str, str]
+) -> None:
+    with pytest.raises(TargetHaltError, match="target"):  # noqa: PT012 - the time passes between the refusals
+        for _ in range(20):
+            for mailbox, operation in (("a", "MoveItem"), other):
+                with contextlib.suppress(FellBehind):
+                    patient.endure(waiting.failing(*[refused("http-forbidden", mailbox, operation)] * 100))
+            waiting.now_seconds += 60.0
+    assert waiting.now_seconds * 1000 >= SPAN_MS_MIN
+
+
+def test_refusals_of_one_mailbox_never_halt(patient: Patience, waiting: Waiting) -> None:
+    for _ in range(50):
+        with pytest.raises(FellBehind):
+            patient.endure(waiting.failing(*[refused("http-forbidden")] * 100))
+        waiting.now_seconds += 60.0
 
 
 def test_other_exceptions_pass_through(patient: Patience) -> None:

@@ -20,7 +20,7 @@ from schemas.change import (
     SeedEnd,
 )
 from schemas.faults import ReplicationFault
-from schemas.ports import AnswerUnknown, CallRefused
+from schemas.ports import CallRefused
 
 from .replica import assert_equal
 
@@ -170,6 +170,7 @@ def test_a_folder_that_cannot_be_read_keeps_the_deletions_of_its_mailbox_pending
     assert len(capture.index.pending) == 1
     assert capture.index.record.certain_up_to == before
     rig.source.closed_folders.clear()
+    rig.rest()
     assert kinds(rig.round(capture)) == [ItemSaved, ItemDeleted]
 
 
@@ -314,12 +315,12 @@ def test_a_broken_call_hands_out_what_was_drafted_and_the_rest_follows(rig: Rig)
         rig.source.add(rig.source.inbox)
     capture = rig.capture()
 
-    def leave_unknown() -> None:
-        raise AnswerUnknown("reset", "the connection broke")
+    def lose_server() -> None:
+        raise CallRefused("connection-refused", "the server is away")
 
     rig.source.before("export", lambda: None)
-    rig.source.before("export", leave_unknown)
-    with pytest.raises(AnswerUnknown):
+    rig.source.before("export", lose_server)
+    with pytest.raises(CallRefused):
         rig.round(capture)
     assert [type(c.operation) for c in rig.changes()] == [FolderSaved, ItemSaved]
     rig.round(rig.capture())
@@ -338,12 +339,12 @@ def test_an_item_said_before_its_page_was_done_and_deleted_since_is_deleted(
     for _ in range(item_look.DESCRIBE_ITEMS_MAX):
         rig.source.add(rig.source.inbox)
 
-    def leave_unknown() -> None:
-        raise AnswerUnknown("reset", "the connection broke")
+    def lose_server() -> None:
+        raise CallRefused("connection-refused", "the server is away")
 
     rig.source.before("describe", lambda: None)
-    rig.source.before("describe", leave_unknown)
-    with pytest.raises(AnswerUnknown):
+    rig.source.before("describe", lose_server)
+    with pytest.raises(CallRefused):
         rig.round(capture)
     rig.source.delete(first)
     rig.rest()
@@ -365,12 +366,12 @@ def test_what_was_said_beyond_a_cursor_is_looked_at_however_often_its_reading_br
     rig.source.add(rig.source.inbox)
     rig.source.add(rig.source.inbox)
 
-    def leave_unknown() -> None:
-        raise AnswerUnknown("reset", "the connection broke")
+    def lose_server() -> None:
+        raise CallRefused("connection-refused", "the server is away")
 
     rig.source.before("items", lambda: None)
-    rig.source.before("items", leave_unknown)
-    with pytest.raises(AnswerUnknown):
+    rig.source.before("items", lose_server)
+    with pytest.raises(CallRefused):
         rig.round(rig.capture())
     rig.round(rig.capture())
     rig.rest()

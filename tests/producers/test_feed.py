@@ -6,11 +6,13 @@ import pytest
 
 from producers.feed import HaltError
 from producers.index import MailboxIndex
+from producers.source import HierarchyPage, ItemPage
 from schemas.change import ItemSaved, SeedBegin, SeedEnd, Version
 from schemas.codec import decode, encode
 from schemas.faults import ReplicationFault
 from schemas.identity import mailbox_id
-from schemas.ports import CallRefused, Outgoing
+from schemas.ports import AnswerUnknown, CallRefused, Outgoing
+from schemas.refusals import SPAN_MS_MIN
 from schemas.state import MailboxRecord, Order, TargetMailbox
 from schemas.topics import mailbox_key
 
@@ -129,13 +131,123 @@ def test_a_mailbox_that_fails_does_not_hold_another(rig: Rig) -> None:
     assert ItemSaved in {type(c.operation) for c in rig.changes() if c.mailbox == rig.mailbox}
 
 
-def test_a_fault_that_nobody_can_work_around_halts_the_feed(rig: Rig) -> None:
-    def refuse() -> None:
-        raise CallRefused("http-unauthorized", "wrong password")
+ODD_ANSWERS = ["http-unauthorized", "http-redirected", "http-bad-request", "http-forbidden", "ErrorNeverHeardOf"]
+OTHER = "ben@source.test"
 
-    rig.source.before("hierarchy", refuse)
-    with pytest.raises(HaltError, match="http-unauthorized"):
+
+class TestRefusals:
+    """One odd answer makes its mailbox wait and says why; what lasts and is wide ends the process."""
+
+    @staticmethod
+    def refuse(rig: Rig, monkeypatch: pytest.MonkeyPatch, code: str, *addresses: str) -> None:
+        answer = rig.source.hierarchy
+
+        def hierarchy(address: str, cursor: str) -> HierarchyPage:
+            if address in addresses:
+                raise CallRefused(code, "refused")
+            return answer(address, cursor)
+
+        monkeypatch.setattr(rig.source, "hierarchy", hierarchy)
+
+    @pytest.mark.parametrize("code", ODD_ANSWERS)
+    def test_a_single_refusal_is_waited_out_and_told(self, rig: Rig, code: str) -> None:
+        rig.spin(10)
+        item_id = rig.source.add(rig.source.inbox)
+
+        def refuse() -> None:
+            raise CallRefused(code, "one odd answer")
+
+        rig.source.before("hierarchy", refuse)
         rig.spin(2)
+        assert (record_of(rig).trouble, record_of(rig).trouble_since > 0) == (code, True)
+        rig.spin(20)
+        assert (record_of(rig).trouble, record_of(rig).trouble_since) == ("", 0)
+        assert [c.operation.ref.item_id for c in rig.changes() if isinstance(c.operation, ItemSaved)] == [item_id]
+
+    def test_a_mailbox_that_is_refused_for_ever_holds_no_other(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        other = mailbox_id(OTHER)
+        rig.registered = {other: OTHER, rig.mailbox: rig.registered[rig.mailbox]}
+        self.refuse(rig, monkeypatch, "http-forbidden", OTHER)
+        rig.spin(1_000)
+        assert record_of(rig, other).trouble == "http-forbidden"
+        assert record_of(rig).certain_up_to >= rig.now - 10_000
+
+    def test_refusals_of_every_mailbox_over_minutes_halt_the_feed(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rig.registered = {mailbox_id(OTHER): OTHER, rig.mailbox: rig.registered[rig.mailbox]}
+        self.refuse(rig, monkeypatch, "http-unauthorized", *rig.registered.values())
+        began_at = rig.now
+        with pytest.raises(HaltError, match="http-unauthorized"):
+            rig.spin(1_000)
+        assert rig.now - began_at >= SPAN_MS_MIN
+
+    def test_a_refusal_that_is_waited_out_is_not_repeated_at_once(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.refuse(rig, monkeypatch, "http-unauthorized", *rig.registered.values())
+        rig.spin(300)
+        assert rig.metrics.call_failures.labels(code="http-unauthorized")._value.get() <= 10
+
+
+def test_what_passes_at_once_is_not_told_as_trouble_and_what_lasts_is(rig: Rig) -> None:
+    rig.spin(10)
+
+    def break_off() -> None:
+        raise AnswerUnknown("reset", "the connection broke")
+
+    rig.source.before("hierarchy", break_off)
+    rig.spin(3)
+    assert not record_of(rig).trouble
+    rig.source.hooks["hierarchy"] = [break_off] * 20
+    rig.spin(60)
+    assert record_of(rig).trouble == "reset"
+
+
+def test_a_folder_that_is_set_aside_is_told_in_the_mailboxs_record(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, answer = rig.source.add_folder("Bad"), rig.source.items
+
+    def items(address: str, folder_id: str, cursor: str) -> ItemPage:
+        return ItemPage((), (), (), "0:0:0", is_last=False) if folder_id == bad else answer(address, folder_id, cursor)
+
+    monkeypatch.setattr(rig.source, "items", items)
+    rig.source.add(rig.source.inbox)
+    rig.spin(30)
+    assert record_of(rig).trouble == "1 folder not read: endless-answer"
+    assert ItemSaved in {type(c.operation) for c in rig.changes()}
+    monkeypatch.undo()
+    rig.now += 300_000
+    rig.spin(10)
+    assert not record_of(rig).trouble
+    assert record_of(rig).certain_up_to
+
+
+@pytest.mark.parametrize("method", ["describe", "export", "change_keys"])
+def test_a_poisoned_item_is_owed_and_all_others_are_captured(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    rig.spin(10)
+    other = rig.source.add_folder("Other")
+    ids = [rig.source.add(folder) for folder in (rig.source.inbox, other) for _ in range(7)]
+    answer = getattr(rig.source, method)
+
+    def poisoned(address: str, item_ids: list[str]) -> list[object]:
+        if ids[3] in item_ids:
+            raise CallRefused("ErrorInternalServerError", "the whole call")
+        answers: list[object] = answer(address, item_ids)
+        return answers
+
+    monkeypatch.setattr(rig.source, method, poisoned)
+    rig.spin(10)
+    said = {c.operation.ref.item_id for c in rig.changes() if isinstance(c.operation, ItemSaved)}
+    assert said == set(ids) - {ids[3]}
+    index = MailboxIndex.restore(rig.mailbox, rig.topics, rig.owned)
+    assert [index.entries[i].item_id for i in index.owed] == [ids[3]]
+    assert not index.record.trouble
+    monkeypatch.undo()
+    rig.now += 600_000
+    rig.spin(10)
+    assert_equal(rig)
 
 
 def test_an_idle_mailbox_writes_no_change_and_its_certain_up_to_moves_on(rig: Rig) -> None:

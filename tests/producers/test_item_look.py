@@ -97,7 +97,24 @@ def test_who_is_gone_is_asked_in_bounded_calls(rig: Rig) -> None:
     alive = rig.source.add(rig.source.inbox)
     asked = [alive, *(f"gone-{n}" for n in range(DESCRIBE_ITEMS_MAX + 1))]
     assert bench.items.gone_among(asked) == set(asked) - {alive}
-    assert len(rig.source.calls) == len([1, 2])
+    sizes = [len(ids) for _, (_, ids) in rig.source.calls if isinstance(ids, tuple)]
+    assert sizes == [DESCRIBE_ITEMS_MAX, 2, DESCRIBE_ITEMS_MAX, 1]
+
+
+def test_one_odd_answer_does_not_make_a_living_item_gone(rig: Rig) -> None:
+    bench = Bench(rig)
+    item_id = rig.source.add(rig.source.inbox)
+    item = rig.source.items_by_id.pop(item_id)
+    rig.source.before("describe", lambda: None)
+    rig.source.before("describe", lambda: rig.source.items_by_id.update({item_id: item}))
+    assert bench.items.gone_among([item_id]) == set()
+
+
+def test_what_lives_in_another_folder_is_gone_from_this_one(rig: Rig) -> None:
+    bench = Bench(rig)
+    item_id = rig.source.add(rig.source.inbox)
+    assert bench.items.gone_among([item_id], rig.source.inbox) == set()
+    assert bench.items.gone_among([item_id], "another") == {item_id}
 
 
 def test_an_item_read_right_after_a_write_gets_its_fingerprint_once_at_rest(rig: Rig) -> None:

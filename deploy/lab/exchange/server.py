@@ -118,7 +118,7 @@ class Front:
             return self._fault(error)
         name = local_name(operation)
         self.calls.named(flight, name, len(body))
-        plan = self.faults.plan(name)
+        plan = self.faults.plan(name, body)
         delay = plan.delay_before_seconds + self.server.switches.answer_delay_seconds
         if delay:
             await asyncio.sleep(delay)
@@ -140,8 +140,10 @@ class Front:
         """Answer what a fault rule refuses before anything is done, if one does."""
         if plan.drops_before:
             return _drop(request)
-        if plan.unavailable:
-            return web.Response(status=503, text="Service Unavailable")
+        if plan.status:
+            # header values are Latin-1 on the wire, so that a rule may hold any of its characters
+            headers = {"Retry-After": plan.retry_after} if plan.retry_after else {}
+            return web.Response(status=plan.status, text="The request failed by fault injection.", headers=headers)
         if plan.fault is not None:
             return self._fault(SoapFaultError(plan.fault.code, plan.fault.text, plan.fault.values))
         return None
@@ -203,6 +205,8 @@ class Front:
 
     async def _finish(self, request: web.Request, call: Call, content: bytes, plan: Plan) -> web.StreamResponse:
         self.calls.answered(call.operation, call.parts_count, len(content))
+        for change in plan.changes:
+            content = change(content)
         if plan.drops_after:
             return _drop(request)
         if plan.cuts_answer:

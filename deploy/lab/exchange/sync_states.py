@@ -10,6 +10,7 @@ import struct
 from dataclasses import dataclass, replace
 from typing import Final
 
+from deploy.lab.exchange.answer_faults import PADDING
 from deploy.lab.exchange.soap import EwsError
 
 _LAYOUT: Final = struct.Struct(">4sBQIQQQBQ")
@@ -70,6 +71,7 @@ def server_mark(identity: bytes) -> int:
 
 def read_state(text: str | None, kind: int, scope: int, epoch: int, server: int) -> SyncState:
     """Read a state, an empty one being the beginning; raises `EwsError` (ErrorInvalidSyncStateData) for any other's."""
+    text = (text or "").partition(PADDING)[0]
     if not text:
         return SyncState(kind, scope, epoch, 0, 0, server)
     try:

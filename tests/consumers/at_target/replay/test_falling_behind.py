@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from consumers.patience import TargetHaltError
 from schemas.change import Marks
 from schemas.ports import CallRefused
+from schemas.state import ItemState
 
 from .pieces import LARGE, in_pieces
 
@@ -155,15 +155,19 @@ def test_a_mailbox_that_is_full_while_its_rest_is_staged_again_loses_nothing(wor
     world.assert_exact(source)
 
 
-def test_a_halting_fault_stops_everything_and_the_next_start_goes_on(new_world: Callable[..., Any]) -> None:
+def test_an_item_refused_with_a_code_nobody_knows_holds_no_other_mailbox_and_is_parked(
+    new_world: Callable[..., Any],
+) -> None:
     world, first, second = two_mailboxes(new_world)
     interleaved(first, second, 1)
     world.target.refuse_content[b"1 of the second"] = "ErrorNoSuchCodeInTheTable"
-    with pytest.raises(TargetHaltError):
-        world.replay()
-    world.target.refuse_content.clear()
     world.replay()
-    world.assert_exact(first, second)
+    assert {item.content for item in world.target.items.values()} >= {b"%d of the first" % n for n in range(3)}
+    assert world.mailbox_record(OTHER).behind == "ErrorNoSuchCodeInTheTable"
+    world.rests = 600
+    world.replay()
+    assert not world.mailbox_record(OTHER).behind
+    assert [r.reason for r in world.item_records() if r.state is ItemState.PARKED] == ["ErrorNoSuchCodeInTheTable"]
 
 
 @pytest.mark.parametrize("cut", [1, 2, 1000])

@@ -23,7 +23,14 @@ def test_several_rules_meet_in_one_call() -> None:
     faults.add(read_rule({"operation": "*", "action": "delay_before", "seconds": 2}))
     faults.add(read_rule({"operation": "*", "action": "busy_503"}))
     plan = faults.plan("GetItem")
-    assert (plan.delay_before_seconds, plan.unavailable) == (2.0, True)
+    assert (plan.delay_before_seconds, plan.status) == (2.0, 503)
+
+
+def test_a_rule_that_names_something_strikes_the_requests_that_hold_it() -> None:
+    faults = Faults()
+    faults.add(read_rule({"operation": "GetItem", "action": "drop_before", "names": "poisoned", "count": 9}))
+    assert not faults.plan("GetItem", b'<t:ItemId Id="healthy"/>').drops_before
+    assert faults.plan("GetItem", b'<t:ItemId Id="poisoned"/>').drops_before
 
 
 @pytest.mark.parametrize("action", sorted(ACTIONS))
@@ -44,6 +51,8 @@ def test_every_action_changes_the_plan(action: str) -> None:
         {"operation": "*", "action": "half", "seconds": "long"},
         {"operation": "*", "action": "half", "seconds": 1e9},
         {"operation": "*", "action": "half", "colour": "red"},
+        {"operation": "*", "action": "http_status", "status": 200},
+        {"operation": "*", "action": "large_sync_state", "size_bytes": -1},
     ],
 )
 def test_rules_that_cannot_be_are_refused(values: object) -> None:
