@@ -143,7 +143,8 @@ class Recovery:
         filed = self._hits(address, mailbox, stamp)
         if len(filed) > 1:
             return Settled(Finding.PARKED, reason=ReplicationFault.AMBIGUOUS_STAMP)
-        is_deleted = self._is_recoverable(address, stamp)
+        # where that can't be looked up, nothing is taken for deleted: a mail must not be lost by it
+        is_deleted = self._is_recoverable(address, stamp, if_unknown=False)
         if is_merging(self._ledger.mailbox(mailbox)):
             if filed:
                 return Settled(Finding.DONE, Done(filed[0].item_id, filed[0].change_key))
@@ -268,14 +269,14 @@ class Recovery:
         held = self._find_anywhere(address, mailbox, stamp)
         return None if held and self._is_recoverable(address, stamp) else held
 
-    def _is_recoverable(self, address: str, stamp: str) -> bool:
-        """Tell whether an item with this stamp went to Recoverable Items."""
+    def _is_recoverable(self, address: str, stamp: str, *, if_unknown: bool = True) -> bool:
+        """Tell whether an item with this stamp went to Recoverable Items; `if_unknown` where they can't be read."""
         try:
             deleted_items = self._folders.root(address, RECOVERABLE)
         except CallRefused as refused:
             if refused.code not in GONE:
                 raise
-            return True  # where nothing can be looked up, nothing more is deleted
+            return if_unknown  # mostly: where nothing can be looked up, nothing more is deleted
         return bool(self._target.find(address, [deleted_items], [stamp]))
 
     def _drop_replaced(self, address: str, mailbox: str, record: ItemRecord, intent: Intent) -> None:

@@ -11,7 +11,7 @@ from consumers.target import Refused
 from schemas.change import FolderSaved, Marks
 from schemas.codec import decode
 from schemas.ports import CallRefused
-from schemas.state import Intent, IntentKind, ItemRecord, ItemState, Orphan
+from schemas.state import Intent, IntentKind, ItemRecord, ItemState, Orphan, TargetMailbox
 
 UNREAD, READ = Marks(is_read=False), Marks(is_read=True)
 
@@ -271,3 +271,31 @@ def test_an_edit_of_an_item_that_a_user_moved_is_settled_where_it_lies(
     record = bench.ledger.item(bench.making.mailbox, bench.making.key("a"))
     assert record is not None
     assert moved in (settled.done.item_id if settled.done else "", record.target_id)
+
+
+def no_recoverable_items(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_address: str, name: str) -> str:
+        raise CallRefused("ErrorFolderNotFound", name)
+
+    monkeypatch.setattr(bench.folders, "root", refuse)
+
+
+@pytest.mark.parametrize("role", ["MIRRORING", "MERGING"])
+def test_a_placement_that_is_nowhere_is_staged_again_also_where_recoverable_items_cannot_be_read(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    bench.ledger.put_mailbox(TargetMailbox(mailbox=bench.making.mailbox, role=role))
+    no_recoverable_items(bench, monkeypatch)
+    assert bench.settle(IntentKind.PLACE, "dead").finding is Finding.AGAIN
+
+
+@pytest.mark.parametrize(("role", "folder"), [("MIRRORING", "Plans"), ("MERGING", "Mine")])
+def test_a_placement_that_a_user_filed_is_found_also_where_recoverable_items_cannot_be_read(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, role: str, folder: str
+) -> None:
+    bench.ledger.put_mailbox(TargetMailbox(mailbox=bench.making.mailbox, role=role))
+    mine = bench.target.add_folder(bench.target.root(bench.making.address, "msgfolderroot"), "Mine")
+    bench.item(mine, "new")
+    no_recoverable_items(bench, monkeypatch)
+    assert bench.settle(IntentKind.PLACE, "dead").finding is Finding.DONE
+    assert bench.where() == [(f"msgfolderroot/{folder}", "new")]
