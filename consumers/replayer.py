@@ -20,6 +20,7 @@ from consumers.coalescing import coalesced
 from consumers.holding import HeldReader, OpenLog, RunAhead
 from consumers.intake import Verdict
 from consumers.lane import Lane
+from consumers.lost_end import LostEnd
 from consumers.opening import is_open
 from consumers.orders import Desk, OrderBook, obey
 from consumers.originals import Originals
@@ -90,6 +91,7 @@ class Replayer:
         originals = Originals(target, made.name, mint)
         self._roles = Roles(made, self._progress, settings, originals, opposite, self._history, clock)
         self._addresses: Mapping[str, str] = {}
+        self._lost_end = LostEnd(made.ledger, lambda: owned.history(topics.mailboxes), clock)
         self._mailbox_addresses = Addresses(target, made.ledger, self._commit)
         self._book: OrderBook | None = None
         self._ahead: RunAhead | None = None
@@ -144,6 +146,7 @@ class Replayer:
                 self._look_how_far(reader, held, batch)
                 if not batch.changes:
                     self._rest()
+                    self._look_for_lost_end(reader, held)
                 self._prove()
                 self._metrics.records_behind.labels(partition=self._owned.number).set(reader.lag_records())
 
@@ -277,6 +280,13 @@ class Replayer:
         is_idle = not batch.changes and lag_records <= CAUGHT_UP_RECORDS
         is_all_due = held is not None and held.is_level
         self._is_caught_up |= self._progress.complete >= self._again_until or is_idle or is_all_due
+
+    def _look_for_lost_end(self, reader: LogReader, held: HeldReader | None) -> None:
+        """Order a seed for mailboxes whose captured changes the log does not hold any more."""
+        if not self._is_caught_up or (held and not held.is_level):
+            return
+        for mailbox in self._lost_end.look(reader, self._addresses):
+            self._await_new_seed(mailbox, "lost end of the log")
 
     def _retry_behind(self, subscription: Subscription) -> None:
         """Let mailboxes that fell behind try again: the log is read again from where they stopped.

@@ -93,6 +93,7 @@ def _feed(who: str, topics: Topics, targets: tuple[str, ...]) -> list[Right]:
 def _replay(who: str, topics: Topics, target: str, targets: tuple[str, ...]) -> list[Right]:
     used = {
         topics.changes: ("READ",),
+        topics.mailboxes: ("READ",),
         topics.target_state(target): ("READ", "WRITE"),
         topics.dead_letters(target): ("READ", "WRITE"),
         topics.orders(target): ("READ",),
