@@ -17,14 +17,16 @@ from consumers.likeness import elements_of, mime_of
 from consumers.plan import WRITES
 from consumers.preparation import Preparation
 from consumers.recovery import ABSENT, Finding, Settled
+from consumers.refused_alone import UNSETTLED_MAX, RefusedAlone
 from consumers.run import Run, Tools
 from consumers.step import Step
 from consumers.target import Done, Edit, Outcome, Refused, Update
 from schemas.change import ItemDeleted, ItemSaved, Marks
 from schemas.faults import Disposition, ReplicationFault, disposition_of
+from schemas.halving import may_be_refused_alone
 from schemas.identity import Stamp
 from schemas.metrics import ReplayMetrics
-from schemas.ports import AnswerUnknown, CallRefused, Clock
+from schemas.ports import AnswerUnknown, CallFailed, CallRefused, Clock
 from schemas.roles import is_merging
 from schemas.state import Intent, IntentKind, ItemRecord
 
@@ -49,6 +51,8 @@ class MailboxWorker:
         self._staged_again: Counter[tuple[str, str]] = Counter()
         self._metrics = metrics
         self._preparation = Preparation(tools, mint, clock)
+        self._gate = tools.gate
+        self._alone = RefusedAlone(clock)
 
     def prepare(self, run: Run, target: str) -> None:
         """Plan and stage a run, and put its intents into the ledger; nothing visible is written."""
@@ -79,16 +83,68 @@ class MailboxWorker:
         self.settle_open(run, {item: o.code for item, o in outcomes.items() if isinstance(o, Refused)})
 
     def settle_open(self, run: Run, refused: Mapping[str, str] | None = None) -> None:
-        """Settle every intent of the run that is still open; CallFailed leaves the rest open.
+        """Settle every intent of the run that is still open; CallFailed leaves open what could not be settled.
 
-        `refused` are the codes of items whose write was answered, by key.
+        `refused` are the codes of items whose write was answered, by key. An item whose own calls fail holds no other:
+        it comes last, and is given up once that is not the server's.
         """
-        for item in run.open_items:
+        failed: list[tuple[str, CallFailed]] = []
+        for item in self._alone.last(run.mailbox, run.open_items):
             record = self._ledger.item(run.mailbox, item)
-            if record and record.intent:
-                kind = record.intent.kind
+            if not record or not record.intent:
+                continue
+            kind = record.intent.kind
+            try:
                 settled = self.settle(run, record, (refused or {}).get(item, ""))
+            except CallFailed as failure:
+                self._require_answering(run, failure)
+                failed.append((item, failure))
+                if len(failed) >= UNSETTLED_MAX:
+                    raise  # it is not an item's
+            else:
+                self._alone.settled(run.mailbox, item)
                 self._metrics.settled.labels(kind=kind.value, finding=settled.finding.name).inc()
+        lasting = [f for i, f in failed if not (self._alone.is_final(run.mailbox, i) and self._give_up(run, i, f))]
+        if lasting:
+            raise lasting[0]
+
+    def _require_answering(self, run: Run, failure: CallFailed) -> None:
+        """Raise a failure that is not one item's: the server answers nothing else either."""
+        if not may_be_refused_alone(failure):
+            raise failure
+        try:
+            self._target.root(run.address, "msgfolderroot")
+        except CallFailed:
+            raise failure from None
+
+    def _give_up(self, run: Run, item: str, failure: CallFailed) -> bool:
+        """Park an item whose own calls fail, once nothing that was sent can place it any more; tell whether it is."""
+        record = self._ledger.item(run.mailbox, item)
+        step = next((s for s in run.steps if s.operation.ref.item == item), None)
+        if record is None or record.intent is None:
+            return True
+        if record.intent.kind is IntentKind.PLACE and not self._is_out_of_reach(run, record, record.intent):
+            return False
+        log.warning("item refused alone", extra={"mailbox": run.mailbox, "item": item, "code": failure.code})
+        if step and isinstance(step.operation, ItemDeleted):
+            self._gate.orphan(step.received, replace(record, intent=None))
+        else:
+            self._park_settled(run, step, record, ReplicationFault.REFUSED_ALONE)
+        if step:  # else its change is read again, and given up at its first failure
+            self._alone.settled(run.mailbox, item)
+        return True
+
+    def _is_out_of_reach(self, run: Run, record: ItemRecord, intent: Intent) -> bool:
+        """Delete a staged item for good, so that a request that comes late moves nothing; False if that can't be."""
+        try:
+            outcome = self._target.delete(run.address, [intent.target_id], hard=True)[0]
+            stamp = str(Stamp(self._target_name, record.item, intent.nonce))
+            destination = self._folders.target_id(run.mailbox, intent.folder_id)
+            return isinstance(outcome, Done) or (
+                outcome.code == ABSENT and not self._target.find(run.address, [destination], [stamp])
+            )
+        except CallFailed:
+            return False
 
     def _send(self, run: Run, records: list[ItemRecord], outcomes: dict[str, Outcome]) -> None:
         kinds: defaultdict[tuple[IntentKind, str], list[tuple[ItemRecord, Intent]]] = defaultdict(list)

@@ -17,6 +17,7 @@ RETRY_SECONDS_MAX = 30.0
 REFUSED_WAIT_SECONDS = 1.0
 REFUSED_SECONDS_MAX = 3.0
 """A server that refuses us is tried again soon, in case the answer was odd, and then left to its mailbox's retries."""
+THROTTLED_SECONDS_MAX = 300.0
 SLICE_SECONDS = 0.1
 
 
@@ -52,13 +53,14 @@ class Patience:
     def endure(self, work: Callable[[], None]) -> None:
         """Do work until it succeeds; FellBehind, TargetHaltError or PartitionLost if waiting does not help."""
         wait_seconds = WAIT_SECONDS_FIRST
-        started = self._monotonic()
+        started, answers = self._monotonic(), self._refusals.answers
         while True:
             try:
                 return work()
             except CallFailed as failure:
                 self._judge(failure)
-                if self._is_hopeless(failure, self._monotonic() - started):
+                is_others_turn = self._refusals.answers > answers
+                if self._is_hopeless(failure, self._monotonic() - started, is_others_turn=is_others_turn):
                     raise FellBehind(failure.code) from failure
                 least_seconds = REFUSED_WAIT_SECONDS if _is_refusal(failure) else 0.0
                 self._wait(max(failure.back_off_seconds, wait_seconds, least_seconds))
@@ -80,10 +82,15 @@ class Patience:
             raise FellBehind(failure.code) from failure
 
     @staticmethod
-    def _is_hopeless(failure: CallFailed, waited_seconds: float) -> bool:
-        """Tell a fault that may be one mailbox's alone from a server that is away: the others must go on."""
+    def _is_hopeless(failure: CallFailed, waited_seconds: float, *, is_others_turn: bool) -> bool:
+        """Tell a fault that may be one mailbox's alone from a server that is away: the others must go on.
+
+        `is_others_turn`: the server answered somebody since; then one that is throttled for long may be so alone.
+        """
         is_server_away = failure.code == TransportFault.CONNECTION_REFUSED
         is_throttled = disposition_of(failure.code) is Disposition.THROTTLE
+        if is_throttled and is_others_turn and waited_seconds > THROTTLED_SECONDS_MAX:
+            return True
         limit_seconds = REFUSED_SECONDS_MAX if _is_refusal(failure) else RETRY_SECONDS_MAX
         return waited_seconds > limit_seconds and not is_server_away and not is_throttled
 

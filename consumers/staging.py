@@ -15,7 +15,8 @@ from consumers.item_writes import properties_of
 from consumers.ledger import Ledger
 from consumers.target import Done, Held, Outcome, PortableItem, Refused, Target, Update
 from schemas.change import Form, ItemSaved
-from schemas.faults import GONE, Disposition, ReplicationFault, TransportFault, disposition_of
+from schemas.faults import GONE, Disposition, ReplicationFault, disposition_of
+from schemas.halving import may_be_refused_alone
 from schemas.identity import Stamp
 from schemas.ports import CallFailed, CallRefused
 
@@ -36,8 +37,6 @@ STREAM_REFUSALS = frozenset(
     {"ErrorCorruptData", "ErrorInvalidItemForOperationUploadItems", "ErrorUnsupportedMimeConversion"}
 )
 ALONE_ATTEMPTS_MAX = 3
-PERHAPS_TOO_LARGE = frozenset({TransportFault.HTTP_BAD_REQUEST, TransportFault.RESET})
-"""What a server may answer to a request it finds too large beside 413: IIS request filtering says 404, others cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +149,12 @@ class Staging:
         return next((f for f in usable if f in item.bodies), None)
 
     def _stage_within_limits(self, address: str, folder_id: str, form: Form, items: list[ToStage]) -> list[Outcome]:
-        """Stage a batch; one that is refused as too large is halved until the item at fault stands alone."""
+        """Stage a batch; one that fails is halved until the item at fault stands alone."""
         try:
             return self._stage_batch(address, folder_id, form, items)
         except CallFailed as failure:
             is_parked = disposition_of(failure.code) is Disposition.PARK and isinstance(failure, CallRefused)
-            if not is_parked and failure.code not in PERHAPS_TOO_LARGE:
+            if not may_be_refused_alone(failure):
                 raise
             if len(items) == 1:
                 return [self._alone(address, folder_id, form, items[0], failure, is_parked=is_parked)]
@@ -179,7 +178,7 @@ class Staging:
             try:
                 return self._stage_batch(address, folder_id, form, [item])[0]
             except CallFailed as again:
-                if again.code not in PERHAPS_TOO_LARGE:
+                if not may_be_refused_alone(again):
                     raise
                 failure = again
         if form is Form.STREAM and Form.PORTABLE in item.bodies:

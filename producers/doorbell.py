@@ -8,6 +8,7 @@ back-off, and polling goes on behind it. A connection that breaks rings every ma
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 SUBSCRIPTIONS_MAX = 200
 RETRY_SECONDS_MAX = 60.0
 GATHER_SECONDS = 0.3
+SOON_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +146,13 @@ class _Listener(threading.Thread):
         while not self._stopping.is_set():
             # partitions arrive one after another: let them gather before subscribing
             self._stopping.wait(min(GATHER_SECONDS * 2**failures, RETRY_SECONDS_MAX))
-            mailboxes = dict(self._mailboxes)
+            mailboxes, began_at = dict(self._mailboxes), time.monotonic()
             try:
                 if mailboxes and not self._stopping.is_set():
                     self._listen_once(mailboxes)
-                failures = 0
+                # a server that ends every connection at once would be asked, and ring everybody, without a pause
+                is_cut = mailboxes and mailboxes == self._mailboxes and time.monotonic() - began_at < SOON_SECONDS
+                failures = failures + 1 if is_cut else 0
             except CallFailed as failure:
                 if self._stopping.is_set():
                     return

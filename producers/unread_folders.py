@@ -3,7 +3,7 @@
 State: in memory only. The cursors of these folders were not advanced, so a new owner tries all of them at once.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 RETRY_SECONDS_FIRST = 0.5
@@ -67,19 +67,10 @@ class UnreadFolders:
         """Return when the next folder is to be tried again (milliseconds), or None."""
         return min((r.retry_at for r in self._refusals.values()), default=None)
 
-    @property
-    def codes(self) -> tuple[str, ...]:
-        """Why each folder is unread, one code a folder."""
-        return tuple(r.code for r in self._refusals.values())
-
     def reason(self) -> str:
         """Return in a few words what lasts: how many folders are set aside, and why; empty for passing faults."""
         lasting = [r.code for r in self._refusals.values() if r.attempts >= LASTING_ATTEMPTS]
         if not lasting:
             return ""
         unit = "folder" if len(lasting) == 1 else "folders"
-        return f"{len(lasting)} {unit} not read: {', '.join(_counted(lasting))}"
-
-
-def _counted(codes: Iterable[str]) -> list[str]:
-    return sorted(set(codes))
+        return f"{len(lasting)} {unit} not read: {', '.join(sorted(set(lasting)))}"

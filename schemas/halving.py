@@ -8,7 +8,7 @@ answered, a sample of single items tells a broken operation from broken items.
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from schemas.faults import Disposition, TransportFault, disposition_of
+from schemas.faults import DISPOSITIONS, Disposition, TransportFault, disposition_of
 from schemas.ports import CallFailed
 
 Item = TypeVar("Item")
@@ -23,6 +23,16 @@ _OF_THE_SERVER = frozenset(
 def may_be_one_items(failure: CallFailed) -> bool:
     """Tell whether a failed call may be the fault of one item in it; throttling and a server that is away are not."""
     return failure.code not in _OF_THE_SERVER and disposition_of(failure.code) is not Disposition.THROTTLE
+
+
+def may_be_refused_alone(failure: CallFailed) -> bool:
+    """Tell whether a failed write may be the fault of one item, so that the item may be given up for it.
+
+    A refusal of our account or our way in, and what only the mailbox's administrator can mend, never are.
+    """
+    disposition = disposition_of(failure.code)
+    is_odd = failure.code == TransportFault.HTTP_BAD_REQUEST or failure.code not in DISPOSITIONS
+    return may_be_one_items(failure) and (disposition in {Disposition.RETRY, Disposition.PARK} or is_odd)
 
 
 class Halving(Generic[Item, Answer]):

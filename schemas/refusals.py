@@ -25,14 +25,16 @@ class Refusal:
 
 @dataclass(slots=True)
 class RefusalWatch:
-    """Counts refusals whose disposition is HALT; used by several threads."""
+    """Counts refusals whose disposition is HALT, and `answers` of any kind; used by several threads."""
 
+    answers: int = 0
     _refusals: list[Refusal] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answered(self) -> None:
         """Note that work succeeded: the server answers us, so what was refused was not refused to everybody."""
         with self._lock:
+            self.answers += 1
             self._refusals.clear()
 
     def must_halt(self, now: int, mailbox: str, operation: str = "") -> bool:

@@ -85,8 +85,6 @@ def report(
                     "owed": source.owed,
                     "pending": source.pending,
                     "paused": source.record.paused,
-                    "trouble": source.record.trouble,
-                    "trouble_since_ms": source.record.trouble_since,
                     "role": source.record.role,
                 },
                 "targets": targets,

@@ -6,6 +6,7 @@ A message is its MIME and what the server shows beside it; anything else is its 
 from collections.abc import Iterator, Sequence
 
 from schemas import ews, wire_values
+from schemas.answer_order import matched
 from schemas.canonical import (
     VOLATILE_ELEMENTS,
     CanonicalAttachment,
@@ -17,8 +18,10 @@ from schemas.canonical import (
 )
 from schemas.canonical_message import from_message
 from schemas.ews import M, T, child_text
+from schemas.faults import ReplicationFault, TransportFault
+from schemas.halving import Halving, may_be_one_items
 from schemas.listing import ListedItem
-from schemas.ports import CallRefused, Element, EwsSession, ServerAnswer
+from schemas.ports import CallFailed, CallRefused, Element, EwsSession, ServerAnswer
 
 BATCH_ITEMS_MAX = 50
 BATCH_SIZE_BYTES_MAX = 16_000_000
@@ -46,15 +49,37 @@ class FullFormReader:
     def read(self, address: str, items: Sequence[ListedItem]) -> Iterator[tuple[str, CanonicalItem | str]]:
         """Yield each item's id with its canonical form, or with the code why the server does not hand it out."""
         for is_message in (True, False):
+            shape = self._shape(is_message=is_message)
             for batch in _batches([i for i in items if _is_message(i) == is_message]):
-                refs = "".join(ews.item_ref(i.item_id) for i in batch)
-                body = (
-                    f"<m:GetItem><m:ItemShape>{self._shape(is_message=is_message)}</m:ItemShape>"
-                    f"<m:ItemIds>{refs}</m:ItemIds></m:GetItem>"
-                )
-                answers = self._session.call("GetItem", address, body, len(batch)).messages
+                answers = self._answers(address, [i.item_id for i in batch], shape)
                 for listed, answer in zip(batch, answers, strict=True):
-                    yield listed.item_id, self._canonical(address, answer, is_message=is_message)
+                    yield listed.item_id, self._form(address, answer, is_message=is_message)
+
+    def _answers(self, address: str, item_ids: list[str], shape: str) -> list[ServerAnswer | CallFailed]:
+        """Return the answer about each id; a call that fails is halved until the item at fault stands alone."""
+
+        def ask(ids: list[str]) -> list[ServerAnswer]:
+            refs = "".join(map(ews.item_ref, ids))
+            body = f"<m:GetItem><m:ItemShape>{shape}</m:ItemShape><m:ItemIds>{refs}</m:ItemIds></m:GetItem>"
+            messages = self._session.call("GetItem", address, body, len(ids)).messages
+            told = matched(ids, messages, lambda element: element.find(f"{M}Items/*/{T}ItemId"))
+            return [a or ServerAnswer(ReplicationFault.ANSWER_MIXED, None) for a in told]
+
+        top = (
+            "<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds>"
+            f"{ews.distinguished_ref('msgfolderroot')}</m:FolderIds></m:GetFolder>"
+        )
+        return Halving(item_ids, ask, lambda: self._session.call("GetFolder", address, top, 1)).answers()
+
+    def _form(self, address: str, answer: ServerAnswer | CallFailed, *, is_message: bool) -> CanonicalItem | str:
+        if isinstance(answer, CallFailed):
+            return answer.code
+        try:
+            return self._canonical(address, answer, is_message=is_message)
+        except CallFailed as failure:
+            if not may_be_one_items(failure):
+                raise
+            return failure.code
 
     def _shape(self, *, is_message: bool) -> str:
         if not is_message:
@@ -64,9 +89,9 @@ class FullFormReader:
         return f"<t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>{uris}</t:AdditionalProperties>"
 
     def _canonical(self, address: str, answer: ServerAnswer, *, is_message: bool) -> CanonicalItem | str:
-        item = answer.element.find(f"{M}Items/*")
-        if not answer.is_done or item is None:
-            return answer.code
+        item = answer.element.find(f"{M}Items/*") if answer.is_done else None
+        if item is None:
+            return TransportFault.MALFORMED_ANSWER if answer.is_done else answer.code
         if is_message:
             return from_message(_decoded(child_text(item, f"{T}MimeContent")), self._shown(item))
         attachments = tuple(self._attachments(address, item))

@@ -4,9 +4,12 @@ import time
 from collections.abc import Callable
 
 from schemas.faults import Disposition, disposition_of
+from schemas.halving import may_be_one_items
 from schemas.ports import Answers, CallFailed, EwsSession
 
 ATTEMPTS_MAX = 8
+ATTEMPTS_OF_AN_ITEM_MAX = 3
+"""What may be the fault of one item is left to whoever can halve its batch."""
 WAIT_SECONDS_FIRST = 0.5
 WAIT_SECONDS_MAX = 60.0
 READING = frozenset({"FindItem", "GetItem", "GetFolder", "GetAttachment", "SyncFolderHierarchy"})
@@ -40,7 +43,8 @@ class PacedSession:
                 answers = self._session.call(operation, mailbox, body, expected)
             except CallFailed as failure:
                 heals = disposition_of(failure.code) in {Disposition.RETRY, Disposition.THROTTLE}
-                if not heals or attempt == ATTEMPTS_MAX - 1:
+                attempts_max = ATTEMPTS_OF_AN_ITEM_MAX if may_be_one_items(failure) else ATTEMPTS_MAX
+                if not heals or attempt >= attempts_max - 1:
                     raise
                 self._sleep(max(failure.back_off_seconds, wait_seconds))
                 wait_seconds = min(2 * wait_seconds, WAIT_SECONDS_MAX)

@@ -9,7 +9,7 @@ from consumers.patience import FellBehind, Patience, TargetHaltError
 from schemas.faults import TransportFault
 from schemas.metrics import ReplayMetrics
 from schemas.ports import AnswerUnknown, CallFailed, CallRefused, PartitionLost
-from schemas.refusals import SPAN_MS_MIN
+from schemas.refusals import SPAN_MS_MIN, RefusalWatch
 
 
 class Waiting:
@@ -140,3 +140,16 @@ def test_a_server_that_is_away_or_throttles_is_waited_for_as_long_as_it_takes(
 ) -> None:
     patient.endure(waiting.failing(*[CallRefused(code, "")] * 50))
     assert waiting.now_seconds > 5 * patience.RETRY_SECONDS_MAX
+
+
+def test_a_mailbox_that_is_throttled_alone_for_long_falls_behind(waiting: Waiting, metrics: ReplayMetrics) -> None:
+    refusals = RefusalWatch()
+    throttled = Patience(lambda: True, metrics, waiting.sleep, waiting.monotonic, refusals)
+
+    def work() -> None:
+        refusals.answered()  # a call of another mailbox
+        raise BUSY
+
+    with pytest.raises(FellBehind):
+        throttled.endure(work)
+    assert waiting.now_seconds > patience.THROTTLED_SECONDS_MAX

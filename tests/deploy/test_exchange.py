@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from deploy.exchange import ServerSettings, Session
+from deploy.exchange import BACK_OFF_SECONDS_DEFAULT, ServerSettings, Session
 from deploy.throttle import Throttle
 from schemas.ews import distinguished_ref
 from schemas.faults import Disposition, disposition_of
@@ -172,3 +174,69 @@ def test_calls_are_counted_by_how_they_ended(faulty: ExchangeProcess) -> None:
     for outcome in ("answered", "unknown"):
         labels = {"server": "mail", "operation": "GetFolder", "outcome": outcome}
         assert registry.get_sample_value("mailshadow_server_calls_total", labels) == 1.0
+
+
+@pytest.mark.slow
+def test_a_raw_control_byte_makes_no_answer_unreadable(faulty: ExchangeProcess) -> None:
+    faulty.add_fault("GetFolder", "control_byte")
+    answers = session_of(settings_of(faulty)).call("GetFolder", MAILBOX, folders("inbox", "drafts"), 2)
+    assert [m.is_done for m in answers.messages] == [True, True]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 440])
+def test_an_odd_status_is_refused_with_the_operation_and_the_next_call_goes_on(
+    faulty: ExchangeProcess, status: int
+) -> None:
+    faulty.add_fault("GetFolder", "http_status", status=status)
+    session = session_of(settings_of(faulty))
+    with pytest.raises(CallRefused) as raised:
+        session.call("GetFolder", MAILBOX, folders("inbox"), 1)
+    assert disposition_of(raised.value.code) is Disposition.HALT
+    assert (raised.value.operation, raised.value.mailbox) == ("GetFolder", MAILBOX)
+    session.call("GetFolder", MAILBOX, folders("inbox"), 1)
+
+
+@pytest.mark.slow
+def test_any_answer_forgets_the_refusals_before_it(faulty: ExchangeProcess) -> None:
+    throttle = Throttle()
+    for number in range(10):
+        throttle.refusals.must_halt(number * 60_000, "ab"[number % 2])
+    session_of(settings_of(faulty), throttle).call("GetFolder", MAILBOX, folders("inbox"), 1)
+    assert not throttle.refusals.must_halt(10 * 60_000, "a")
+
+
+class OddServer(BaseHTTPRequestHandler):
+    """Answers 503 with a Retry-After of raw bytes."""
+
+    retry_after = b""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        head = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nDate: Wed, 21 Oct 2015 07:27:30 GMT\r\nRetry-After: "
+        self.wfile.write(head + self.retry_after + b"\r\nConnection: close\r\n\r\n")
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
+        """Keep quiet."""
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [
+        *((b"7", 7.0), (b"\xb2", BACK_OFF_SECONDS_DEFAULT), (b"-1", BACK_OFF_SECONDS_DEFAULT)),
+        *((b"9" * 400, BACK_OFF_SECONDS_DEFAULT), (b"99999999", 600.0), (b"", BACK_OFF_SECONDS_DEFAULT)),
+        (b"Wed, 21 Oct 2015 07:28:00 GMT", 30.0),
+    ],
+    ids=["seconds", "superscript two", "negative", "endless", "too long", "empty", "date"],
+)
+def test_a_retry_after_nobody_can_read_is_the_default(retry_after: bytes, seconds: float) -> None:
+    handler = type("Handler", (OddServer,), {"retry_after": retry_after})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/EWS"
+        session = session_of(ServerSettings(name="n", url=url, user="u", password="p"))
+        with pytest.raises(AnswerUnknown) as raised:
+            session.call("GetFolder", MAILBOX, folders("inbox"), 1)
+        session.close()
+        server.shutdown()
+    assert raised.value.back_off_seconds == seconds

@@ -167,3 +167,13 @@ def test_a_connection_that_breaks_because_it_is_closed_is_no_news(
     for thread in threads:
         thread.join(WAIT_SECONDS)
     assert "doorbell silent" not in caplog.text
+
+
+def test_a_server_that_ends_every_connection_at_once_is_asked_ever_less_often(
+    bell: StreamingDoorbell, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "listen", lambda _address, _subscriptions: iter(()))
+    bell.watch({"m": "a@x.test"})
+    line.subscribed.get(timeout=WAIT_SECONDS)
+    threading.Event().wait(1.0)
+    assert line.subscribed.qsize() <= 8

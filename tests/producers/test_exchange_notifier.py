@@ -59,6 +59,13 @@ def test_a_document_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) 
         list(_documents(Raw([b"<Envelope>" + b"x" * 200])))
 
 
+def test_a_document_with_a_raw_control_byte_is_read_and_one_that_is_none_ends_the_stream() -> None:
+    (document,) = _documents(Raw([b"<Envelope><a>one\x0btwo</a></Envelope>"]))
+    assert document.findtext("a") == "one\N{REPLACEMENT CHARACTER}two"
+    with pytest.raises(AnswerUnknown, match="not whole XML"):
+        list(_documents(Raw([b"<Envelope><a></Envelope>"])))
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExchangeProcess]:
     with ExchangeProcess(tmp_path_factory.mktemp("notifier"), version="2013", mailboxes=[ADDRESS]) as process:

@@ -16,6 +16,7 @@ from deploy.lab.workload.mailbox import UserMailbox
 from deploy.throttle import Throttle
 from producers.exchange_source import ExchangeSource
 from producers.source import CursorLostError, Described, Failed, Portable
+from producers.splitting_source import SplittingSource
 from schemas.element_values import unpacked
 from schemas.faults import ReplicationFault
 from schemas.metrics import SessionMetrics
@@ -252,3 +253,61 @@ def test_flags_are_listed_where_the_server_knows_them_and_unknown_elsewhere(side
 def test_a_folder_that_is_not_there_can_not_be_listed(side: Side) -> None:
     with pytest.raises(CallRefused):
         side.source.listing(side.address, side.inbox[:-8] + "AAAAAAA=", 0)
+
+
+def letters(side: Side, count: int = 5) -> dict[str, bytes]:
+    """Put letters into the inbox; return what each holds that no other does."""
+    mails = [
+        NewMail(
+            owner=0, folder=INBOX, received=UNDATED, is_read=False,
+            mime=b"From: a@x.test\r\nSubject: letter %d\r\nMessage-ID: <letter-%d@x.test>\r\n\r\nbody\r\n" % (n, n),
+        )
+        for n in range(count)
+    ]  # fmt: skip
+    return dict(zip(side.user.create_mail(side.inbox, mails), (b"letter-%d@" % n for n in range(count)), strict=True))
+
+
+def test_answers_in_another_order_are_about_the_items_asked_for(side: Side) -> None:
+    held = letters(side)
+    ids = list(held)
+    for operation in ("GetItem", "ExportItems", "GetFolder"):
+        side.process.add_fault(operation, "reorder", count=100)
+    described = side.source.describe(side.address, ids)
+    assert [d.item_id for d in described if isinstance(d, Described)] == ids
+    keys = side.source.change_keys(side.address, ids)
+    assert keys == [d.change_key for d in described if isinstance(d, Described)]
+    for item_id, stream in zip(ids, side.source.export(side.address, ids), strict=True):
+        assert isinstance(stream, bytes)
+        assert held[item_id] in stream
+    for item_id, portable in zip(ids, side.source.portable(side.address, ids), strict=True):
+        assert isinstance(portable, Portable)
+        assert held[item_id] in portable.mime
+    other = side.user.create_folder(side.inbox, "Empty")
+    probes = side.source.probe(side.address, [side.inbox, other])
+    assert probes[other].endswith("/0") or probes[other].endswith("/0?")
+    assert not probes[side.inbox].rstrip("?").endswith("/0")
+
+
+def test_the_inbox_is_the_inbox_whatever_the_order_of_the_answer(side: Side) -> None:
+    if side.process.version != "2010_SP1":  # which does not say which distinguished folder it answers
+        side.process.add_fault("GetFolder", "reorder", count=100)
+    fresh = ExchangeSource(side.source._session)
+    (inbox,) = (f for f in fresh.hierarchy(side.address, "").seen if f.distinguished == "inbox")
+    assert inbox.folder_id == side.inbox
+
+
+def test_one_odd_answer_takes_no_distinguished_folder_away(side: Side) -> None:
+    fresh = ExchangeSource(side.source._session)
+    side.process.add_fault("GetFolder", "error", item=1, code="ErrorFolderNotFound")
+    assert "inbox" in {f.distinguished for f in fresh.hierarchy(side.address, "").seen}
+
+
+def test_a_poisoned_item_is_told_from_the_others_of_its_call(side: Side) -> None:
+    ids = list(letters(side))
+    source = SplittingSource(side.source)
+    source.know_folder(side.address, side.inbox)
+    for operation, ask in (("GetItem", source.describe), ("ExportItems", source.export)):
+        side.process.add_fault(operation, "error_fault", names=ids[2], count=1_000)
+        answers = ask(side.address, ids)
+        assert [isinstance(a, Failed) for a in answers] == [False, False, True, False, False]
+        assert answers[2] == Failed("ErrorInternalServerError")

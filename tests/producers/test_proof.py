@@ -11,6 +11,7 @@ from producers.index import MailboxIndex
 from producers.proof import ProofSettings
 from schemas.canonical_row import FolderDigest
 from schemas.change import Checksum, ItemDeleted, Marks, Operation
+from schemas.listing import ListingPage
 from schemas.ports import CallRefused
 from schemas.state import Order, SourceFolder
 
@@ -203,9 +204,10 @@ def test_a_new_owner_does_not_say_again_what_is_said(rig: Rig, proving: Callable
     assert rounds(rig, proving(), 5) == []
 
 
-def test_a_folder_that_cannot_be_listed_holds_nothing_else(rig: Rig, proving: Callable[[], Capture]) -> None:
+@pytest.mark.parametrize("code", ["ErrorItemCorrupt", "ErrorInternalServerError", "malformed-answer", "reset"])
+def test_a_folder_that_cannot_be_listed_holds_nothing_else(rig: Rig, proving: Callable[[], Capture], code: str) -> None:
     def refuse() -> None:
-        raise CallRefused("ErrorItemCorrupt", "refused")
+        raise CallRefused(code, "refused")
 
     rig.source.add(rig.source.inbox)
     rig.rest()
@@ -214,6 +216,25 @@ def test_a_folder_that_cannot_be_listed_holds_nothing_else(rig: Rig, proving: Ca
     said = rounds(rig, capture)
     assert [type(o).__name__ for o in said] == ["FolderSaved", "ItemSaved"]
     assert capture.index.record.certain_up_to > 0
+
+
+def test_a_listing_without_an_end_is_given_up(
+    rig: Rig, proving: Callable[[], Capture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.source.add(rig.source.inbox)
+    rig.rest()
+    capture = proving()
+    asked: list[int] = []
+    answer = rig.source.listing
+
+    def listing(address: str, folder_id: str, offset: int) -> ListingPage:
+        asked.append(offset)
+        page: ListingPage = answer(address, folder_id, 0)
+        return changed(page, next_offset=offset + 1)
+
+    monkeypatch.setattr(rig.source, "listing", listing)
+    assert checksums(rounds(rig, capture, 5)) == []
+    assert asked == [0, 1]
 
 
 def test_who_wants_an_item_the_source_does_not_know_is_told_that_it_is_deleted(rig: Rig) -> None:

@@ -7,6 +7,7 @@ from lxml import etree
 
 from schemas import ews
 from schemas.change import Marks
+from schemas.wire_values import moment_seconds
 
 XMLNS = f'xmlns:t="{ews.TYPES}" xmlns:m="{ews.MESSAGES}"'
 
@@ -90,3 +91,14 @@ def test_marks_come_back_from_the_elements_that_set_them(marks: Marks) -> None:
 
 def test_an_item_that_shows_no_marks_is_read_unflagged_and_normal() -> None:
     assert ews.marks_of(element("")) == Marks(is_read=True)
+
+
+@pytest.mark.parametrize("path", ["IsRead", "Importance", "Flag/FlagStatus", "Flag/DueDate"])
+@given(written=st.text())
+def test_marks_hold_only_what_a_server_takes_whatever_is_written(path: str, written: str) -> None:
+    outer, _, inner = path.partition("/")
+    content = f"<t:{inner}>{ews.text(written)}</t:{inner}>" if inner else ews.text(written)
+    marks = ews.marks_of(element(f"<t:{outer}>{content}</t:{outer}>"))
+    assert marks.importance in ews.IMPORTANCES
+    assert marks.flag_status in ews.FLAG_STATUSES
+    assert marks.flag_due is None or moment_seconds(marks.flag_due) is not None

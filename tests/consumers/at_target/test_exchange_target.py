@@ -151,3 +151,67 @@ def test_a_folder_that_is_gone_is_refused_by_a_listing(target: ExchangeTarget) -
     with pytest.raises(CallRefused) as refused:
         target.listing(ADDRESS, folder.item_id, 0)
     assert refused.value.code in {"ErrorFolderNotFound", "ErrorItemNotFound"}
+
+
+UNREAD = Marks(is_read=False)
+WRITES = ("CreateItem", "UpdateItem", "MoveItem", "GetItem")
+
+
+def stamps_of(target: ExchangeTarget, outcomes: list[Outcome]) -> list[str]:
+    looked = target.look(ADDRESS, [done(o).item_id for o in outcomes])
+    return [h.stamp for h in looked if isinstance(h, Held)]
+
+
+def test_answers_in_another_order_name_the_items_that_were_written(
+    target: ExchangeTarget, server: ExchangeProcess
+) -> None:
+    inbox_id, drafts_id = target.root(ADDRESS, "inbox"), target.root(ADDRESS, "drafts")
+    stamps = [f"aa:bb:3{n}" for n in range(4)]
+    for operation in WRITES:
+        server.add_fault(operation, "reorder", count=1_000)
+    made = target.create(ADDRESS, inbox_id, [message(s, UNREAD) for s in stamps])
+    assert stamps_of(target, made) == stamps
+    updates = [
+        Update(item_id=done(o).item_id, change_key=done(o).change_key, stamp=s.replace(":3", ":4"))
+        for s, o in zip(stamps, made, strict=True)
+    ]
+    assert [done(o).item_id for o in target.update(ADDRESS, updates)] == [u.item_id for u in updates]
+    moved = target.move(ADDRESS, [u.item_id for u in updates], drafts_id)
+    assert stamps_of(target, moved) == [u.stamp for u in updates]
+
+
+def test_a_deletion_answered_for_another_item_is_not_taken_for_done(
+    target: ExchangeTarget, server: ExchangeProcess
+) -> None:
+    inbox_id = target.root(ADDRESS, "inbox")
+    ids = [
+        done(o).item_id for o in target.create(ADDRESS, inbox_id, [message(f"aa:bb:5{n}", UNREAD) for n in range(3)])
+    ]
+    server.add_fault("DeleteItem", "error", item=0, code="ErrorAccessDenied")
+    server.add_fault("DeleteItem", "reorder")
+    outcomes = target.delete(ADDRESS, ids, hard=True)
+    assert [isinstance(o, Done) for o in outcomes] == [False, True, True]
+
+
+def test_an_item_that_breaks_the_call_is_refused_alone(target: ExchangeTarget, server: ExchangeProcess) -> None:
+    inbox_id = target.root(ADDRESS, "inbox")
+    made = target.create(ADDRESS, inbox_id, [message(f"aa:bb:6{n}", UNREAD) for n in range(5)])
+    ids = [done(o).item_id for o in made]
+    server.add_fault("GetItem", "drop_before", names=ids[3], count=1_000)
+    assert [isinstance(h, Held) for h in target.look(ADDRESS, ids)] == [True, True, True, False, True]
+    assert [isinstance(m, bytes) for m in target.mimes(ADDRESS, ids)] == [True, True, True, False, True]
+
+
+def test_a_folder_that_can_not_be_looked_at_is_not_taken_for_gone(
+    target: ExchangeTarget, server: ExchangeProcess
+) -> None:
+    inbox_id = target.root(ADDRESS, "inbox")
+    server.add_fault("GetFolder", "error", code="ErrorInternalServerError")
+    with pytest.raises(CallRefused):
+        target.folder(ADDRESS, inbox_id)
+
+
+def test_a_list_of_folders_without_an_end_is_refused(target: ExchangeTarget, server: ExchangeProcess) -> None:
+    server.add_fault("FindFolder", "never_last", count=1_000)
+    with pytest.raises(CallRefused, match="endless-answer"):
+        target.folder_ids(ADDRESS)

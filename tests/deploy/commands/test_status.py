@@ -28,8 +28,6 @@ def test_a_row_tells_both_sides_of_a_mailbox() -> None:
         "owed": 1,
         "pending": 0,
         "paused": "",
-        "trouble": "",
-        "trouble_since_ms": 0,
         "role": "MIRRORING",
     }
     assert row["targets"]["standby"]["applied_sequence"] == 7

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deploy.observation.health import TO_DO, Health, Limits, Look, judge
+from deploy.observation.health import FINE, ON_ITS_WAY, TO_DO, Health, Limits, Look, judge
 from schemas.state import MailboxRecord, TargetMailbox
 
 NOW = 1_000_000_000
@@ -87,3 +87,11 @@ def test_a_promoted_mailbox_is_held_behind_and_divergent_no_more() -> None:
 def test_every_state_but_protected_says_what_to_do() -> None:
     assert set(TO_DO) == set(Health)
     assert [h for h in Health if not TO_DO[h]] == [Health.PROTECTED]
+
+
+def test_a_mailbox_that_cannot_be_read_says_why_and_since_when_also_in_its_first_copy() -> None:
+    troubled = {"trouble": "1 folder not read: endless-answer", "trouble_since": NOW - 9_000}
+    for one in (look(troubled), look(troubled | {"certain_up_to": 0, "seed_begun": 1})):
+        found = judge(one, LIMITS, NOW)
+        assert (found.health, found.why, found.since) == (Health.NOT_CAPTURED, troubled["trouble"], NOW - 9_000)
+        assert found.health not in ON_ITS_WAY | FINE

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from consumers import patience, refused_alone
 from schemas.change import Marks
-from schemas.ports import CallRefused
+from schemas.ports import AnswerUnknown, CallFailed, CallRefused
 from schemas.state import ItemState
 
 from .pieces import LARGE, in_pieces
@@ -264,3 +265,72 @@ def test_a_mailbox_whose_staging_folder_somebody_deleted_is_opened(world: Any) -
     world.order("OPEN")
     world.replay()
     assert world.mailbox_record().role == "OPEN"
+
+
+@pytest.mark.parametrize("operation", ["move", "update", "delete"])
+@pytest.mark.parametrize(
+    "failure", [AnswerUnknown("reset", ""), CallRefused("ErrorInternalServerError", "")], ids=["reset", "fault"]
+)
+def test_one_item_that_breaks_its_call_holds_no_other_of_its_mailbox(
+    new_world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, operation: str, failure: CallFailed
+) -> None:
+    world, first, _ = two_mailboxes(new_world)
+    first.folder("work-s", "Work")
+    for number in range(7):
+        first.save(f"item-{number}", b"%d" % number)
+    world.replay()
+    (poisoned,) = (i for i, item in world.target.items.items() if item.content == b"3")
+    monkeypatch.setattr(type(world.target), operation, breaking(type(world.target), operation, {poisoned}, failure))
+    for number in range(7):
+        if operation == "move":
+            first.move(f"item-{number}", "work-s")
+        elif operation == "update":
+            first.mark(f"item-{number}", FLAGGED)
+        else:
+            first.delete(f"item-{number}")
+    first.save("after", b"after")
+    monkeypatch.setattr(refused_alone, "SECONDS_MIN", 0.0)
+    world.replay()
+    assert not world.mailbox_record().behind
+    assert not world.mailbox_record().unsettled
+    assert b"after" in {item.content for item in world.target.items.values()}
+    given_up = [r for r in world.item_records() if r.reason == "refused-alone"] + world.orphans()
+    assert len(given_up) == 1
+    assert [r for r in world.item_records() if r.intent] == []
+
+
+@pytest.mark.parametrize("failure", [AnswerUnknown("reset", ""), CallRefused("ErrorInternalServerError", "")])
+def test_one_item_that_can_not_be_placed_is_parked_and_never_seen(
+    new_world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, failure: CallFailed
+) -> None:
+    world, first, _ = two_mailboxes(new_world)
+    answer = type(world.target).move
+
+    def move(target: Any, address: str, item_ids: list[str], folder_id: str) -> Any:
+        if any(target.items[i].content == b"3" for i in item_ids if i in target.items):
+            raise failure
+        return answer(target, address, item_ids, folder_id)
+
+    monkeypatch.setattr(type(world.target), "move", move)
+    monkeypatch.setattr(patience, "RETRY_SECONDS_MAX", 0.2)  # it falls behind at each failure, and is tried again
+    for number in range(7):
+        first.save(f"item-{number}", b"%d" % number)
+    world.rest_seconds, world.rests = 60, 60
+    world.replay()
+    assert sorted(item.content for item in world.target.items.values() if item.content != b"mine") == [
+        b"%d" % number for number in range(7) if number != 3
+    ]
+    assert [r.reason for r in world.item_records() if r.state is ItemState.PARKED] == ["refused-alone"]
+    assert not world.mailbox_record().behind
+
+
+def breaking(target: Any, operation: str, poisoned: set[str], failure: CallFailed) -> Callable[..., Any]:
+    """Return an operation that fails as a whole for a poisoned item, by id."""
+    answer = getattr(target, operation)
+
+    def act(self: Any, address: str, inputs: list[Any], *others: Any, **named: Any) -> Any:
+        if poisoned & {getattr(i, "item_id", i) for i in inputs}:
+            raise failure
+        return answer(self, address, inputs, *others, **named)
+
+    return act
