@@ -6,7 +6,7 @@ from collections.abc import Callable
 from consumers import item_writes
 from consumers.answer_ties import by_absence, by_stamp
 from consumers.target import Done, Edit, Held, HeldFolder, Outcome, PortableItem, Refused, Update
-from schemas import ews, listing, wire_values
+from schemas import ews, folder_probe, listing, wire_values
 from schemas.answer_order import matched
 from schemas.change import Marks
 from schemas.element_values import SHAPE, packed
@@ -209,6 +209,10 @@ class ExchangeTarget:
     def listed(self, address: str, folder_id: str) -> list[Held]:
         """Return the first items of a folder."""
         return self._find_items(address, [folder_id], "")
+
+    def probe(self, address: str, folder_ids: list[str]) -> dict[str, str]:
+        """Read commit time, deletions and count of every folder in one call (`schemas.folder_probe`)."""
+        return folder_probe.read(self._session, address, folder_ids)
 
     def listing(self, address: str, folder_id: str, offset: int) -> listing.ListingPage:
         """List one page of a folder's items by FindItem."""

@@ -176,6 +176,10 @@ class Target(Protocol):
         """Return items by id."""
         ...
 
+    def probe(self, address: str, folder_ids: list[str]) -> dict[str, str]:
+        """Return a value of each folder that changes with what it holds (`schemas.folder_probe`); gone ones lack."""
+        ...
+
     def listing(self, address: str, folder_id: str, offset: int) -> ListingPage:
         """List one page of a folder's items from an offset on, with our stamps; CallRefused if it is not there."""
         ...

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Sequence
 
 from producers import fingerprint
-from producers.round import UNCERTAIN
 from producers.source import (
     CursorLostError,
     Described,
@@ -14,7 +13,7 @@ from producers.source import (
     ItemPage,
     Portable,
 )
-from schemas import ews, listing, wire_values
+from schemas import ews, folder_probe, listing, wire_values
 from schemas.answer_order import matched
 from schemas.change import Summary
 from schemas.element_values import SHAPE, packed
@@ -175,20 +174,8 @@ class ExchangeSource:
         return listing.page(message.element.find(f"{M}RootFolder"), offset, with_flags=with_flags)
 
     def probe(self, address: str, folder_ids: list[str]) -> dict[str, str]:
-        """Read commit time, deletions and count of every folder in one call (facts: the cheap probe)."""
-        if not folder_ids:
-            return {}
-        uris = '<t:FieldURI FieldURI="folder:TotalCount"/>' + ews.COMMIT_TIME_MAX.uri + ews.DELETED_COUNT.uri
-        refs = "".join(map(ews.folder_ref, folder_ids))
-        body = (
-            "<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape>"
-            f"<t:AdditionalProperties>{uris}</t:AdditionalProperties></m:FolderShape>"
-            f"<m:FolderIds>{refs}</m:FolderIds></m:GetFolder>"
-        )
-        answers = self._session.call("GetFolder", address, body, len(folder_ids))
-        folders = [m.element.find(f"{M}Folders/*") for m in answers.messages if m.is_done]
-        probes = {_id(f.find(f"{T}FolderId")): _probe(f, answers.server_time_seconds) for f in folders if f is not None}
-        return {folder_id: probes[folder_id] for folder_id in folder_ids if folder_id in probes}
+        """Read commit time, deletions and count of every folder in one call (`schemas.folder_probe`)."""
+        return folder_probe.read(self._session, address, folder_ids)
 
     def _get_items(self, address: str, item_ids: list[str], shape: str) -> tuple[int, list[ServerAnswer]]:
         """Return the server's clock and the answer about each id."""
@@ -291,6 +278,7 @@ def _described(message: ServerAnswer, server_time_seconds: int) -> Described | F
         has_attachments=wire_values.boolean(child_text(item, f"{T}HasAttachments")),
         is_draft=wire_values.boolean(child_text(item, f"{T}IsDraft")),
     )
+    is_at_rest = folder_probe.is_at_rest(modified, server_time_seconds)
     values = ews.extended_values(item)
     search_key = ews.value_of(values, ews.SEARCH_KEY)
     return Described(
@@ -298,7 +286,9 @@ def _described(message: ServerAnswer, server_time_seconds: int) -> Described | F
         change_key=str(reference.get("ChangeKey", "")),
         folder_id=_id(item.find(f"{T}ParentFolderId")),
         search_key=_hex_of_base64(search_key),
-        fingerprint=fingerprint.cheap(summary, modified, is_at_rest=_is_at_rest(modified, server_time_seconds)),
+        fingerprint=fingerprint.cheap(
+            summary, modified, is_at_rest=folder_probe.is_at_rest(modified, server_time_seconds)
+        ),
         marks=ews.marks_of(item),
         summary=summary,
         stamp=ews.value_of(values, ews.STAMP),
@@ -338,24 +328,6 @@ def _portable(message: ServerAnswer) -> Portable | Failed:
 def _elements(message: ServerAnswer) -> bytes | Failed:
     item = message.element.find(f"{M}Items/*")
     return Failed(TransportFault.MALFORMED_ANSWER) if item is None else packed(item)
-
-
-def _probe(folder: Element, server_time_seconds: int) -> str:
-    values = ews.extended_values(folder)
-    committed = ews.value_of(values, ews.COMMIT_TIME_MAX)
-    deleted = ews.value_of(values, ews.DELETED_COUNT)
-    total = child_text(folder, f"{T}TotalCount")
-    if not committed:
-        # a folder that never held anything has no commit time; a server that has none proves nothing
-        return f"/{deleted}/{total}" if total == "0" else ""
-    is_certain = _is_at_rest(committed, server_time_seconds)
-    return f"{committed}/{deleted}/{total}" + ("" if is_certain else UNCERTAIN)
-
-
-def _is_at_rest(written: str, server_time_seconds: int) -> bool:
-    """Tell whether a time of the server lies long enough before its own clock to be told from a later one."""
-    changed = wire_values.moment_seconds(written)
-    return changed is not None and 0 < changed + fingerprint.REST_SECONDS <= server_time_seconds
 
 
 def _hex_of_base64(value: str) -> str:

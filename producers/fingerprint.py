@@ -12,9 +12,6 @@ from email.message import Message
 from schemas import message_parsing as parsing
 from schemas.change import Summary
 
-REST_SECONDS = 3
-"""How long an item or folder must have been at rest on the server's own clock before equality is believed."""
-
 MESSAGE_FLAGS_TAG = "0x0e07"
 LASTING_FLAGS = 0x2C
 """Submitted, unsent, from me (MS-OXCMSG PidTagMessageFlags)."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 
 from producers import round as decisions
 from producers.contents import ContentReader, Fetched
-from producers.fingerprint import REST_SECONDS
 from producers.index import MailboxIndex
 from producers.source import Described, Failed, Source
 from producers.spool import SpooledBody
 from schemas.change import ItemSaved, Operation
+from schemas.folder_probe import REST_SECONDS
 from schemas.ports import Clock
 from schemas.state import IndexEntry
 

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from producers.fingerprint import REST_SECONDS
 from producers.index import MailboxIndex
 from producers.item_look import Drafts
 from producers.round import is_unchanged
@@ -19,6 +18,7 @@ from producers.source import CursorLostError, Source
 from schemas.canonical_row import ROW_VERSION, FolderDigest
 from schemas.change import Checksum, Operation, SeedBegin, folders_of
 from schemas.faults import ReplicationFault
+from schemas.folder_probe import REST_SECONDS
 from schemas.halving import may_be_one_items
 from schemas.listing import ListingPage
 from schemas.metrics import FeedMetrics

@@ -11,6 +11,7 @@ from enum import Enum
 
 from producers.index import MailboxIndex
 from producers.source import Described, FolderSeen, HierarchyPage
+from schemas import folder_probe
 from schemas.change import (
     FolderDeleted,
     FolderSaved,
@@ -22,14 +23,13 @@ from schemas.change import (
     Marks,
 )
 from schemas.faults import ReplicationFault
+from schemas.folder_probe import UNCERTAIN
 from schemas.identity import Stamp, item_key
 from schemas.ports import CallRefused
 from schemas.state import IndexEntry, Owed, SourceFolder
 
 UNREADABLE_ATTEMPTS = 8
 RETRY_SECONDS_MAX = 3600
-UNCERTAIN = "?"
-"""Ends a probe value that a later change could leave equal: times come in whole seconds."""
 
 
 class Content(Enum):
@@ -115,7 +115,7 @@ def _parents_first(seen: tuple[FolderSeen, ...]) -> list[FolderSeen]:
 
 def is_unchanged(folder: SourceFolder, probe: str) -> bool:
     """Tell whether a probe proves that nothing happened since the folder was read to its end."""
-    return bool(probe) and not probe.endswith(UNCERTAIN) and probe == folder.probe
+    return folder_probe.is_unchanged(folder.probe, probe)
 
 
 def refuse_step_back(folder: SourceFolder, probe: str) -> None:

@@ -8,10 +8,10 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from producers import fingerprint
-from producers.round import UNCERTAIN
 from producers.source import CursorLostError, Described, Failed, FolderSeen, HierarchyPage, ItemPage, Portable
 from schemas.canonical_row import CanonicalRow, canonical_row
 from schemas.change import Marks, Summary
+from schemas.folder_probe import REST_SECONDS, UNCERTAIN
 from schemas.listing import ListedItem, ListingPage
 from schemas.ports import CallRefused
 
@@ -238,7 +238,7 @@ class MemorySource:
 
     def _described(self, item: StoredItem) -> Described:
         summary = summary_of(size_bytes=len(item.content), item_class=item.item_class)
-        is_at_rest = item.modified_seconds + fingerprint.REST_SECONDS <= self._clock() // 1000
+        is_at_rest = item.modified_seconds + REST_SECONDS <= self._clock() // 1000
         cheap = fingerprint.cheap(summary, str(item.modified_seconds), is_at_rest=is_at_rest)
         return Described(
             item.item_id, item.change_key, item.folder_id, item.search_key, cheap, item.marks, summary, item.stamp
@@ -263,7 +263,7 @@ class MemorySource:
         for folder_id in folder_ids:
             if folder := self.folders.get(folder_id):
                 total = sum(i.folder_id == folder_id for i in self.items_by_id.values())
-                rested = folder.committed_seconds + fingerprint.REST_SECONDS <= self._clock() // 1000
+                rested = folder.committed_seconds + REST_SECONDS <= self._clock() // 1000
                 value = f"{folder.committed_seconds:012d}/{folder.deleted}/{total}"
                 found[folder_id] = value + ("" if rested else UNCERTAIN)
         return found

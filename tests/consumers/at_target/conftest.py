@@ -4,6 +4,7 @@ Order: every call asks `hook` before it, between two of its items and after it; 
 undone, done in part, or done.
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -145,6 +146,10 @@ class MemoryTarget:
             items = tuple(ListedItem(i, m.change_key, m.stamp, len(m.content), row_of(m)) for i, m in shown)
             return ListingPage(items, end if end < len(held) else None, has_flags=True)
 
+    def probe(self, address: str, folder_ids: list[str]) -> dict[str, str]:  # noqa: ARG002 - the port's
+        with self._call("probe"):
+            return {i: self._probe(i) for i in folder_ids if i in self.folders}
+
     def folder_ids(self, address: str) -> list[str]:
         with self._call("folder_ids"):
             return [i for i, f in list(self.folders.items()) if not f.is_hidden and self._is_of(address, i)]
@@ -262,6 +267,10 @@ class MemoryTarget:
             self.recoverable.append(self.items.pop(item_id))
         del self.folders[folder_id]
         return Done(folder_id, "")
+
+    def _probe(self, folder_id: str) -> str:
+        held = sorted((i, m.change_key, m.stamp) for i, m in list(self.items.items()) if m.folder_id == folder_id)
+        return hashlib.sha256(repr(held).encode()).hexdigest()
 
     def _held_folder(self, folder_id: str) -> HeldFolder:
         folder = self.folders[folder_id]
