@@ -180,7 +180,7 @@ class Service:
 
     def is_ready(self) -> bool:
         """Tell whether it takes part in the group, and keeps what it is given."""
-        return self.is_healthy() and bool(self.membership.assigned) and not self.membership.losing_seconds()
+        return self.is_healthy() and bool(self.membership.assigned) and not self.membership.losing()
 
 
 def feed_service(settings: Settings, mailboxes: Registry | TurnedRegistry) -> Service:
@@ -227,7 +227,7 @@ def feed_service(settings: Settings, mailboxes: Registry | TurnedRegistry) -> Se
     )
     membership = Membership(connection, role, topics.mailboxes, work, now_ms, PartitionMetrics(registry))
     directories = (settings.pipeline.data_directory, spool_root)
-    report_worker(registry, "feed", "", _standing(membership), throttle, directories, membership.losing_seconds)
+    report_worker(registry, "feed", "", _standing(membership), throttle, directories, membership.losing)
     return Service(membership, registry, doorbell.close)
 
 
@@ -320,7 +320,7 @@ def replay_service(settings: Settings, mailboxes: Registry | TurnedRegistry, tar
     membership = Membership(connection, role, topics.changes, work, now_ms, PartitionMetrics(registry))
     directories = (settings.pipeline.data_directory,)
     standing = _standing(membership)
-    report_worker(registry, "replay", target, standing, throttle, directories, membership.losing_seconds)
+    report_worker(registry, "replay", target, standing, throttle, directories, membership.losing)
     return Service(membership, registry, lambda: None)
 
 

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from deploy.live_registry import LiveRegistry
@@ -10,6 +10,8 @@ from deploy.throttle import Throttle
 from schemas.metrics import SessionMetrics, WorkerMetrics
 
 STILL_SECONDS = 30.0
+REASONS = ("not acquired", "at work", "transaction without an end")
+"""Where a partition was lost last: before it could be worked on, while it was, or for want of a mark of Kafka's."""
 STATES = ("working", "joining", "throttled", "losing", "still")
 
 
@@ -31,11 +33,11 @@ def report_worker(
     standing: Callable[[], tuple[bool, float]],
     throttle: Throttle | None = None,
     directories: Sequence[Path] = (),
-    losing: Callable[[], float] = lambda: 0.0,
+    losing: Callable[[], Mapping[str, float]] = dict[str, float],
 ) -> None:
     """Keep `WorkerMetrics` true at every scrape; `standing` tells whether it has partitions, and its still seconds.
 
-    `losing` tells for how long a partition is lost and acquired again and again.
+    `losing` tells for how long partitions are lost and acquired again and again, by reason.
     """
     metrics = WorkerMetrics(registry)
     metrics.started_at.labels(role=role, target=target).set(time.time())
@@ -43,11 +45,15 @@ def report_worker(
     def refresh() -> None:
         is_assigned, still_seconds = standing()
         back_off_seconds = throttle.remaining_seconds() if throttle else 0.0
+        lost = losing()
+        for reason in {*REASONS, *lost}:
+            seconds = lost.get(reason, 0.0)
+            metrics.losing_seconds.labels(role=role, target=target, reason=reason).set(seconds)
         now = state_of(
             is_assigned=is_assigned,
             still_seconds=still_seconds,
             back_off_seconds=back_off_seconds,
-            losing_seconds=losing(),
+            losing_seconds=max(lost.values(), default=0.0),
         )
         for state in STATES:
             metrics.state.labels(role=role, target=target, state=state).set(state == now)

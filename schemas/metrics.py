@@ -92,6 +92,12 @@ class WorkerMetrics:
             ["role", "target", "state"],
             registry=registry,
         )
+        self.losing_seconds = Gauge(
+            "mailshadow_worker_losing_seconds",
+            "For how long a partition is lost and acquired again and again, by the reason of the last loss.",
+            ["role", "target", "reason"],
+            registry=registry,
+        )
         self.still_seconds = Gauge(
             "mailshadow_worker_still_seconds",
             "For how long the stillest worker of the service did nothing at all.",

@@ -85,6 +85,7 @@ DASHBOARDS: dict[str, tuple[Panel, ...]] = {
         _panel("Partitions lost and fenced", "short", "increase(mailshadow_partitions_lost_total[5m]) # lost {{job}}", "increase(mailshadow_partitions_fenced_total[5m]) # fenced {{job}}"),
         _panel("Transactions", "ops", "sum by (job, outcome) (rate(mailshadow_transactions_total[$__rate_interval])) # {{job}} {{outcome}}"),
         _panel("Time of a transaction, p95", "s", _quantile(0.95, "mailshadow_transaction_seconds", "job") + " # {{job}}"),
+        _panel("Partitions lost again and again", "s", "mailshadow_worker_losing_seconds # {{role}} {{target}} {{reason}}"),
         _panel("Open transaction holds readers back", "s", "mailshadow_kafka_unstable_seconds # {{topic}}"),
         _panel("Group lag", "short", "mailshadow_kafka_group_lag_records # {{group}}"),
         _panel("Group members", "short", "mailshadow_kafka_group_members # {{group}}"),

@@ -46,6 +46,7 @@ class _Worker(threading.Thread):
         self.working_since: float | None = None
         self._losses = 0
         self._losing_since = time.monotonic()
+        self.reason = ""
         self._membership = membership
         self._watch = ClockWatch(membership.clock)
 
@@ -69,20 +70,20 @@ class _Worker(threading.Thread):
             try:
                 self._membership.own(self)
             except PartitionLost as lost:
-                self._note_loss(str(lost), began_at)
+                self._note_loss("at work" if self.working_since else "not acquired", str(lost), began_at)
                 self.stopping.wait(REACQUIRE_SECONDS)
             except EndlessTransactionError as endless:
-                self._note_loss(str(endless), began_at)
+                self._note_loss("transaction without an end", str(endless), began_at)
                 self.stopping.wait(ENDLESS_RETRY_SECONDS)
             except Exception as error:  # noqa: BLE001 - whatever it is, the process must stop and say it
                 self._membership.fail(error)
                 return
 
-    def _note_loss(self, why: str, began_at: float) -> None:
+    def _note_loss(self, reason: str, why: str, began_at: float) -> None:
         if self._losses == 0 or self._is_settled():
             self._losses, self._losing_since = 0, began_at
         self._losses += 1
-        self.working_since = None
+        self.reason, self.working_since = reason, None
         self._membership.metrics.lost.inc()
         where = {"partition": self.number, "why": why}
         if self._losses < LOSSES_MAX:
@@ -136,9 +137,13 @@ class Membership:
         stirred = [self.polled_at, *(worker.stirred_at for worker in list(self._workers.values()))]
         return time.monotonic() - min(stirred)
 
-    def losing_seconds(self) -> float:
-        """Return for how long a partition of the process is lost and acquired again and again; 0: none is."""
-        return max((worker.losing_seconds() for worker in list(self._workers.values())), default=0.0)
+    def losing(self) -> dict[str, float]:
+        """Return for how long partitions of the process are lost and acquired again and again, by the last reason."""
+        found: dict[str, float] = {}
+        for worker in list(self._workers.values()):
+            if seconds := worker.losing_seconds():
+                found[worker.reason] = max(seconds, found.get(worker.reason, 0.0))
+        return found
 
     def run(self, stop: threading.Event) -> None:
         """Take part in the group until told to stop; then finish, leave, and return."""

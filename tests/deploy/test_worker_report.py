@@ -1,10 +1,9 @@
 """A service is in one state, and what needs a person comes first."""
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from deploy.live_registry import LiveRegistry
-from deploy.worker_report import STATES, report_worker, state_of
+from deploy.worker_report import REASONS, STATES, report_worker, state_of
 
 
 @pytest.mark.parametrize(
@@ -25,15 +24,17 @@ def test_the_state_that_needs_a_person_comes_first(state: str, values: dict[str,
 
 
 def test_a_partition_that_is_lost_again_and_again_is_told_at_every_scrape() -> None:
-    registry, seconds = LiveRegistry(), [0.0]
-    report_worker(registry, "replay", "t", lambda: (True, 0.0), losing=lambda: seconds[0])
+    registry, lost = LiveRegistry(), dict[str, float]()
+    report_worker(registry, "replay", "t", lambda: (True, 0.0), losing=lambda: lost)
 
-    def losing() -> float | None:
+    def told(name: str, **labels: str) -> float | None:
         list(registry.collect())
-        labels = {"role": "replay", "target": "t", "state": "losing"}
-        return registry.get_sample_value("mailshadow_worker_state", labels)
+        return registry.get_sample_value(f"mailshadow_worker_{name}", {"role": "replay", "target": "t"} | labels)
 
-    assert isinstance(registry, CollectorRegistry)
-    assert losing() == 0
-    seconds[0] = 12.0
-    assert losing() == 1
+    assert [told("losing_seconds", reason=reason) for reason in REASONS] == [0.0, 0.0, 0.0]
+    assert told("state", state="losing") == 0
+    lost["not acquired"] = 12.0
+    assert told("losing_seconds", reason="not acquired") == 12.0
+    assert told("state", state="losing") == 1
+    lost.clear()
+    assert told("losing_seconds", reason="not acquired") == 0.0

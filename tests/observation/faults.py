@@ -359,6 +359,27 @@ def hanging_transaction(w: Watched) -> Iterator[None]:
 
 
 @contextmanager
+def partition_without_an_end(w: Watched) -> Iterator[None]:
+    """The ledger of one partition can't be read to its end by the next owner, who therefore loses it each time."""
+    count = wiring.kafka_settings(settings.load(w.world.config, {})).partition_count
+    taken = {partition_of(mailbox_id(source), count) for source, _ in w.world.mailboxes}
+    stranger = Producer(
+        {
+            "bootstrap.servers": w.world.broker.bootstrap_servers,
+            "transactional.id": "stranger to the ledger",
+            "transaction.timeout.ms": 600_000,
+        }
+    )
+    stranger.init_transactions(20)
+    stranger.begin_transaction()
+    stranger.produce(topics().target_state(TARGET), b"", key=b"owner", partition=min(set(range(count)) - taken))
+    stranger.flush(10)
+    w.restart(w.world.replay)
+    yield
+    stranger.abort_transaction(20)
+
+
+@contextmanager
 def unsafe_settings(w: Watched) -> Iterator[None]:
     _set_unclean(w, "true")
     yield
@@ -475,6 +496,9 @@ FAULTS: Mapping[str, Fault] = {
     "another owner of a partition": Fault(other_owner),
     "a Kafka that stands still": Fault(still_kafka),
     "a transaction nobody ends": Fault(hanging_transaction, "", {"HangingTransaction": {}}),
+    "a partition that is lost again and again": Fault(
+        partition_without_an_end, "", {"WorkerLosing": {"role": "replay"}}, seconds_max=150
+    ),
     "settings that can lose data": Fault(
         unsafe_settings, "", {"UnsafeKafka": {"setting": "unclean.leader.election.enable"}}
     ),

@@ -130,6 +130,7 @@ MOVES: Final[Mapping[str, Mapping[str, str]]] = {
         "kafka: Kafka answered the monitor": RISES,
     },
     "a transaction nobody ends": {"kafka: Open transaction holds readers back": RISES},
+    "a partition that is lost again and again": {"kafka: Partitions lost again and again": RISES},
     "settings that can lose data": {"kafka: Unsafe settings": RISES},
     "a full disk": {"fleet: Disk in use": RISES},
     "a password about to expire": {

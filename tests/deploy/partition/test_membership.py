@@ -204,11 +204,12 @@ def test_a_partition_that_is_lost_again_and_again_is_told_until_it_is_kept(
             raise PartitionLost("Kafka does not answer")
 
     member = Member(*wide, lose)
-    until(lambda: member.membership.losing_seconds() > 0)
+    until(lambda: bool(member.membership.losing()))
     told = [record.__dict__ for record in caplog.records if record.message == "partition lost again and again"]
     assert told[0]["why"] == "Kafka does not answer"
+    assert set(member.membership.losing()) == {"at work"}
     is_over.set()
-    until(lambda: member.membership.losing_seconds() == 0)
+    until(lambda: not member.membership.losing())
     member.stop()
     assert not member.raised
 
@@ -227,7 +228,8 @@ def test_a_transaction_without_an_end_holds_its_partition_alone(
     lost.produce(topics.mailboxes, key="k", value=b"v", partition=2)
     lost.flush(30)
     member = Member(settings, topics)
-    until(lambda: member.working == {0, 1, 3} and member.membership.losing_seconds() > 0)
+    until(lambda: member.working == {0, 1, 3} and bool(member.membership.losing()))
+    assert set(member.membership.losing()) == {"transaction without an end"}
     assert not member.raised
     lost.abort_transaction(30)
     until(lambda: member.working == set(range(PARTITIONS)))
