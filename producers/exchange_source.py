@@ -286,9 +286,7 @@ def _described(message: ServerAnswer, server_time_seconds: int) -> Described | F
         change_key=str(reference.get("ChangeKey", "")),
         folder_id=_id(item.find(f"{T}ParentFolderId")),
         search_key=_hex_of_base64(search_key),
-        fingerprint=fingerprint.cheap(
-            summary, modified, is_at_rest=folder_probe.is_at_rest(modified, server_time_seconds)
-        ),
+        fingerprint=fingerprint.cheap(summary, modified, is_at_rest=is_at_rest),
         marks=ews.marks_of(item),
         summary=summary,
         stamp=ews.value_of(values, ews.STAMP),
