@@ -74,16 +74,18 @@ def absent(seen: SeenFolder, in_folder: Iterable[ItemRecord]) -> list[ItemRecord
 
 
 def divergence(
-    seen: SeenFolder, in_folder: list[ItemRecord], checksum: Checksum, moved: set[str], copied: set[str]
+    seen: SeenFolder, in_folder: list[ItemRecord], checksum: Checksum | None, moved: set[str], copied: set[str]
 ) -> dict[str, int]:
     """Return how many items differ by kind, none where all that differs is known.
 
     `in_folder` is all the ledger has there; `moved` are absent items found elsewhere, `copied` strays whose original
-    is where it belongs. What a digest alone shows counts as one item.
+    is where it belongs. What a digest alone shows counts as one item. Without a checksum, what the folder shows is
+    compared with the ledger alone.
     """
+    has_flags = checksum is not None and checksum.has_flags
     is_behind = any(r.state in {ItemState.PARKED, ItemState.WANTED} for r in in_folder)
     missing = [r for r in absent(seen, in_folder) if r.item not in moved]
-    altered = [r for r in in_folder if (i := seen.ours.get(r.item)) and _marks_differ(r, i, checksum)]
+    altered = [r for r in in_folder if (i := seen.ours.get(r.item)) and _marks_differ(r, i, has_flags=has_flags)]
     found = {
         MISSING: len(missing),
         MOVED: len(moved),
@@ -91,23 +93,33 @@ def divergence(
         DUPLICATE: seen.duplicates + len(copied),
         DIFFERING: len(altered),
     }
-    unknown_to_ledger = checksum.items - len(in_folder)
-    found[MISSING] += max(0, unknown_to_ledger)
-    found[EXTRA] += max(0, -unknown_to_ledger)
-    is_explained = is_behind or missing or moved or altered or unknown_to_ledger
-    records = {r.item: r for r in in_folder}
-    if not is_explained and seen.digest(records, has_flags=checksum.has_flags).hex != checksum.digest:
-        found[DIFFERING] = 1
+    if checksum is not None:
+        unknown_to_ledger = checksum.items - len(in_folder)
+        found[MISSING] += max(0, unknown_to_ledger)
+        found[EXTRA] += max(0, -unknown_to_ledger)
+        is_explained = is_behind or missing or moved or altered or unknown_to_ledger
+        records = {r.item: r for r in in_folder}
+        if not is_explained and seen.digest(records, has_flags=checksum.has_flags).hex != checksum.digest:
+            found[DIFFERING] = 1
     return {kind: number for kind, number in found.items() if number}
 
 
-def _marks_differ(record: ItemRecord, listed: ListedItem, checksum: Checksum) -> bool:
+def edited(seen: SeenFolder, records: Mapping[str, ItemRecord]) -> list[tuple[ItemRecord, ListedItem]]:
+    """Return the items whose ChangeKey is not the one of our last write: somebody else wrote to them since."""
+    return [
+        (record, listed)
+        for item, listed in seen.ours.items()
+        if (record := records[item]).state is ItemState.PRESENT and listed.change_key != record.target_change_key
+    ]
+
+
+def _marks_differ(record: ItemRecord, listed: ListedItem, *, has_flags: bool) -> bool:
     """Compare marks by value, in the form both are listed in."""
     if record.state is not ItemState.PRESENT or record.marks is None:
         return False
-    known, shown = _marks(record.marks, has_flags=checksum.has_flags), listed.row
+    known, shown = _marks(record.marks, has_flags=has_flags), listed.row
     return known != (
-        shown.is_read, shown.flag if checksum.has_flags else ("", "", "", ""), shown.categories, shown.importance
+        shown.is_read, shown.flag if has_flags else ("", "", "", ""), shown.categories, shown.importance
     )  # fmt: skip
 
 

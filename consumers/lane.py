@@ -222,10 +222,7 @@ class Lane:
             case Handover():
                 self._hand_over()
             case Barrier() as barrier:
-                record = self._ledger.mailbox(self._mailbox)
-                if roles.is_merging(record) and record.barrier is not None:
-                    self._tidying.clean(self._mailbox, self._address)  # from here on nobody writes there, nor tidies
-                self._ledger.put_mailbox(roles.drain(record, change.version, barrier))
+                self._come_to_barrier(change, barrier)
             case Checksum() as checksum if self._scope.holds_whole_folders:
                 self._proof.take(change, checksum)
             case FolderSaved() as saved:
@@ -239,6 +236,15 @@ class Lane:
                 self._folders.delete(self._address, self._mailbox, deleted, in_seed=in_seed)
             case SeedEnd() as end:
                 self._end_seed(run, received, end)
+
+    def _come_to_barrier(self, change: Change, barrier: Barrier) -> None:
+        """Rest, or end a merge: everything before the barrier is applied."""
+        record = self._ledger.mailbox(self._mailbox)
+        if roles.is_merging(record) and record.barrier is not None:
+            self._tidying.clean(self._mailbox, self._address)  # from here on nobody writes there, nor tidies
+        self._ledger.put_mailbox(roles.drain(record, change.version, barrier))
+        if not roles.is_merging(record):
+            self._proof.confirm(self._mailbox)
 
     def _hand_over(self) -> None:
         """Go on in a generation without a seed; what was wanted before is asked for again, now that somebody reads."""

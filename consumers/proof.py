@@ -1,7 +1,9 @@
 """The continuous proof: every target folder compared with the source's checksum, at once and again while idle.
 
 State: in the ledger the checksum of each folder (until a change of the folder makes it stale) and what was found
-wrong; here when each folder is to be compared, and a listing under way.
+wrong; here when each folder is to be compared, and a listing under way; what was found equal is watched by the cheap
+probe, and compared anew where that moved (`consumers.target_watch`). Once the barrier is applied all folders are looked
+at anew, also those without a checksum (`consumers.confirmation`).
 Order: a checksum is taken when every earlier change of its mailbox is applied; the listing goes page by page between
 batches, reading calls only; a difference is looked at a second time before it is told.
 Failure: a listing is forgotten and begun again; a change of the folder meanwhile ends it.
@@ -12,8 +14,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from consumers import folder_verdict as verdict
+from consumers.confirmation import Confirmation
 from consumers.ledger import Ledger
 from consumers.target import Held, Target
+from consumers.target_watch import Place, TargetWatch
 from schemas.canonical_row import ROW_VERSION
 from schemas.change import Change, Checksum, Operation, folders_of
 from schemas.endless import ReadingBounds
@@ -32,13 +36,14 @@ FAILURE_SPACING_MS = 30_000
 FAILURE_PAUSE_MS = 5_000
 SEARCHED_ITEMS_MAX = 20
 FOLDER_GONE = frozenset({"ErrorFolderNotFound", "ErrorItemNotFound"})
-Place = tuple[str, str]
-"""Mailbox id and source FolderId."""
+FRESH_PAGES_MAX = 10
+"""Pages of folders that are to be compared at once, before the log is looked at again."""
 
 
 @dataclass(slots=True)
 class _Look:
     place: Place
+    probe: str = ""
     offset: int = 0
     items: dict[str, ListedItem] = field(default_factory=dict)
     bounds: ReadingBounds = field(default_factory=ReadingBounds)
@@ -55,6 +60,7 @@ class Proof:
         clock: Clock,
         metrics: ReplayMetrics,
         interval_seconds: float,
+        probe_interval_seconds: float = 0.0,
     ) -> None:
         self._target = target
         self._ledger = ledger
@@ -69,6 +75,8 @@ class Proof:
         self._looked_at = 0
         self._not_before = 0
         self._foreign: dict[Place, int] = {}
+        self._watch = TargetWatch(target, clock, probe_interval_seconds if interval_seconds else 0.0)
+        self._confirmation = Confirmation(ledger)
         if self._interval_ms:
             self._resume()
 
@@ -118,26 +126,67 @@ class Proof:
                 self._ledger.put_folder(mailbox, replace(folder, checksum=None))
             self._forget((mailbox, folder.folder_id))
 
+    def confirm(self, mailbox: str) -> None:
+        """Look at every folder of a mailbox anew: its barrier is applied, and its users are about to come."""
+        self._confirmation.begin(mailbox)
+
     def step(self, addresses: Mapping[str, str]) -> None:
-        """Read at most one page of a folder, and judge it after the last. CallFailed if the target can't answer.
+        """Read a few pages of folders, and judge each after its last. CallFailed if the target can't answer.
 
         A checksum just taken is compared at once; what is compared again, at a page a second.
         """
         try:
-            now = self._clock()
-            if now < self._not_before or not (self._fresh or self._is_rested(now)):
-                return
-            if self._look is None:
-                self._begin(addresses)
-            elif self._may_be_compared(self._look.place[0], addresses):
-                self._read(self._look, addresses)
-            else:
-                self._end(self._look, "abandoned", AGAIN_AFTER_MS)
+            self._probe(addresses)
+            for _ in range(FRESH_PAGES_MAX):
+                self._step(addresses)
+                if not self._fresh:
+                    break
         except CallFailed as failure:
             self._not_before = self._clock() + max(FAILURE_PAUSE_MS, int(failure.back_off_seconds * 1000))
             if self._look is not None:
                 self._end(self._look, "abandoned", FAILURE_SPACING_MS)
             raise
+
+    def _step(self, addresses: Mapping[str, str]) -> None:
+        now = self._clock()
+        if now < self._not_before or not (self._fresh or self._is_rested(now)):
+            return
+        if self._look is None:
+            self._begin(addresses)
+        elif self._may_be_compared(self._look.place[0], addresses):
+            self._read(self._look, addresses)
+        else:
+            self._end(self._look, "abandoned", AGAIN_AFTER_MS)
+
+    def _probe(self, addresses: Mapping[str, str]) -> None:
+        """Ask what changed: at mailboxes that came to their barrier, and at one that was not asked for an interval."""
+        if self._clock() < self._not_before:
+            return
+        for mailbox in self._confirmation.unprobed():
+            if self._may_be_compared(mailbox, addresses):
+                self._confirm_unchanged(mailbox, addresses[mailbox])
+            elif users_work_at(self._ledger.mailbox(mailbox)):
+                self._confirmation.end(mailbox)
+        for place in self._watch.changed(addresses, lambda m: self._may_be_compared(m, addresses)):
+            self._watch.forget(place)
+            self._compare_at_once(place)
+
+    def _confirm_unchanged(self, mailbox: str, address: str) -> None:
+        """Confirm by one probe the folders that nobody wrote to since they were found equal, and list the others."""
+        folders = [f for f in self._ledger.folders(mailbox) if f.target_id and not f.left_out]
+        values = self._target.probe(address, [f.target_id for f in folders])
+        self._confirmation.take_probes(mailbox, {f.folder_id: values.get(f.target_id, "") for f in folders})
+        for folder in folders:
+            place, value = (mailbox, folder.folder_id), values.get(folder.target_id, "")
+            is_proved = bool(folder.checksum and folder.compared_at and not folder.divergence)
+            if is_proved and self._watch.is_unchanged(place, value):
+                self._confirmation.judged(mailbox, folder.folder_id, is_equal=True)
+            else:
+                self._compare_at_once(place)
+
+    def _compare_at_once(self, place: Place) -> None:
+        self._due[place] = self._clock()
+        self._fresh.add(place)
 
     # -- a look --------------------------------------------------------------------------------------------
 
@@ -147,8 +196,16 @@ class Proof:
         ready = [p for p in due if self._may_be_compared(p[0], addresses)]
         self._looked_at = now if is_rested else self._looked_at
         if ready:
-            self._look = _Look(min(ready, key=lambda p: (p not in self._fresh, self._due[p])))
+            place = min(ready, key=lambda p: (p not in self._fresh, self._due[p]))
+            self._look = _Look(place, self._probed(place, addresses[place[0]]))
             self._read(self._look, addresses)
+
+    def _probed(self, place: Place, address: str) -> str:
+        """Return the probe value of a folder right before it is listed."""
+        if value := self._confirmation.probe_of(*place):
+            return value
+        folder = self._ledger.folder(*place)
+        return self._target.probe(address, [folder.target_id]).get(folder.target_id, "") if folder else ""
 
     def _is_rested(self, now: int) -> bool:
         return now - self._looked_at >= PAGE_SPACING_MS
@@ -162,7 +219,7 @@ class Proof:
         mailbox, folder_id = look.place
         folder = self._ledger.folder(mailbox, folder_id)
         self._looked_at = self._clock()
-        if folder is None or folder.checksum is None:
+        if folder is None or (folder.checksum is None and not self._confirmation.awaits(*look.place)):
             self._end(look, "abandoned", 0)
             self._forget(look.place)
             return
@@ -171,26 +228,29 @@ class Proof:
         except CallRefused as refused:
             if refused.code not in FOLDER_GONE:
                 raise
-            self._judge(look, folder, folder.checksum, addresses[mailbox])  # what is gone shows nothing
+            self._judge(look, folder, addresses[mailbox])  # what is gone shows nothing
             return
         look.items.update((i.item_id, i) for i in page.items)
         look.bounds.take_page((i.item_id for i in page.items), is_last=page.next_offset is None)
         if page.next_offset is None:
-            self._judge(look, folder, folder.checksum, addresses[mailbox])
+            self._judge(look, folder, addresses[mailbox])
         else:
             look.offset = page.next_offset
 
-    def _judge(self, look: _Look, folder: TargetFolder, checksum: Checksum, address: str) -> None:
-        mailbox = look.place[0]
+    def _judge(self, look: _Look, folder: TargetFolder, address: str) -> None:
+        mailbox, checksum = look.place[0], folder.checksum
         listed = [i for i in look.items.values() if not self._is_left(mailbox, i)]
         stamps = [s for i in listed if (s := Stamp.parse(i.stamp)) and s.target == self._target_name]
         records = {s.item: r for s in stamps if (r := self._ledger.item(mailbox, s.item))}
         seen = verdict.see(listed, records, folder.folder_id, self._target_name)
         self._foreign[look.place] = seen.foreign
         found: dict[str, int] = {}
-        if not verdict.is_as_expected(seen, records, checksum):
+        missing: list[ItemRecord] = []
+        if checksum is None or not verdict.is_as_expected(seen, records, checksum):
             in_folder = [r for r in self._ledger.items(mailbox) if r.folder_id == folder.folder_id]
-            moved = self._found_elsewhere(address, mailbox, verdict.absent(seen, in_folder))
+            missing = verdict.absent(seen, in_folder)
+            moved = self._found_elsewhere(address, mailbox, missing)
+            missing = [r for r in missing if r.item not in moved]
             found = verdict.divergence(seen, in_folder, checksum, moved, self._copied(address, seen.strays))
         if found and found != folder.divergence and look.place not in self._suspect:
             self._suspect.add(look.place)
@@ -200,6 +260,12 @@ class Proof:
         self._fresh.discard(look.place)
         self._end(look, "different" if found else "equal", self._interval_ms)
         self._tell(mailbox, folder, found)
+        if not found and checksum is not None:
+            self._watch.note(look.place, folder.target_id, look.probe)
+        if self._confirmation.awaits(*look.place):
+            edited = verdict.edited(seen, records)
+            self._confirmation.keep_out(mailbox, missing, edited)
+            self._confirmation.judged(mailbox, folder.folder_id, is_equal=not found and not edited)
 
     def _is_left(self, mailbox: str, listed: ListedItem) -> bool:
         """Tell whether an item stays on an operator's word: an orphan is listed and counted as such, and no rot."""
@@ -232,6 +298,7 @@ class Proof:
         if self._look and self._look.place == place:
             self._look = None
         self._due.pop(place, None)
+        self._watch.forget(place)
         self._fresh.discard(place)
         self._suspect.discard(place)
 

@@ -12,7 +12,8 @@ from schemas.refusals import RefusalWatch
 class ReplaySettings:
     """The target's name and scope, whether streams are to be ignored, mailboxes at once, the hold, and the limits.
 
-    The log is held back by `hold_seconds`; checksums are not compared at an interval of 0. `edits_in_place`: messages
+    The log is held back by `hold_seconds`; checksums are not compared at an interval of 0. Proved folders are
+    probed for writes of others every `probe_interval_seconds`. `edits_in_place`: messages
     are changed where they are, at a target to which only a lossy copy could be brought. `refusals` counts what the
     server refused to all partitions of the process.
     """
@@ -26,4 +27,5 @@ class ReplaySettings:
     dead_letter_limit: DeadLetterLimit = field(default_factory=DeadLetterLimit)
     breaker_limit: BreakerLimit = field(default_factory=BreakerLimit)
     checksum_interval_seconds: float = 0.0
+    probe_interval_seconds: float = 0.0
     refusals: RefusalWatch = field(default_factory=RefusalWatch, compare=False)

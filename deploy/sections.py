@@ -156,7 +156,7 @@ class FeedSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaySection:
-    """Mailboxes at once, when a mailbox is held, how often a folder is compared (0: never), the port of /metrics."""
+    """Mailboxes at once, when a mailbox is held, how often a folder is compared and probed (0: never), a port."""
 
     mailboxes_at_once: int = 4
     dead_letters_consecutive_max: int = 100
@@ -167,6 +167,7 @@ class ReplaySection:
     breaker_share_max: float = 0.3
     breaker_window_seconds: float = 3600.0
     checksum_interval_seconds: float = 3600.0
+    probe_interval_seconds: float = 30.0
     metrics_port: int = 0
 
 

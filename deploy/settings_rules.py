@@ -27,6 +27,7 @@ def check(settings: Settings) -> None:
     _limit("feed.heartbeat_seconds", settings.feed.heartbeat_seconds, 0.1, 600)
     for name, section in (("feed", settings.feed), ("replay", settings.replay)):
         _limit(f"{name}.checksum_interval_seconds", section.checksum_interval_seconds, 0, 7 * 86400)
+    _limit("replay.probe_interval_seconds", settings.replay.probe_interval_seconds, 0, 3600)
     for name in ("feed", "replay", "monitor"):
         _limit(f"{name}.metrics_port", getattr(settings, name).metrics_port, 0, 65535)
     _limit("replay.mailboxes_at_once", settings.replay.mailboxes_at_once, 1, 32)

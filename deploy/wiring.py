@@ -268,6 +268,7 @@ def replay_settings_of(settings: Settings, target: str) -> ReplaySettings:
             window_seconds=settings.replay.breaker_window_seconds,
         ),
         checksum_interval_seconds=settings.replay.checksum_interval_seconds,
+        probe_interval_seconds=settings.replay.probe_interval_seconds,
     )
 
 

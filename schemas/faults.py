@@ -55,6 +55,7 @@ class ReplicationFault(StrEnum):
     NEVER_PLACED = "never-placed"  # staged again and again, and never to be moved to its place
     DELETION_BREAKER = "deletion-breaker"  # so many deletions that somebody has to say they are meant
     DEAD_LETTER_LIMIT = "dead-letter-limit"  # so many parked that the cause is not in the items
+    GONE_AT_TARGET = "gone-at-target"  # missing at the target when the barrier was applied: somebody took it away
     SKIPPED = "skipped-by-operator"  # a held change that an operator did not let through
     REFUSED_ALONE = "refused-alone"  # the server takes every request but the one with this item
     AMBIGUOUS_STAMP = "ambiguous-stamp"  # several items carry one stamp: never adopted blindly
@@ -75,6 +76,7 @@ _REPLICATION: dict[str, Disposition] = {
     ReplicationFault.NEVER_PLACED: Disposition.PARK,
     ReplicationFault.DELETION_BREAKER: Disposition.PAUSE,
     ReplicationFault.DEAD_LETTER_LIMIT: Disposition.PAUSE,
+    ReplicationFault.GONE_AT_TARGET: Disposition.PARK,
     ReplicationFault.SKIPPED: Disposition.PARK,
     ReplicationFault.REFUSED_ALONE: Disposition.PARK,
     ReplicationFault.AMBIGUOUS_STAMP: Disposition.PARK,

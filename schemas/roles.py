@@ -244,7 +244,7 @@ def drain(record: TargetMailbox, version: Version, barrier: Barrier) -> TargetMa
     """
     if is_merging(record):
         step = RoleStep.END_MERGE if record.barrier is not None else RoleStep.MERGE
-        return replace(record, role=_target(record, step), barrier=version, waiting="")
+        return replace(record, role=_target(record, step), barrier=version, waiting="", confirmed=-1)
     return replace(
         record,
         role=_target(record, RoleStep.DRAIN),
@@ -252,6 +252,7 @@ def drain(record: TargetMailbox, version: Version, barrier: Barrier) -> TargetMa
         promotion=barrier.promotion,
         opening=barrier.target,
         waiting="",
+        confirmed=-1,
     )
 
 

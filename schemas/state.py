@@ -150,6 +150,7 @@ class TargetMailbox:
     ordered_offset: int = -1
     ordered_at: int = 0
     address: str = ""
+    confirmed: int = -1
 
     @property
     def held(self) -> str:

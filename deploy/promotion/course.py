@@ -27,6 +27,8 @@ FEED_LOOK_SECONDS = 5.0
 FENCE_SECONDS_MAX = 90.0
 BLOCKED_SECONDS = 2.0
 DRAIN_STALL_SECONDS = 60.0
+VERIFY_SECONDS_MAX = 30.0
+"""How long users are kept out for the last look; what was not looked at by then is opened, and called unverified."""
 OPEN_SECONDS_MAX = 60.0
 
 
@@ -164,6 +166,9 @@ class Coordinator(Conduct):
         return Stage.VERIFY
 
     def _verify(self) -> str:
+        drained = [p.mailbox for p in self._part() if self._state(p) is State.DRAINED]
+        self._course.say(f"{len(drained)} mailboxes: every folder of the target is looked at once more")
+        self._await(lambda picture: all(readiness.is_looked_at(picture.of(m)) for m in drained), VERIFY_SECONDS_MAX)
         picture = self._course.sight.look(0.0)
         judged = []
         for one in self.progress.mailboxes:

@@ -47,7 +47,7 @@ def steps(
         ("close", 0.1, f"{len(part)} mailboxes; front door closed"),
         ("fence", fence if has_feed else SESSION_SECONDS, _fence_text(is_planned=is_planned, has_feed=has_feed)),
         ("drain", changes / CHANGES_PER_SECOND + 0.5, f"{changes} changes to apply"),
-        ("verify", 0.1, "by the digests there are"),
+        ("verify", 1.0, "every folder of the target, looked at once more"),
         ("open", 0.5, f"users may work at {target}"),
         ("lead", 0.5, f"front door: {door}"),
         ("confirm", 0.5, "a real request through the front door"),

@@ -105,6 +105,11 @@ def statement(
     }
 
 
+def is_verified(seen: Seen) -> bool:
+    """Tell whether every folder of the target was found equal after everything was applied."""
+    return bool(seen.folders) and not seen.divergent and seen.target.confirmed >= len(seen.folders)
+
+
 def _row(
     one: Promoted, seen: Seen, unapplied: UnappliedLog, tail: Sequence[Left] | None, progress: Promotion
 ) -> dict[str, Any]:
@@ -123,8 +128,8 @@ def _row(
     is_read = tail is not None
     # what came to the old source after a promotion by somebody else's word is no part of what this one lost
     is_open = State(one.state) in USERS_AT_TARGET and progress.promotion == target.promotion
-    # nothing behind the barrier is known of a target that did not come to it, or that is known to differ
-    is_whole = target.barrier is not None and target.barrier == source.barrier and not seen.divergent
+    # nothing behind the barrier is known of a target that did not come to it, nor of folders nobody looked at since
+    is_whole = target.barrier is not None and target.barrier == source.barrier and is_verified(seen)
     missing = seen.missing | {u.item for u in unapplied.changes} | {left.item or left.folder_id for left in tail or ()}
     nothing_lost = is_open and is_whole and is_read and not missing and not unapplied.lost
     return {

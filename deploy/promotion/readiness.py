@@ -1,5 +1,6 @@
 """What an operator has to know, and to accept, before a mailbox is promoted as it stands. Pure."""
 
+from deploy.promotion.loss import is_verified
 from deploy.promotion.picture import Seen
 from producers.round import UNREADABLE_ATTEMPTS
 from schemas.roles import is_merging, users_work_at
@@ -53,10 +54,15 @@ def blocked(seen: Seen) -> str:
 
 
 def verified(seen: Seen) -> tuple[bool, str]:
-    """Tell whether every folder was found equal to the source's last checksum, and say what was compared."""
-    proved, folders = seen.folders_proved, len(seen.folders)
+    """Tell whether every folder was found equal after the barrier was applied, and say what was compared."""
+    confirmed, folders = seen.target.confirmed, len(seen.folders)
     if seen.divergent:
         return False, f"{seen.divergent} items differ"
-    if folders and proved == folders:
-        return True, f"{proved} of {folders} folders equal"
-    return False, f"unverified: {proved} of {folders} folders were found equal before the barrier"
+    if is_verified(seen):
+        return True, f"{folders} of {folders} folders equal, looked at after the last change was applied"
+    return False, f"unverified: {max(confirmed, 0)} of {folders} folders were found equal after the last change"
+
+
+def is_looked_at(seen: Seen) -> bool:
+    """Tell whether all folders were looked at since the barrier was applied."""
+    return seen.target.confirmed >= 0

@@ -65,7 +65,7 @@ def replay_applies(seen: Seen) -> None:
     is_new = target.applied_sequence < source.next_sequence - 1
     target = replace(target, applied_sequence=source.next_sequence - 1)
     if is_new and source.role == SourceRole.FENCED and source.barrier == target.applied:
-        target = roles.drain(target, target.applied, barrier_of(source))
+        target = replace(roles.drain(target, target.applied, barrier_of(source)), confirmed=len(seen.folders))
     seen.target = target
 
 

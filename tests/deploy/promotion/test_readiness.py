@@ -68,11 +68,14 @@ def test_what_stands_still_at_the_target_is_said_and_blocks(seen: Seen, values: 
 
 def test_verified_means_every_folder(seen: Seen) -> None:
     seen.folders = {"a": folder(), "b": folder(folder_id="b")}
-    assert readiness.verified(seen) == (True, "2 of 2 folders equal")
-    seen.folders["b"] = folder(folder_id="b", checksum=None)
-    is_equal, text = readiness.verified(seen)
-    assert not is_equal
-    assert text.startswith("unverified: 1 of 2")
+    seen.target = replace(seen.target, confirmed=2)
+    assert readiness.verified(seen) == (True, "2 of 2 folders equal, looked at after the last change was applied")
+    for confirmed in (-1, 0, 1):
+        seen.target = replace(seen.target, confirmed=confirmed)
+        is_equal, text = readiness.verified(seen)
+        assert not is_equal, "a proof of before the barrier says nothing of what happened since"
+        assert text.startswith(f"unverified: {max(confirmed, 0)} of 2")
+        assert readiness.is_looked_at(seen) is (confirmed >= 0)
     seen.folders["b"] = folder(folder_id="b", divergence={"missing": 3})
     assert readiness.verified(seen) == (False, "3 items differ")
     assert readiness.doubts(seen) == ["3 items differ from the source's checksums"]
