@@ -1,6 +1,6 @@
 """What the replay needs of a target server, as values and one port."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from schemas.change import Marks
@@ -37,8 +37,8 @@ class Held:
     change_key: str
     stamp: str
     marks: Marks
-    message_id: str = ""
-    subject: str = ""
+    message_id: str = field(default="", compare=False, repr=False)
+    subject: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
