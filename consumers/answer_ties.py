@@ -25,11 +25,11 @@ def by_stamp(stamps: Sequence[str], outcomes: Sequence[Outcome], look: Look) -> 
     done = [outcome for outcome in outcomes if isinstance(outcome, Done) and outcome.item_id]
     if len(done) < 2:  # noqa: PLR2004 - one can't be mistaken for another
         return list(outcomes)
-    held = dict(zip([outcome.item_id for outcome in done], _looked(look, done), strict=True))
-    found = [_stamp(held, outcome) for outcome in outcomes]
-    if all(not stamp or not seen or stamp == seen for stamp, seen in zip(stamps, found, strict=True)):
+    items = dict(zip([outcome.item_id for outcome in done], _looked(look, done), strict=True))
+    shown = [_stamp(items, outcome) for outcome in outcomes]
+    if all(not stamp or not seen or stamp == seen for stamp, seen in zip(stamps, shown, strict=True)):
         return list(outcomes)
-    by_place = {seen: outcome for seen, outcome in zip(found, outcomes, strict=True) if seen}
+    by_place = {seen: outcome for seen, outcome in zip(shown, outcomes, strict=True) if seen}
     return [by_place.get(stamp.lower(), _MIXED) if stamp else _MIXED for stamp in stamps]
 
 
@@ -42,8 +42,8 @@ def by_content(saves: Sequence[ItemSaved], outcomes: Sequence[Outcome], look: Lo
     done = [outcome for outcome in outcomes if isinstance(outcome, Done) and outcome.item_id]
     if len(done) < 2:  # noqa: PLR2004 - one can't be mistaken for another
         return list(outcomes)
-    held = dict(zip([outcome.item_id for outcome in done], _looked(look, done), strict=True))
-    seen = [held.get(outcome.item_id) if isinstance(outcome, Done) else None for outcome in outcomes]
+    items = dict(zip([outcome.item_id for outcome in done], _looked(look, done), strict=True))
+    seen = [items.get(outcome.item_id) if isinstance(outcome, Done) else None for outcome in outcomes]
     shows = [[isinstance(h, Held) and _says(save, h) for h in seen] for save in saves]
     is_own = [shows[number][number] for number in range(len(saves))]
     tied = list(outcomes)
@@ -62,18 +62,18 @@ def by_absence(item_ids: Sequence[str], outcomes: Sequence[Outcome], look: Look)
         return list(outcomes)
     done = [outcome for outcome in outcomes if isinstance(outcome, Done)]
     looked = zip(done, _looked(look, done), strict=True)
-    if all(isinstance(held, Refused) and held.code in GONE for _, held in looked):
+    if all(isinstance(item, Refused) and item.code in GONE for _, item in looked):
         return list(outcomes)
     everything = [Done(item_id, "") for item_id in item_ids]
     looked = zip(everything, _looked(look, everything), strict=True)
-    return [one if isinstance(held, Refused) and held.code in GONE else refused[0] for one, held in looked]
+    return [gone if isinstance(item, Refused) and item.code in GONE else refused[0] for gone, item in looked]
 
 
-def _says(save: ItemSaved, held: Held) -> bool:
+def _says(save: ItemSaved, item: Held) -> bool:
     """Tell whether an item shows the Message-ID of a save, or its subject where one of them has none."""
-    if save.summary.message_id and held.message_id:
-        return save.summary.message_id.strip() == held.message_id.strip()
-    return bool(held.subject) and save.summary.subject.split() == held.subject.split()
+    if save.summary.message_id and item.message_id:
+        return save.summary.message_id.strip() == item.message_id.strip()
+    return bool(item.subject) and save.summary.subject.split() == item.subject.split()
 
 
 def _looked(look: Look, done: Sequence[Done]) -> list[Held | Refused]:
@@ -84,6 +84,6 @@ def _looked(look: Look, done: Sequence[Done]) -> list[Held | Refused]:
         raise AnswerUnknown(failure.code, failure.detail, failure.back_off_seconds) from failure
 
 
-def _stamp(held: dict[str, Held | Refused], outcome: Outcome) -> str:
-    seen = held.get(outcome.item_id) if isinstance(outcome, Done) else None
+def _stamp(items: dict[str, Held | Refused], outcome: Outcome) -> str:
+    seen = items.get(outcome.item_id) if isinstance(outcome, Done) else None
     return seen.stamp.lower() if isinstance(seen, Held) else ""

@@ -38,8 +38,8 @@ class Held:
     change_key: str
     stamp: str
     marks: Marks
-    message_id: str = ""
-    subject: str = ""
+    message_id: str = field(default="", compare=False, repr=False)
+    subject: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

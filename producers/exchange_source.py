@@ -182,8 +182,8 @@ class ExchangeSource:
         refs = "".join(map(ews.item_ref, item_ids))
         body = f"<m:GetItem><m:ItemShape>{shape}</m:ItemShape><m:ItemIds>{refs}</m:ItemIds></m:GetItem>"
         answers = self._session.call("GetItem", address, body, len(item_ids))
-        found = _about(item_ids, answers.messages, lambda element: element.find(f"{M}Items/*/{T}ItemId"))
-        return answers.server_time_seconds, found
+        about = _about(item_ids, answers.messages, lambda element: element.find(f"{M}Items/*/{T}ItemId"))
+        return answers.server_time_seconds, about
 
     def _sync(self, operation: str, address: str, body: str) -> Element:
         message = self._session.call(operation, address, body, 1).messages[0]

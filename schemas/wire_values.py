@@ -23,8 +23,8 @@ _SPACES = re.compile(r"[ \t\r\n]+")
 
 def whole_number(written: str, default: int = 0) -> int:
     """Return a whole number (xs:int, xs:long); the default for anything else."""
-    found = _WHOLE.fullmatch(written)
-    return max(-NUMBER_MAX, min(int(found.group(1)), NUMBER_MAX)) if found else default
+    match = _WHOLE.fullmatch(written)
+    return max(-NUMBER_MAX, min(int(match.group(1)), NUMBER_MAX)) if match else default
 
 
 def count(written: str) -> int:
@@ -55,14 +55,14 @@ def http_date_seconds(written: str) -> int:
 
 def seconds(written: str, default: float) -> float:
     """Return a span in seconds, at most `WAIT_SECONDS_MAX`; the default for anything else."""
-    found = _DECIMAL.fullmatch(written)
-    return min(float(found.group(1)), WAIT_SECONDS_MAX) if found else default
+    match = _DECIMAL.fullmatch(written)
+    return min(float(match.group(1)), WAIT_SECONDS_MAX) if match else default
 
 
 def milliseconds(written: str, default_seconds: float) -> float:
     """Return a span given in milliseconds, in seconds, at most `WAIT_SECONDS_MAX`; the default for anything else."""
-    found = _DECIMAL.fullmatch(written)
-    return min(float(found.group(1)) / 1000, WAIT_SECONDS_MAX) if found else default_seconds
+    match = _DECIMAL.fullmatch(written)
+    return min(float(match.group(1)) / 1000, WAIT_SECONDS_MAX) if match else default_seconds
 
 
 def retry_after_seconds(written: str, now_seconds: int, default: float) -> float:
@@ -75,14 +75,14 @@ def retry_after_seconds(written: str, now_seconds: int, default: float) -> float
 
 def version(written: str) -> tuple[int, int]:
     """Return the first two numbers of a server's version; zeros for what is none."""
-    found = _VERSION.fullmatch(written)
-    return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+    match = _VERSION.fullmatch(written)
+    return (int(match.group(1)), int(match.group(2))) if match else (0, 0)
 
 
 def property_tag(written: str) -> str:
     """Return a MAPI tag as `0x0e07`, whatever its case and padding; what is no tag stays as it is."""
-    found = _TAG.fullmatch(written)
-    return f"0x{int(found.group(1), 16):04x}" if found else written
+    match = _TAG.fullmatch(written)
+    return f"0x{int(match.group(1), 16):04x}" if match else written
 
 
 def base64_bytes(written: str) -> bytes | None:

@@ -62,8 +62,8 @@ class FullFormReader:
             refs = "".join(map(ews.item_ref, ids))
             body = f"<m:GetItem><m:ItemShape>{shape}</m:ItemShape><m:ItemIds>{refs}</m:ItemIds></m:GetItem>"
             messages = self._session.call("GetItem", address, body, len(ids)).messages
-            told = matched(ids, messages, lambda element: element.find(f"{M}Items/*/{T}ItemId"))
-            return [a or ServerAnswer(ReplicationFault.ANSWER_MIXED, None) for a in told]
+            answers = matched(ids, messages, lambda element: element.find(f"{M}Items/*/{T}ItemId"))
+            return [a or ServerAnswer(ReplicationFault.ANSWER_MIXED, None) for a in answers]
 
         top = (
             "<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds>"

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from producers.feed import HaltError
+from producers.feed import REFUSED_RETRY_SECONDS, HaltError
 from producers.index import MailboxIndex
 from producers.source import HierarchyPage, ItemPage
 from schemas.change import ItemSaved, SeedBegin, SeedEnd, Version
@@ -186,8 +186,11 @@ class TestRefusals:
         self, rig: Rig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self.refuse(rig, monkeypatch, "http-unauthorized", *rig.registered.values())
+        failures = rig.metrics.call_failures.labels(code="http-unauthorized")._value
+        rig.spin(int(REFUSED_RETRY_SECONDS))
+        assert failures.get() == 1
         rig.spin(300)
-        assert rig.metrics.call_failures.labels(code="http-unauthorized")._value.get() <= 10
+        assert failures.get() <= 10
 
 
 def test_what_passes_at_once_is_not_told_as_trouble_and_what_lasts_is(rig: Rig) -> None:

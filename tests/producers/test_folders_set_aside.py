@@ -208,6 +208,22 @@ class TestOneFolderHoldsNoOther:
         rounds(rig, capture)
         assert_equal(rig)
 
+    def test_where_no_folder_can_be_probed_every_folder_is_read(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folders = [rig.source.add_folder(f"{number}") for number in range(40)]
+        for folder in folders:
+            rig.source.add(folder)
+
+        def probe(_address: str, _folder_ids: list[str]) -> dict[str, str]:
+            raise AnswerUnknown("reset", "the connection broke")
+
+        monkeypatch.setattr(rig.source, "probe", probe)
+        capture = rig.capture()
+        said = rig.round(capture)
+        assert len([o for o in said if isinstance(o, ItemSaved)]) == len(folders)
+        assert not capture.unread
+
     def test_where_no_folder_can_be_read_the_round_fails(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in "abcde":
             rig.source.add_folder(name)
