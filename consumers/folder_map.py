@@ -7,7 +7,8 @@ renamed or moved: until then it is known by its name and place alone.
 """
 
 import hashlib
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from consumers.ledger import Ledger
@@ -17,6 +18,8 @@ from schemas.change import Change, FolderDeleted, FolderSaved
 from schemas.faults import GONE, ReplicationFault
 from schemas.ports import CallRefused
 from schemas.state import TargetFolder
+
+log = logging.getLogger(__name__)
 
 FOLDER_EXISTS = "ErrorFolderExists"
 TOP = "msgfolderroot"
@@ -147,13 +150,31 @@ class FolderMap:
             raise CallRefused(outcome.code, outcome.text)
         return True
 
-    def restore(self, address: str, mailbox: str, folder_id: str) -> None:
-        """Make a mapped folder anew that somebody deleted at the target."""
+    def require_visible(self, address: str, mailbox: str, folder_ids: Collection[str]) -> None:
+        """Make the folders anew that users can't see any more, before items are moved into them.
+
+        Some servers keep a softly deleted folder readable and writable by its id: a move into it succeeds, and nobody
+        sees the item. A distinguished folder can't be deleted.
+        """
+        mapped = [f for i in folder_ids if (f := self._ledger.folder(mailbox, i)) and f.target_id]
+        if all(folder.distinguished for folder in mapped):
+            return
+        visible = frozenset(self._target.folder_ids(address))
+        for folder in mapped:
+            if not folder.distinguished and folder.target_id not in visible:
+                log.warning("folder is hidden, made anew", extra={"mailbox": mailbox, "folder": folder.target_id})
+                self.restore(address, mailbox, folder.folder_id, visible)
+
+    def restore(self, address: str, mailbox: str, folder_id: str, visible: Collection[str] | None = None) -> None:
+        """Make a mapped folder anew that somebody deleted at the target, or that is not among the visible ones."""
         known = self._ledger.folder(mailbox, folder_id)
-        if known is None or not known.target_id or self._target.folder(address, known.target_id) is not None:
+        if known is None or not known.target_id:
+            return
+        is_visible = visible is None or known.distinguished or known.target_id in visible
+        if is_visible and self._target.folder(address, known.target_id) is not None:
             return
         if known.parent_id:
-            self.restore(address, mailbox, known.parent_id)
+            self.restore(address, mailbox, known.parent_id, visible)
         target_id, created = self._adopt_or_create(address, mailbox, _said(known))
         self._ledger.put_folder(mailbox, replace(known, target_id=target_id, created=created))
 

@@ -154,6 +154,7 @@ class MailboxWorker:
             if (intent := record.intent) and record.item not in touched:
                 is_moved = intent.kind in {IntentKind.PLACE, IntentKind.MOVE}
                 kinds[intent.kind, intent.folder_id if is_moved else ""].append((record, intent))
+        self._folders.require_visible(run.address, run.mailbox, {folder_id for _, folder_id in kinds if folder_id})
         for (kind, folder_id), group in kinds.items():
             ids = [intent.target_id for _, intent in group]
             match kind:

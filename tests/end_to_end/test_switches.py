@@ -26,6 +26,7 @@ THE_OTHER_WAY = {
     "change_keys_enforced": False,
     "mime_update_rebuilds_item": True,
     "delivery_time_kept_for_saved_items": False,
+    "soft_deleted_folder_reachable": True,
 }
 LEVEL_SECONDS_MAX = 90.0
 

@@ -19,6 +19,7 @@ class Switches:
     upload_update_keeps_named_properties: bool = False
     export_keeps_named_properties: bool = True
     delete_folder_requires_empty: bool = False
+    soft_deleted_folder_reachable: bool = False
     read_receipts_sent: bool = True
     sync_newest_first: bool = True
     ignore_list_honoured: bool = True

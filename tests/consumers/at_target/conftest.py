@@ -20,6 +20,7 @@ from schemas.change import Marks
 from schemas.listing import ListedItem, ListingPage
 from schemas.ports import AnswerUnknown, CallRefused
 
+HIDDEN_ROOT = ":recoverableitemsdeletions"
 LATE = "still under way"
 """The detail of an AnswerUnknown whose request arrives later."""
 READ = Marks(is_read=True)
@@ -198,7 +199,11 @@ class MemoryTarget:
     def _is_of(self, address: str, folder_id: str) -> bool:
         while not self.folders[folder_id].is_root:
             folder_id = self.folders[folder_id].parent_id
-        return folder_id.startswith(f"{address}:")
+        return folder_id.startswith(f"{address}:") and not folder_id.endswith(HIDDEN_ROOT)
+
+    def hide_folder(self, address: str, folder_id: str) -> None:
+        """Delete a folder softly, at a server where it stays readable and writable by its id."""
+        self.folders[folder_id].parent_id = self._root(address, HIDDEN_ROOT.removeprefix(":"))
 
     @contextmanager
     def _call(self, name: str) -> Iterator[None]:

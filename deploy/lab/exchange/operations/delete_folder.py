@@ -1,8 +1,9 @@
 """DeleteFolder: folders with everything in them, hard, soft, or into Deleted Items.
 
 Versions: all. Behaviour: distinguished folders answer ErrorDeleteDistinguishedFolder; a soft deletion puts the items
-into Recoverable Items; one with content is refused by the switch `delete_folder_requires_empty`. Skipped: a softly
-deleted folder's own place and name cannot be recovered.
+into Recoverable Items; one with content is refused by the switch `delete_folder_requires_empty`; by the switch
+`soft_deleted_folder_reachable` a softly deleted folder goes there whole, and stays readable and writable by its id.
+Skipped: without that switch, a softly deleted folder's own place and name cannot be recovered.
 """
 
 from lxml import etree
@@ -22,7 +23,9 @@ def answer(call: Call) -> str:
         mailbox, folder = call.folder(node)
         _refuse(call.server, mailbox, folder)
         if delete_type == "MoveToDeletedItems":
-            _discard(call.server, mailbox, folder)
+            _discard(call.server, mailbox, folder, "deleteditems")
+        elif delete_type == "SoftDelete" and call.server.switches.soft_deleted_folder_reachable:
+            _discard(call.server, mailbox, folder, "recoverableitemsdeletions")
         else:
             remove_tree(call.server, mailbox, folder, delete_type)
         return ""
@@ -53,8 +56,9 @@ def remove_tree(server: MailboxServer, mailbox: Mailbox, folder: Folder, delete_
         server.tell_folder("DeletedEvent", one)
 
 
-def _discard(server: MailboxServer, mailbox: Mailbox, folder: Folder) -> None:
-    bin_folder = mailbox.distinguished["deleteditems"]
+def _discard(server: MailboxServer, mailbox: Mailbox, folder: Folder, place: str) -> None:
+    """Move a folder with everything in it below a distinguished one."""
+    bin_folder = mailbox.distinguished[place]
     name, count = folder.name, 0
     while name.casefold() in mailbox.children.get(bin_folder.number, {}):
         count += 1

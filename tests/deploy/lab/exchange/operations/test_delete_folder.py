@@ -54,3 +54,20 @@ def test_content_holds_a_folder_by_switch(build: Any, *, strict: bool, code: str
     folder = create(exchange)
     exchange.message(MIME, folder)
     assert exchange.codes(delete(folder)) == [code]
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_a_softly_deleted_folder_stays_reachable_by_its_id_by_switch_and_is_in_no_tree(
+    build: Any, *, reachable: bool
+) -> None:
+    exchange = build(soft_deleted_folder_reachable=reachable)
+    folder = create(exchange)
+    assert exchange.codes(delete(folder, "SoftDelete")) == ["NoError"]
+    shape = "<m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>"
+    by_id = f'<m:GetFolder>{shape}<m:FolderIds><t:FolderId Id="{folder}"/></m:FolderIds></m:GetFolder>'
+    assert exchange.codes(by_id) == ["NoError" if reachable else "ErrorFolderNotFound"]
+    tree = exchange.post(
+        f'<m:FindFolder Traversal="Deep">{shape}<m:ParentFolderIds><t:DistinguishedFolderId Id="msgfolderroot"/>'
+        "</m:ParentFolderIds></m:FindFolder>"
+    )
+    assert folder not in {element.get("Id") for element in tree.iter(f"{T}FolderId")}
