@@ -10,6 +10,7 @@ import re
 from email.message import Message
 
 from schemas import message_parsing as parsing
+from schemas import wire_values
 from schemas.change import Summary
 
 MESSAGE_FLAGS_TAG = "0x0e07"
@@ -75,7 +76,5 @@ def _bytes(text: str) -> bytes:
 
 def _without_marks(properties: dict[str, str]) -> dict[str, str]:
     """Leave out of the message flags what reading an item changes; a draft stays told from a sent one."""
-    flags = properties.get(MESSAGE_FLAGS_TAG, "")
-    if not flags.isdigit():
-        return properties
-    return properties | {MESSAGE_FLAGS_TAG: str(int(flags) & LASTING_FLAGS)}
+    flags = wire_values.whole_number(properties.get(MESSAGE_FLAGS_TAG, ""), default=-1)
+    return properties if flags < 0 else properties | {MESSAGE_FLAGS_TAG: str(flags & LASTING_FLAGS)}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,6 +71,13 @@ def test_reading_an_item_does_not_count_and_sending_a_draft_does() -> None:
     read, unread, draft = ({MESSAGE_FLAGS_TAG: flags} for flags in ("1", "0", "8"))
     assert digest(MAIL, read, is_draft=False) == digest(MAIL, unread, is_draft=False)
     assert digest(MAIL, read, is_draft=False) != digest(MAIL, draft, is_draft=False)
+
+
+@pytest.mark.parametrize("flags", ["²", "", "-1", "x", "9" * 40])
+def test_message_flags_that_are_no_number_count_as_they_are(flags: str) -> None:
+    assert digest(MAIL, {MESSAGE_FLAGS_TAG: flags}, is_draft=False) != digest(
+        MAIL, {MESSAGE_FLAGS_TAG: "8"}, is_draft=False
+    )
 
 
 @given(st.binary(max_size=300))
