@@ -22,8 +22,8 @@ TOLD_SECONDS_MAX = 60.0
 
 @pytest.fixture(scope="module")
 def environment() -> dict[str, str]:
-    """Folders are looked at often, so that rot is found in seconds."""
-    return {"MAILSHADOW_REPLAY__CHECKSUM_INTERVAL_SECONDS": "3"}
+    """Folders are probed often and compared again once an hour: what is found in seconds, a probe told of."""
+    return {"MAILSHADOW_REPLAY__PROBE_INTERVAL_SECONDS": "3"}
 
 
 def divergence(living: Living) -> dict[str, int]:

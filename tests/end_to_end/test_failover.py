@@ -25,6 +25,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 Living = Any
 
 
+@pytest.fixture(scope="module")
+def environment() -> dict[str, str]:
+    """No probes of the target: what a promotion finds there it finds by its own last look."""
+    return {"MAILSHADOW_REPLAY__PROBE_INTERVAL_SECONDS": "0"}
+
+
 def failover(living: Living, *arguments: str, code: int = 0) -> str:
     return str(living.run("failover", *arguments, code=code))
 
@@ -91,6 +97,20 @@ def test_a_promotion_that_is_undone_mirrors_again_and_misses_nothing(living: Liv
     assert living.row()["role"] == "MIRRORING"
     assert {row["source"]["generation"] for row in living.world.status()} == {1, 2}
     assert len(living.inbox(0)) == len(living.ids(living.users[0], living.source_session, "inbox"))
+
+
+def test_what_somebody_deleted_at_the_target_right_before_is_told_and_opens_nothing(living: Living) -> None:
+    living.put(living.mail(0))
+    living.await_level()
+    living.standbys[0].delete(living.inbox(0)[0], how="HardDelete")
+    found = statement(living, living.users[0].address, "--to", TARGET, code=72)
+    (row,) = found["mailboxes"]
+    assert (row["nothing_lost"], row["missing_items"], row["state"]) == (False, 1, "DRAINED")
+    assert row["verified"] == "1 items differ"
+    assert "nothing lost," not in Path(found["report"]).read_text()
+    assert statement(living, "--undo")["stage"] == "UNDONE"
+    living.await_level()
+    assert living.compare().is_clean
 
 
 def test_a_planned_promotion_survives_its_command_and_loses_nothing(living: Living) -> None:
