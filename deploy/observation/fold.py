@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from deploy.observation.health import Look
+from deploy.observation.losses import MISSING
 from schemas.backlog import is_level
 from schemas.codec import decode
 from schemas.roles import users_work_at
@@ -22,8 +23,6 @@ from schemas.state import (
     TargetMailbox,
 )
 
-MISSING = frozenset({"owed", "pending", "wanted", "parked", "dropped"})
-"""Kinds of items that the target is known to lack, or to hold in an older state."""
 SOURCE = ""
 """Stands for the source where otherwise a target's name does."""
 

@@ -63,13 +63,13 @@ class Look:
     `target` None: its replay has not begun. `moved_at`: when the target's position was seen to move, or was level.
     `level_at`: everything captured up to then was once seen to be at the target. `open_at`: the target, this one or
     another, where its users work after a promotion. `missing`: how many items, each counted once, the target is known
-    to lack or to hold in an older state.
+    to lack or to hold in an older state; None where they were counted by kind alone.
     """
 
     source: MailboxRecord
     target: TargetMailbox | None
     counts: Mapping[str, int] = field(default_factory=dict)
-    missing: int = 0
+    missing: int | None = None
     divergence: Mapping[str, int] = field(default_factory=dict)
     hold_seconds: float = 0.0
     moved_at: int = 0

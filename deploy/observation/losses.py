@@ -6,18 +6,21 @@ from deploy.observation.health import SET_ASIDE, Finding, Look
 from deploy.promotion.loss import LossNow, loss_now
 from schemas.backlog import changes_not_applied
 
+MISSING = frozenset({"owed", "pending", "wanted", "parked", "dropped", "unsettled"})
+"""Kinds of items that the target is known to lack, or to hold in an older state."""
+
 
 def loss_at(look: Look, now: int) -> LossNow:
     """Return the loss there would be of a mailbox at a target; all of it where its replay has not begun."""
     source, target = look.source, look.target
+    missing = sum(look.counts.get(kind, 0) for kind in MISSING) if look.missing is None else look.missing
     if look.open_at:
-        return LossNow(
-            seconds=0.0, items=look.missing
-        )  # users work there: what happens at the old source is no loss of it
+        # users work there: what happens at the old source is no loss of it
+        return LossNow(seconds=0.0, items=missing)
     is_stuck = target is not None and bool(target.held or target.behind or target.waiting)
     return loss_now(
         certain_up_to=source.certain_up_to if target else 0,
-        missing_items=look.missing,
+        missing_items=missing,
         stuck_changes=changes_not_applied(source, target) if is_stuck or target is None else 0,
         now=now,
     )
