@@ -26,7 +26,7 @@ from schemas.listing import ListedItem
 from schemas.metrics import ReplayMetrics
 from schemas.ports import CallFailed, CallRefused, Clock
 from schemas.roles import users_work_at
-from schemas.state import ItemRecord, TargetFolder
+from schemas.state import ItemRecord, ItemState, TargetFolder
 
 log = logging.getLogger(__name__)
 
@@ -247,7 +247,10 @@ class Proof:
         found: dict[str, int] = {}
         missing: list[ItemRecord] = []
         if checksum is None or not verdict.is_as_expected(seen, records, checksum):
-            in_folder = [r for r in self._ledger.items(mailbox) if r.folder_id == folder.folder_id]
+            # without a checksum only the ledger is asked, and that knows what the target's scope leaves out
+            is_expected = {*ItemState} if checksum else {*ItemState} - {ItemState.LEFT_OUT}
+            items = self._ledger.items(mailbox)
+            in_folder = [r for r in items if r.folder_id == folder.folder_id and r.state in is_expected]
             missing = verdict.absent(seen, in_folder)
             moved = self._found_elsewhere(address, mailbox, missing)
             missing = [r for r in missing if r.item not in moved]
@@ -264,7 +267,7 @@ class Proof:
             self._watch.note(look.place, folder.target_id, look.probe)
         if self._confirmation.awaits(*look.place):
             edited = verdict.edited(seen, records)
-            self._confirmation.keep_out(mailbox, missing, edited)
+            self._confirmation.keep_out(mailbox, [r for r in missing if r.target_id], edited)
             self._confirmation.judged(mailbox, folder.folder_id, is_equal=not found and not edited)
 
     def _is_left(self, mailbox: str, listed: ListedItem) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from consumers.scope import Scope
 from schemas.codec import encode
 from schemas.state import ItemState
 
@@ -74,6 +75,18 @@ def test_a_folder_that_nobody_wrote_to_since_it_was_found_equal_is_not_listed_ag
     proving.replay_hooked(close)
     assert proving.mailbox_record().confirmed == 2
     assert calls_of(proving, "listing") == 2
+
+
+def test_what_the_scope_of_a_target_leaves_out_is_not_missing(new_world: Any) -> None:
+    world = new_world(rests=40, scope=Scope(classes_left_out=("IPM.Task",)), checksum_interval_seconds=3600.0)
+    source = world.source()
+    source.save("a", b"mail")
+    making = world.making
+    source.write(making.saved(making.ref("b"), b"a task", item_class="IPM.Task"))
+    source.close()
+    world.replay()
+    assert world.mailbox_record().confirmed == 1
+    assert {r.state for r in world.item_records()} == {ItemState.PRESENT, ItemState.LEFT_OUT}
 
 
 @pytest.mark.parametrize("is_proved", [True, False])
