@@ -41,6 +41,9 @@ def obey(capture: Capture, order: Order, now: int, *, is_capturing: bool) -> Non
         _merge(capture, order, now, is_capturing=is_capturing)
     elif refusal := roles.refusal_to_close(record, order):
         log.warning("close passed over", extra={"mailbox": order.mailbox, "reason": refusal})
+    elif roles.is_fenced(record):
+        capture.index.record = roles.claim_fence(record, order)
+        log.info("barrier taken over", extra={"mailbox": order.mailbox})
     else:
         capture.index.record = roles.close(record, order, now)
         log.info("mailbox closed", extra={"mailbox": order.mailbox, "planned": order.planned})
@@ -122,7 +125,7 @@ def _merge(capture: Capture, order: Order, now: int, *, is_capturing: bool) -> N
 def _reopen(capture: Capture, order: Order) -> None:
     """Capture again: as before where no barrier was written, in a new generation after one."""
     record = capture.index.record = replace(capture.index.record, reopened=order.promotion)
-    if not roles.may_reopen_source(record):
+    if not roles.may_reopen_source(record, order):
         return
     log.info("mailbox reopened", extra={"mailbox": order.mailbox, "role": record.role})
     is_new_generation = roles.is_fenced(record) and not capture.withdraw(Barrier)

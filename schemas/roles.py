@@ -144,7 +144,9 @@ def refusal_to_close(record: MailboxRecord, order: Order) -> str:
         return "never captured"
     if order.promotion and order.promotion == record.reopened:
         return "the promotion was undone"
-    return "fenced already" if is_fenced(record) else ""
+    if is_fenced(record) and (order.promotion == record.promotion or order.target != record.opening):
+        return f"fenced already, to be opened at {record.opening}"
+    return ""
 
 
 def close(record: MailboxRecord, order: Order, now_ms: int) -> MailboxRecord:
@@ -157,6 +159,14 @@ def close(record: MailboxRecord, order: Order, now_ms: int) -> MailboxRecord:
         closed_at=record.closed_at or now_ms,
         close_until=now_ms + order.until - order.issued_at if order.planned else 0,  # whatever the clocks say
     )
+
+
+def claim_fence(record: MailboxRecord, order: Order) -> MailboxRecord:
+    """Return the record of a fenced mailbox that another promotion to the same target takes over, with its barrier.
+
+    From here on no order of the earlier promotion can open the fence any more: it was obeyed before this one, or never.
+    """
+    return replace(record, promotion=order.promotion)
 
 
 def fence(record: MailboxRecord, barrier: Version) -> MailboxRecord:
@@ -197,9 +207,13 @@ def read_tail(record: MailboxRecord, order: Order, now_ms: int) -> MailboxRecord
     )
 
 
-def may_reopen_source(record: MailboxRecord) -> bool:
-    """Tell whether a mailbox ended its role: on the way back one that was never captured has to be taken over first."""
-    return record.role != SourceRole.MIRRORING and record.generation > 0
+def may_reopen_source(record: MailboxRecord, order: Order) -> bool:
+    """Tell whether an order to reopen is of the promotion for which a mailbox ended its role.
+
+    On the way back one that was never captured has to be taken over first.
+    """
+    is_ended = record.role != SourceRole.MIRRORING and record.generation > 0
+    return is_ended and record.promotion in ("", order.promotion)
 
 
 def reopen_source(record: MailboxRecord, *, is_new_generation: bool) -> MailboxRecord:

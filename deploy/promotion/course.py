@@ -14,7 +14,7 @@ from deploy.front_door.actuator import ActuatorError, ActuatorStep
 from deploy.promotion import readiness
 from deploy.promotion.conduct import LOOK_SECONDS, NOTE_CHARACTERS_MAX, Conduct, Course, StoppedError
 from deploy.promotion.office import ENDS
-from deploy.promotion.picture import Picture
+from deploy.promotion.picture import Picture, Seen
 from deploy.promotion.reopening import is_any_open, said, unobeyed_at_source, unobeyed_at_target
 from schemas.failover import USERS_AT_TARGET, Command, Stage, State, after, is_allowed, opening
 from schemas.roles import OrderKind
@@ -113,7 +113,7 @@ class Coordinator(Conduct):
         orders = [
             self._order(one, self._course.source, OrderKind.CLOSE, planned=planned)
             for one in self._part()
-            if self._state(one) in waiting
+            if self._state(one) in waiting or not self._is_ours(one.mailbox)
         ]
         self._course.say(f"{len(orders)} mailboxes are closed at the source")
         self._commit(orders, stage=Stage.FENCE)
@@ -124,12 +124,11 @@ class Coordinator(Conduct):
         began = self._course.monotonic()
 
         def is_done(picture: Picture) -> bool:
-            return all(picture.of(o.mailbox).source.role == SourceRole.FENCED for o in self._part())
+            return all(self._is_fenced(picture.of(o.mailbox)) for o in self._part())
 
         def is_obeyed(picture: Picture) -> bool:
             return is_done(picture) or (
-                self.progress.planned
-                and all(picture.of(o.mailbox).source.role != SourceRole.MIRRORING for o in self._part())
+                self.progress.planned and all(self._is_closed(picture.of(o.mailbox)) for o in self._part())
             )
 
         has_feed = self._course.has_feed()
@@ -149,6 +148,19 @@ class Coordinator(Conduct):
                 self._await(is_done, limit)
         self._advance({State.MIRRORING: "not fenced in time: no feed obeyed", State.CLOSED: "not fenced in time"})
         return Stage.DRAIN
+
+    def _is_closed(self, seen: Seen) -> bool:
+        """Tell whether the feed obeyed the close of this promotion."""
+        is_closed = seen.source.role != SourceRole.MIRRORING
+        return is_closed and seen.source.promotion == self.progress.promotion
+
+    def _is_fenced(self, seen: Seen) -> bool:
+        return self._is_closed(seen) and seen.source.role == SourceRole.FENCED
+
+    def _is_ours(self, mailbox: str) -> bool:
+        """Tell whether no earlier promotion left its fence: an order of it may still be under way, and open it."""
+        seen = self._course.sight.look(0.0).of(mailbox)
+        return seen.source.role == SourceRole.MIRRORING or self._is_closed(seen)
 
     # -- at the target -------------------------------------------------------------------------------------
 
@@ -204,7 +216,7 @@ class Coordinator(Conduct):
         state = self._state(one)
         command = opening(state)
         needs_word = command is Command.OPEN_AS_IT_STANDS or bool(one.note)
-        return is_allowed(state, command) and (one.accepted or not needs_word)
+        return is_allowed(state, command) and self._is_ours(one.mailbox) and (one.accepted or not needs_word)
 
     # -- the front door ------------------------------------------------------------------------------------
 

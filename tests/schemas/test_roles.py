@@ -120,6 +120,23 @@ def test_users_work_at_a_target_that_is_open_or_merges(role: TargetRole) -> None
     }  # fmt: skip
 
 
+def test_a_fence_is_taken_over_by_the_next_promotion_to_the_same_target_and_by_no_other() -> None:
+    record = MailboxRecord(
+        mailbox="m", generation=1, role=SourceRole.FENCED, promotion="p0", opening="standby", barrier=V
+    )
+    assert roles.refusal_to_close(record, ORDER) == ""
+    claimed = roles.claim_fence(record, ORDER)
+    assert (claimed.role, claimed.barrier, claimed.promotion) == (SourceRole.FENCED, V, "p1")
+    assert roles.refusal_to_close(claimed, ORDER)
+    assert roles.refusal_to_close(record, replace(ORDER, target="branch"))
+
+
+def test_a_reopen_of_an_earlier_promotion_does_not_open_the_fence_of_a_later_one() -> None:
+    record = MailboxRecord(mailbox="m", generation=1, role=SourceRole.FENCED, promotion="p1", barrier=V)
+    assert roles.may_reopen_source(record, replace(ORDER, kind=OrderKind.REOPEN, promotion="p1"))
+    assert not roles.may_reopen_source(record, replace(ORDER, kind=OrderKind.REOPEN, promotion="p0"))
+
+
 def test_a_merge_cannot_be_taken_over_nor_reopened() -> None:
     record = TargetMailbox(mailbox="m", role=TargetRole.MERGING, promotion="p1")
     assert not roles.may_take_over(record)

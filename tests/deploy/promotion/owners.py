@@ -20,11 +20,13 @@ def feed_obeys(record: MailboxRecord, order: Order) -> MailboxRecord:
     """Return the source's record after an order; a planned close is read to its end later (`fenced`)."""
     match order.kind:
         case OrderKind.CLOSE if not roles.refusal_to_close(record, order):
+            if roles.is_fenced(record):
+                return roles.claim_fence(record, order)
             record = roles.close(record, order, NOW)
             return record if order.planned else fenced(record)
         case OrderKind.REOPEN:
             record = replace(record, reopened=order.promotion)
-            if roles.may_reopen_source(record):
+            if roles.may_reopen_source(record, order):
                 return roles.reopen_source(record, is_new_generation=roles.is_fenced(record))
         case OrderKind.MERGE if roles.may_read_tail(record, order):
             return roles.read_tail(record, order, NOW)
