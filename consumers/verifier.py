@@ -103,8 +103,8 @@ def judge(source: Iterable[SourceItem], target: Iterable[TargetItem], knowledge:
         twins = [h for h in held_items if h is not chosen]
         if found and held_items == [] and record and record.state is ItemState.LEFT_OUT:
             continue  # its absence is what the target's scope asks for
-        if found and (why := why_behind(key, knowledge)):
-            verdict.behind.append((why, key))
+        if why := why_behind(key, knowledge):
+            verdict.behind.append((why, key))  # also where the listings look alike: they show no body
         elif found:
             verdict.divergences.append(found)
         verdict.divergences += [_twin(h) for h in twins]

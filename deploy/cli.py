@@ -1,6 +1,7 @@
 """`mailshadow`: the command line. Every known failure ends in one clear line and a named exit code."""
 
 import sys
+import traceback
 
 import click
 
@@ -52,11 +53,12 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.exceptions.Exit as leaving:
         sys.exit(leaving.exit_code)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, its exit code must not be that of another thing
         from deploy.commands.failures import exit_code_of  # noqa: PLC0415 - it knows the errors of every command
 
         code = exit_code_of(error)
         if code is None:
-            raise
+            traceback.print_exc()  # exit code 1 would say that a comparison found a difference
+            sys.exit(exit_codes.INTERNAL)
         click.echo(f"mailshadow: {error}", err=True)
         sys.exit(code)

@@ -113,6 +113,7 @@ def _operator(who: str, topics: Topics, targets: tuple[str, ...]) -> list[Right]
     ]
     found.append(Right(who, Resource.TOPIC, f"{topics.pipeline}.", ("CREATE",), is_prefix=True))
     found.append(Right(who, Resource.GROUP, readers_group(topics.changes), ("DESCRIBE",)))
+    found.append(Right(who, Resource.GROUP, topics.feed_group, ("DESCRIBE",)))  # does a feed run?
     found.append(Right(who, Resource.CLUSTER, "kafka-cluster", ("DESCRIBE_CONFIGS",)))
     # who drives a promotion, and who decides about a wave, is fenced like any owner
     driven = (topics.failover_id, topics.migration_id)

@@ -22,13 +22,14 @@ from schemas.change import (
     ItemUnreadable,
     Marks,
 )
-from schemas.faults import ReplicationFault
+from schemas.faults import ReplicationFault, is_final
 from schemas.folder_probe import UNCERTAIN
 from schemas.identity import Stamp, item_key
 from schemas.ports import CallRefused
 from schemas.state import IndexEntry, Owed, SourceFolder
 
 UNREADABLE_ATTEMPTS = 8
+"""An item that was asked for so often, or whose fault is final, is said to be unreadable, and nobody waits for it."""
 RETRY_SECONDS_MAX = 3600
 
 
@@ -219,11 +220,13 @@ def owe(
 ) -> ItemUnreadable | None:
     """Record that an item could not be fetched; after the last quick retry that is said, once.
 
+    A fault that is final is said at once, as if the quick retries had been made: it is only looked at rarely.
     `is_news`: there may be newer content than was fetched last, so no target's content is current, whoever asked.
     """
     before = entry.owed
     is_news = is_news or (before is not None and before.is_news)
-    attempts = before.attempts + 1 if before else 1
+    attempts_before = before.attempts if before else 0
+    attempts = max(attempts_before + 1, UNREADABLE_ATTEMPTS if is_final(reason) else 1)
     targets = before.targets if before else ()
     wait_seconds = min(2**attempts, RETRY_SECONDS_MAX)
     owed = Owed(
@@ -235,7 +238,7 @@ def owe(
         is_news=is_news,
     )
     index.put(replace(entry, owed=owed))
-    if attempts == UNREADABLE_ATTEMPTS:
+    if attempts_before < UNREADABLE_ATTEMPTS <= attempts:
         ref = replace(ref_of(entry), change_key="") if is_news else ref_of(entry)
         return ItemUnreadable(ref=ref, reason=reason, targets=targets)
     return None

@@ -18,6 +18,13 @@ class Disposition(StrEnum):
     HALT = "halt"  # this server's administrator or we must act, once it lasts (`schemas.refusals`)
 
 
+class Outlook(StrEnum):
+    """Whether waiting can heal what a fault keeps from an item."""
+
+    FINAL = "final"  # the same item meets the same answer until somebody changes the item, the settings or their mind
+    PASSING = "passing"  # time, or a change elsewhere, may heal it
+
+
 class TransportFault(StrEnum):
     """What can go wrong before there is a response code."""
 
@@ -82,6 +89,19 @@ _REPLICATION: dict[str, Disposition] = {
     ReplicationFault.AMBIGUOUS_STAMP: Disposition.PARK,
 }
 
+_FINAL: frozenset[str] = frozenset(
+    {
+        TransportFault.HTTP_TOO_LARGE,
+        ReplicationFault.NO_MIME,
+        ReplicationFault.NO_PORTABLE_FORM,
+        ReplicationFault.NO_USABLE_FORM,
+        ReplicationFault.NEVER_PLACED,
+        ReplicationFault.SKIPPED,
+        ReplicationFault.AMBIGUOUS_STAMP,
+    }
+)
+"""Of the faults that are no response code; `refused-alone` passes: a network may cut one large request for a while."""
+
 _TRANSPORT: dict[str, Disposition] = {
     TransportFault.CONNECTION_REFUSED: Disposition.RETRY,
     TransportFault.TLS_FAILED: Disposition.HALT,
@@ -141,6 +161,12 @@ DISPOSITIONS: Mapping[str, Disposition] = MappingProxyType(
 )
 """The whole table, keyed by EWS ResponseCode (`response_codes.toml`), TransportFault and ReplicationFault."""
 
+OUTLOOKS: Mapping[str, Outlook] = MappingProxyType(
+    {code: Outlook(group["outlook"]) for group in _GROUPS for code in group["codes"].split()}
+    | {code: Outlook.FINAL if code in _FINAL else Outlook.PASSING for code in (*_TRANSPORT, *_REPLICATION)}
+)
+"""For every code of the table whether waiting can heal it."""
+
 
 def _named(name: str) -> frozenset[str]:
     return frozenset(code for group in _GROUPS if group.get("name") == name for code in group["codes"].split())
@@ -162,6 +188,11 @@ SUBSCRIPTION_LOST = _named("subscription_lost")
 def disposition_of(code: str) -> Disposition:
     """Say who must act on any code of the table; one that is unknown halts."""
     return DISPOSITIONS.get(code, Disposition.HALT)
+
+
+def is_final(code: str) -> bool:
+    """Tell whether asking again for the same item can't succeed by itself; of an unknown code it is not known."""
+    return OUTLOOKS.get(code) is Outlook.FINAL
 
 
 def fault_of_status(status: int) -> TransportFault:

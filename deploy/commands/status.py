@@ -21,10 +21,12 @@ from deploy.kafka import partition_counts
 from deploy.observation.fleet import Judged, judged
 from deploy.observation.fold import Fold
 from deploy.observation.follower import Follower
-from deploy.observation.looks import judge_all, look_at
+from deploy.observation.looks import judge_all, lag_at, look_at
 from deploy.observation.losses import loss_at, loss_of_all
 from deploy.observation.monitor import limits_of
+from deploy.observation.oldest_changes import oldest_not_applied
 from deploy.observation.screen import ROWS_MAX, is_everybody_protected, loss, render, summary
+from deploy.observation.services import Services, services_of
 from deploy.promotion.loss import LossNow
 from deploy.promotion.returning import Returning, returning
 from deploy.promotion.turned import TurnedSettings, turned
@@ -71,7 +73,7 @@ def report(
                     "changes_not_applied": not_applied,
                     "role": record.role,
                     "loss_now": asdict(loss_at(look, now)),
-                    "lag_seconds": 0.0 if look.open_at else round(pipeline_state.lag_seconds(source, standing, now), 3),
+                    "lag_seconds": round(lag_at(look, now), 3),
                 }
         rows.append(
             {
@@ -114,7 +116,8 @@ def status(config: Path, mailbox: str, as_json: bool, watch: bool, show_all: boo
     state = _read(settings)
     holds = {name: target.hold_seconds for name, target in settings.targets.items()}
     now = wiring.now_ms()
-    found = judge_all(state, holds, limits_of(settings), now)
+    services = _services(settings)
+    found = judge_all(state, holds, limits_of(settings), now, services)
     if mailbox:
         name = mailbox_of(mailbox, state)
         found = {target: [one for one in rows if one[0].source.mailbox == name] for target, rows in found.items()}
@@ -162,7 +165,14 @@ def _read(settings: Settings) -> pipeline_state.PipelineState:
     connection, topics = wiring.kafka_settings(settings), wiring.topics_of(settings)
     if topics.mailboxes not in partition_counts(connection):
         return pipeline_state.PipelineState()
-    return pipeline_state.read(connection, topics, tuple(settings.targets))
+    state = pipeline_state.read(connection, topics, tuple(settings.targets))
+    state.oldest_at = oldest_not_applied(connection, topics, state)
+    return state
+
+
+def _services(settings: Settings) -> Services:
+    urls = {name: target.url for name, target in settings.targets.items()}
+    return services_of(wiring.kafka_settings(settings), wiring.topics_of(settings), urls)
 
 
 def _watch(settings: Settings, rows_max: int) -> None:
@@ -171,9 +181,10 @@ def _watch(settings: Settings, rows_max: int) -> None:
     follower = Follower(connection, topics, Fold(holds), wiring.now_ms)
     with closing(follower), Live(screen=True, auto_refresh=False) as live:
         while True:
+            services = _services(settings)
             now = wiring.now_ms()
             with follower.turn:
-                found = {target: judged(follower.fold, target, limits, now) for target in holds}
+                found = {target: judged(follower.fold, target, limits, now, services) for target in holds}
             note = "" if follower.is_restored else "still reading: not complete yet"
             live.update(Group(wiring.iso_time(now), note, render(found, now, rows_max)), refresh=True)
             time.sleep(WATCH_SECONDS)

@@ -26,7 +26,7 @@ from deploy.verification import knowledge
 from deploy.verification.full_form import FullFormReader
 from deploy.verification.looking import Addresses, Deepen, Looking
 from deploy.verification.paced import PacedSession
-from deploy.verification.report import ReportDirectory, Run, counts, whole
+from deploy.verification.report import ReportDirectory, Run, counts, repairs, whole
 from deploy.verification.result import MailboxResult
 from deploy.verification.signature import SignatureError, is_genuine, read_or_make_key, signed
 from deploy.verification.verification import Pipeline, Verification
@@ -204,7 +204,7 @@ def _print(results: list[MailboxResult]) -> None:
     for r in results:
         table.add_row(
             r.mailbox, r.target, f"{r.folders_equal} of {r.folders}", f"{r.items_source} / {r.items_target}",
-            str(r.foreign), counts(r.behind), counts(r.by_kind), str(r.repairs_ordered),
+            str(r.foreign), counts(r.behind), counts(r.by_kind), repairs(r.repairs_ordered, r.repaired),
             r.failure or ("equal" if r.is_equal else "not equal"),
         )  # fmt: skip
     Console().print(table)

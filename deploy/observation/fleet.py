@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from deploy.observation.fold import Fold
 from deploy.observation.health import SET_ASIDE, Finding, Health, Limits, Look, judge, worst_first
+from deploy.observation.services import Services
 from schemas.fleet_metrics import FleetMetrics, WorstMetrics
 
 OVER_SECONDS = (10, 60, 300, 3600, 86400)
@@ -13,9 +14,11 @@ DIFFERENCES = ("missing", "extra", "moved", "duplicate", "differing")
 Judged = tuple[Look, Finding]
 
 
-def judged(fold: Fold, target: str, limits: Limits, now: int) -> list[Judged]:
-    """Return every mailbox with its finding, the worst first."""
-    found = [(look, judge(look, limits, now)) for look in fold.looks(target)]
+def judged(fold: Fold, target: str, limits: Limits, now: int, services: Services | None = None) -> list[Judged]:
+    """Return every mailbox with its finding, the worst first; `services` says which of them run."""
+    services = services or Services()
+    looks = [services.with_services(look, target) for look in fold.looks(target)]
+    found = [(look, judge(look, limits, now)) for look in looks]
     return sorted(found, key=lambda one: worst_first(one[1]))
 
 

@@ -8,7 +8,7 @@ Failure: nothing is kept; a new monitor reads the topics from their beginning.
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from deploy.observation.health import Look
+from deploy.observation.health import DIFFERS, Look
 from deploy.observation.losses import MISSING
 from schemas.backlog import is_level
 from schemas.codec import decode
@@ -54,15 +54,19 @@ class Fold:
         self._notable: dict[tuple[str, str], dict[str, int]] = {}
         self._counts: dict[tuple[str, str], Counter[str]] = {}
         self._missing: dict[tuple[str, str], set[str]] = {}
+        self._since: dict[tuple[str, str], dict[str, int]] = {}
         self._moved_at: dict[tuple[str, str], int] = {}
         self._level_at: dict[tuple[str, str], int] = {}
 
-    def take(self, server: str, key: str, value: bytes | None, now: int) -> None:
-        """Take one record of a server's state (`SOURCE` or a target's name), as it came at `now` (milliseconds)."""
+    def take(self, server: str, key: str, value: bytes | None, now: int, written_at: int = 0) -> None:
+        """Take one record of a server's state (`SOURCE` or a target's name), as it came at `now` (milliseconds).
+
+        `written_at` is when the log took it; 0: now.
+        """
         mailbox, _, rest = key.partition("/")
         record = decode(value) if value else None
         if rest:
-            self._count(server, mailbox, rest, notable(record))
+            self._count(server, mailbox, rest, notable(record), written_at or now)
         elif isinstance(record, MailboxRecord):
             for target in self.targets:
                 self._note_progress(target, mailbox, now)  # what waits now waits since now
@@ -99,7 +103,14 @@ class Fold:
             moved_at=self._moved_at.get(at, 0),
             level_at=self._level_at.get(at, 0),
             open_at=self._open_at(source.mailbox),
+            since=self._since_at(at),
         )
+
+    def _since_at(self, at: tuple[str, str]) -> dict[str, int]:
+        """Return since when there are items of each kind; what differs is one kind."""
+        since = self._since.get((SOURCE, at[1]), {}) | self._since.get(at, {})
+        differs = [time for kind, time in since.items() if kind.startswith("differs:")]
+        return since | {DIFFERS: min(differs, default=0)}
 
     def _missing_at(self, at: tuple[str, str], record: TargetMailbox | None) -> set[str]:
         """Return the keys of the items that a target is known to lack, each once whoever says so."""
@@ -113,7 +124,7 @@ class Fold:
                 return target
         return ""
 
-    def _count(self, server: str, mailbox: str, rest: str, found: dict[str, int]) -> None:
+    def _count(self, server: str, mailbox: str, rest: str, found: dict[str, int], at: int) -> None:
         key = (server, f"{mailbox}/{rest}")
         before = self._notable.pop(key, {})
         item = rest.removeprefix("item/")
@@ -128,6 +139,12 @@ class Fold:
             counts = self._counts.setdefault((server, mailbox), Counter())
             counts.subtract(before)
             counts.update(found)
+            since = self._since.setdefault((server, mailbox), {})
+            for kind in found:
+                since.setdefault(kind, at)
+            for kind in before:
+                if counts[kind] <= 0:
+                    since.pop(kind, None)
 
     def _note_progress(self, target: str, mailbox: str, now: int) -> None:
         """While a target is level it has moved, and what is certain is there."""

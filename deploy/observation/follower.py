@@ -61,7 +61,8 @@ class Follower:
                 for message in messages:
                     if not message.error():
                         record = incoming(message)
-                        self.fold.take(self._server_of[str(message.topic())], record.key, record.value, now)
+                        server = self._server_of[str(message.topic())]
+                        self.fold.take(server, record.key, record.value, now, record.appended_at)
             self.is_restored = self.is_restored or self._is_at_end()
         self._consumer.close()
 

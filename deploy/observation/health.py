@@ -27,6 +27,10 @@ class Health(StrEnum):
 
 
 FINE = frozenset({Health.PROTECTED})
+DIFFERS = "differs"
+"""The kind under which `Look.since` holds when a checksum first differed."""
+READING = "reading"
+"""The kind under which `Look.since` holds when a first copy began."""
 ON_ITS_WAY = frozenset({Health.FIRST_COPY, Health.LATE, Health.PROMOTING})
 SET_ASIDE = frozenset({Health.PROMOTING, Health.PROMOTED})
 """The source of these is not read on purpose: they are in no figure of lag and no alert."""
@@ -63,7 +67,9 @@ class Look:
     `target` None: its replay has not begun. `moved_at`: when the target's position was seen to move, or was level.
     `level_at`: everything captured up to then was once seen to be at the target. `open_at`: the target, this one or
     another, where its users work after a promotion. `missing`: how many items, each counted once, the target is known
-    to lack or to hold in an older state; None where they were counted by kind alone.
+    to lack or to hold in an older state; None where they were counted by kind alone. `oldest_at`: when the oldest change that is not applied came into the log.
+    `source_down`, `target_down`: why nothing reads the source, or nothing can be applied. `since`: when the oldest
+    entry of each kind of `counts` began, and `DIFFERS` for what a checksum found.
     """
 
     source: MailboxRecord
@@ -75,6 +81,10 @@ class Look:
     moved_at: int = 0
     level_at: int = 0
     open_at: str = ""
+    oldest_at: int = 0
+    source_down: str = ""
+    target_down: str = ""
+    since: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +109,8 @@ def held_up_to(look: Look) -> int:
         return 0
     if changes_not_applied(look.source, look.target) == 0:
         return look.source.certain_up_to
+    if look.oldest_at:
+        return look.oldest_at
     return min(max(look.target.applied_at, look.level_at), look.source.certain_up_to or look.target.applied_at)
 
 
@@ -117,14 +129,25 @@ def judge(look: Look, limits: Limits, now: int) -> Finding:
 def _cause(look: Look, limits: Limits, now: int, waiting: int, lag_seconds: float) -> tuple[Health, str, int]:
     source, target = look.source, look.target
     stall_ms = int(limits.stall_seconds * 1000)
-    if found := _not_read(source, stall_ms, now) or _stopped(target):
-        return found
-    is_due = now - look.moved_at - look.hold_seconds * 1000 > stall_ms
-    if waiting and look.moved_at and is_due:
-        return Health.STALLED, f"{waiting} changes wait", look.moved_at
+    is_due = bool(waiting and look.moved_at) and now - look.moved_at - look.hold_seconds * 1000 > stall_ms
+    stalled_since = look.moved_at if is_due else 0
+    if cause := _not_read(look, stall_ms, now):
+        return cause
+    if look.target_down:
+        why = f"{look.target_down}, {waiting} changes wait" if waiting else look.target_down
+        return Health.STALLED, why, stalled_since
+    if cause := _stopped(target):
+        return cause
+    if is_due:
+        return Health.STALLED, f"{waiting} changes wait", stalled_since
     if target is None or source.seed_begun or target.seed_begun or not source.certain_up_to:
-        return Health.FIRST_COPY, f"{waiting} changes to apply" if waiting else "being read", 0
+        return Health.FIRST_COPY, f"{waiting} changes to apply" if waiting else "being read", _copied_since(look)
     return _imperfect(look, limits, waiting, lag_seconds)
+
+
+def _copied_since(look: Look) -> int:
+    times = (look.oldest_at, look.since.get(READING, 0))
+    return min((time for time in times if time), default=0)
 
 
 def _promoted(look: Look) -> tuple[Health, str, int] | None:
@@ -137,9 +160,13 @@ def _promoted(look: Look) -> tuple[Health, str, int] | None:
     return None
 
 
-def _not_read(source: MailboxRecord, stall_ms: int, now: int) -> tuple[Health, str, int] | None:
+def _not_read(look: Look, stall_ms: int, now: int) -> tuple[Health, str, int] | None:
+    source = look.source
     if source.paused:
         return Health.PAUSED, source.paused, source.certain_up_to
+    if look.source_down:
+        why = "; ".join(filter(None, (look.source_down, look.target_down)))
+        return Health.NOT_CAPTURED, why, source.certain_up_to
     if source.trouble:
         return Health.NOT_CAPTURED, source.trouble, source.trouble_since
     if source.certain_up_to and now - source.certain_up_to > stall_ms:
@@ -160,10 +187,14 @@ def _stopped(target: TargetMailbox | None) -> tuple[Health, str, int] | None:
 
 
 def _imperfect(look: Look, limits: Limits, waiting: int, lag_seconds: float) -> tuple[Health, str, int]:
-    if found := [f"{number} {kind}" for kind, number in look.divergence.items() if number]:
-        return Health.DIVERGENT, ", ".join(found), 0
-    if found := [f"{look.counts[kind]} {kind}" for kind in ("parked", "owed", "wanted") if look.counts.get(kind)]:
-        return Health.INCOMPLETE, ", ".join(found), 0
+    different = [f"{number} {kind}" for kind, number in look.divergence.items() if number]
+    lacking = [kind for kind in ("parked", "owed", "wanted") if look.counts.get(kind)]
+    why = ", ".join(different + [f"{look.counts[kind]} {kind}" for kind in lacking])
+    if different:
+        return Health.DIVERGENT, why, look.since.get(DIFFERS, 0)
+    if lacking:
+        times = [look.since[kind] for kind in lacking if look.since.get(kind)]
+        return Health.INCOMPLETE, why, min(times, default=0)
     if waiting and lag_seconds - look.hold_seconds > limits.lag_objective_seconds:
         return Health.LATE, f"{waiting} changes to apply", held_up_to(look)
     return Health.PROTECTED, f"{waiting} on their way" if waiting else "", 0

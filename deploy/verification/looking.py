@@ -7,7 +7,7 @@ the full canonical form of every pair that the listings show equal.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from consumers.verifier import Behind, Divergence, Kind, SourceItem, TargetItem, Verdict, judge
+from consumers.verifier import Behind, Divergence, Kind, SourceItem, TargetItem, Verdict, judge, why_behind
 from deploy.verification.full_form import FullFormReader
 from deploy.verification.knowledge import MailboxKnowledge
 from deploy.verification.listed_folder import ListedFolder, Listing, joined, read_side
@@ -87,6 +87,7 @@ class Looking:
         ones: list[SourceItem] = []
         others: list[TargetItem] = []
         further: list[Divergence] = []
+        joinable = known.for_verifier()
         strange = chosen - known.folders.keys() - known.target_folders.keys()
         for folder_id in sorted(chosen - strange):
             if (at_source := known.folders.get(folder_id)) and at_source.gone:
@@ -97,11 +98,12 @@ class Looking:
             self._count(found, folder)
             further += self._missing(found, folder)
             further += self._deep(found, folder, addresses)
-            if not folder.is_equal:
+            keys = {i.item for i in folder.source} | {i.stamp.item for i in folder.target}
+            if not folder.is_equal or any(why_behind(key, joinable) for key in keys):
                 found.differing.add(folder_id)
                 ones += folder.source
                 others += folder.target
-        found.verdict = judge(ones, others, known.for_verifier())
+        found.verdict = judge(ones, others, joinable)
         found.verdict.divergences += further
         found.verdict.behind += [(Behind.NOT_CAPTURED, folder_id) for folder_id in sorted(strange)]
         found.differing |= {d.folder_id for d in further} | strange

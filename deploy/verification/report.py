@@ -135,7 +135,7 @@ def page_of(report: dict[str, Any]) -> str:
         f"{'full canonical form' if report['deep'] else 'listings'}; "
         f"{html.escape(report['began_at'])} to {html.escape(report['ended_at'])}.</p>"
         "<table><tr><th>mailbox<th>target<th>folders equal<th>items<th>foreign<th>known to be behind<th>differs"
-        f"<th>repairs ordered<th>verdict</tr>{rows}</table>"
+        f"<th>repairs<th>verdict</tr>{rows}</table>"
         + (
             "<h2>What differs</h2><table><tr><th>mailbox<th>target<th>kind<th>item<th>properties<th>repairable</tr>"
             f"{items}</table>" if items else ""
@@ -155,7 +155,7 @@ def _row(row: dict[str, Any]) -> str:
         row["foreign"],
         counts(row["behind"]),
         counts(row["kinds"]),
-        f"{row['repairs_ordered']}: {counts(row['repaired'])}" if row["repairs_ordered"] else "-",
+        repairs(row["repairs_ordered"], row["repaired"]),
         row["failure"] or ("equal" if row["equal"] else "not equal"),
     )
 
@@ -167,3 +167,8 @@ def _cells(*values: object) -> str:
 def counts(found: dict[str, int]) -> str:
     """Return counts by name as text for people."""
     return ", ".join(f"{number} {name}" for name, number in found.items()) or "-"
+
+
+def repairs(ordered: int, repaired: dict[str, int]) -> str:
+    """Return as text for people how many repairs were ordered, and what of it was seen to be equal afterwards."""
+    return f"{ordered} ordered, seen repaired: {counts(repaired)}" if ordered else "-"

@@ -9,7 +9,10 @@ from consumers.verifier import Divergence, Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxResult:
-    """One mailbox at one target; `failure`: the code that kept it from being read, `repaired`: what differed before."""
+    """One mailbox at one target.
+
+    `failure`: the code that kept it from being read; `repaired`: what differed and is equal now.
+    """
 
     mailbox: str
     target: str

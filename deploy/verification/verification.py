@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 
+from consumers.verifier import Divergence
 from deploy.verification.knowledge import MailboxKnowledge
 from deploy.verification.looking import Addresses, Counts, Look, Looking, is_on_its_way
 from deploy.verification.result import MailboxResult, kinds_of
@@ -103,8 +104,15 @@ class Verification:
             behind=last.behind,
             divergences=tuple(last.verdict.divergences),
             repairs_ordered=ordered,
-            repaired=kinds_of(settled.verdict.divergences) if ordered else {},
+            repaired=kinds_of(_mended(settled, last)) if ordered else {},
         )
+
+
+def _mended(before: Look, after: Look) -> list[Divergence]:
+    """Return what differed before and is equal now; what is known to be behind is ordered, and not repaired."""
+    behind = {item for _, item in after.verdict.behind}
+    left = {(d.kind, d.item, d.folder_id) for d in after.verdict.divergences}
+    return [d for d in before.verdict.divergences if d.item not in behind and (d.kind, d.item, d.folder_id) not in left]
 
 
 def _repairable(look: Look) -> tuple[str, ...]:

@@ -135,9 +135,9 @@ def test_what_the_feed_has_not_captured_is_known_to_be_behind() -> None:
     assert judge([fresh], [], knowledge()).behind == [(Behind.NOT_CAPTURED, "s-new")]
 
 
-def test_a_parked_item_that_is_equal_all_the_same_is_not_told() -> None:
+def test_a_parked_item_is_told_also_where_the_listings_look_alike_because_they_show_no_body() -> None:
     verdict = judge([one("a")], [other("a")], knowledge("a", record={"state": ItemState.PARKED}))
-    assert (verdict.divergences, verdict.behind) == ([], [])
+    assert (verdict.divergences, verdict.behind) == ([], [(Behind.PARKED, "a")])
 
 
 def test_what_the_targets_scope_leaves_out_is_no_divergence_unless_it_is_there() -> None:

@@ -51,6 +51,19 @@ def test_a_known_failure_is_one_line_and_a_named_code(
     assert capsys.readouterr().err.startswith("mailshadow: ")
 
 
+def test_an_error_of_our_own_is_no_difference_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(**_: object) -> None:
+        raise TypeError("ours")
+
+    monkeypatch.setattr(cli, "mailshadow", fail)
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == exit_codes.INTERNAL
+    assert "TypeError: ours" in capsys.readouterr().err
+
+
 def test_a_wrong_option_is_clicks_own_usage_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from producers import item_look
-from schemas.change import Barrier, ItemSaved, SeedBegin, Version
+from schemas.change import Barrier, ItemSaved, ItemUnreadable, SeedBegin, SeedEnd, Version
 from schemas.codec import decode
+from schemas.faults import ReplicationFault
 from schemas.ports import CallRefused
 from schemas.state import MailboxRecord, Order, SourceRole
 from schemas.topics import mailbox_key
@@ -49,6 +50,28 @@ def copied(rig: Rig) -> Rig:
     rig.source.add(rig.source.inbox)
     rig.spin(10)
     return rig
+
+
+@pytest.mark.parametrize(
+    ("code", "is_waited_for"), [(ReplicationFault.NO_PORTABLE_FORM, False), ("ErrorTimeoutExpired", True)]
+)
+def test_a_planned_close_waits_for_no_item_that_can_never_be_read(
+    copied: Rig, code: str, *, is_waited_for: bool
+) -> None:
+    item_id = copied.source.add(copied.source.inbox)
+    copied.source.items_by_id[item_id].refusals["export"] = code
+    copied.spin(3)
+    order(copied, "CLOSE", planned=True, seconds=3600)
+    copied.spin(3)
+    assert bool(barriers(copied)) is not is_waited_for
+
+
+def test_a_first_copy_ends_beside_an_item_that_can_never_be_read(rig: Rig) -> None:
+    item_id = rig.source.add(rig.source.inbox)
+    rig.source.items_by_id[item_id].refusals["export"] = ReplicationFault.NO_PORTABLE_FORM
+    rig.spin(6)
+    assert [type(c.operation) for c in rig.changes()][-2:] == [ItemUnreadable, SeedEnd]
+    assert record_of(rig).seed_begun == 0
 
 
 def refuse() -> None:

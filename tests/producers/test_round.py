@@ -163,6 +163,28 @@ def test_owing_waits_longer_each_time_and_is_said_at_the_last_quick_retry_only()
     assert waits[-1] == decisions.RETRY_SECONDS_MAX * 1000
 
 
+@pytest.mark.parametrize("attempts", [0, 3, decisions.UNREADABLE_ATTEMPTS])
+def test_what_can_never_succeed_is_said_at_its_first_refusal_and_looked_at_rarely(attempts: int) -> None:
+    """A close, a first copy and a way back wait for nothing that was asked for as often as this."""
+    index = index_of(ENTRY)
+    for _ in range(attempts):
+        decisions.owe(index, index.entries["key"], "ErrorCorruptData", 0)
+    said = [decisions.owe(index, index.entries["key"], ReplicationFault.NO_PORTABLE_FORM, 0) for _ in range(3)]
+    owed = index.entries["key"].owed
+    assert owed
+    assert owed.attempts >= decisions.UNREADABLE_ATTEMPTS
+    assert [bool(operation) for operation in said] == [attempts < decisions.UNREADABLE_ATTEMPTS, False, False]
+    assert owed.retry_at > 60_000
+
+
+def test_what_is_final_answers_whoever_wants_it_anew() -> None:
+    index = index_of(ENTRY)
+    for target in ("", "one"):
+        decisions.want(index, index.entries["key"], 0, target, "asked")
+        said = decisions.owe(index, index.entries["key"], ReplicationFault.NO_PORTABLE_FORM, 0)
+        assert isinstance(said, ItemUnreadable)
+
+
 def test_a_retry_that_a_wrong_clock_put_off_too_far_is_due_at_once() -> None:
     owed = Owed(since=0, attempts=1, retry_at=3_600_000 + decisions.RETRY_SECONDS_MAX * 1000 + 1, reason="")
     assert decisions.retry_due_at(owed, 3_600_000) == 3_600_000

@@ -10,13 +10,16 @@ from schemas.faults import (
     DISPOSITIONS,
     GONE,
     OUTCOME_UNKNOWN,
+    OUTLOOKS,
     STALE,
     SUBSCRIPTION_LOST,
     Disposition,
+    Outlook,
     ReplicationFault,
     TransportFault,
     disposition_of,
     fault_of_status,
+    is_final,
 )
 
 XSD = "{http://www.w3.org/2001/XMLSchema}"
@@ -121,3 +124,15 @@ def test_a_success_is_no_fault() -> None:
 def test_a_write_that_was_never_sent_has_a_known_outcome() -> None:
     assert TransportFault.CONNECTION_REFUSED not in OUTCOME_UNKNOWN
     assert {TransportFault.RESET, TransportFault.TIMED_OUT, TransportFault.SHORT_ANSWER} <= OUTCOME_UNKNOWN
+
+
+def test_every_fault_is_final_or_passing_and_only_what_is_the_items_own_is_final() -> None:
+    assert OUTLOOKS.keys() == DISPOSITIONS.keys()
+    final = {code for code, outlook in OUTLOOKS.items() if outlook is Outlook.FINAL}
+    assert {DISPOSITIONS[code] for code in final} == {Disposition.PARK}
+    assert {ReplicationFault.NO_PORTABLE_FORM, ReplicationFault.NO_MIME, "ErrorMessageSizeExceeded"} <= final
+
+
+@pytest.mark.parametrize("code", ["ErrorCorruptData", ReplicationFault.REFUSED_ALONE, "ErrorInvalidRequest", "Unheard"])
+def test_what_may_heal_by_itself_or_is_unknown_is_not_final(code: str) -> None:
+    assert not is_final(code)

@@ -1,7 +1,14 @@
 """What `status --json` says, from values."""
 
+from dataclasses import replace
+
+import pytest
+
 from deploy.commands.status import report
-from deploy.pipeline_state import PipelineState, SourceStanding, TargetStanding, lag_seconds
+from deploy.observation.health import Health, Limits
+from deploy.observation.looks import judge_all
+from deploy.observation.services import Services
+from deploy.pipeline_state import PipelineState, SourceStanding, TargetStanding
 from schemas.change import Checksum
 from schemas.state import MailboxRecord, TargetFolder, TargetMailbox
 
@@ -34,10 +41,60 @@ def test_a_row_tells_both_sides_of_a_mailbox() -> None:
     assert row["targets"]["standby"]["lag_seconds"] == 0.0
 
 
-def test_lag_is_time_since_the_last_applied_change_and_nothing_when_level() -> None:
-    behind, level = _state(6), _state(7)
-    assert lag_seconds(behind.sources["m"], behind.targets["standby"]["m"], NOW_MS) == 4.0
-    assert lag_seconds(level.sources["m"], level.targets["standby"]["m"], NOW_MS) == 0.0
+def _lag(state: PipelineState) -> float:
+    (row,) = report(state, now_ms=NOW_MS)["mailboxes"]
+    lag: float = row["targets"]["standby"]["lag_seconds"]
+    return lag
+
+
+def test_lag_is_the_age_of_the_oldest_change_not_applied_and_nothing_when_level() -> None:
+    behind = _state(6)
+    behind.targets["standby"]["m"].record = replace(behind.targets["standby"]["m"].record, applied_at=NOW_MS - 183_000)
+    behind.oldest_at["standby", "m"] = NOW_MS - 6_000
+    assert _lag(behind) == 6.0
+    assert _lag(_state(7)) == 0.0
+
+
+def _health(state: PipelineState, now: int, services: Services | None = None) -> tuple[Health, str, int]:
+    state.sources["m"].record = replace(state.sources["m"].record, certain_up_to=now)
+    state.sources["m"].owed = 0
+    ((_, finding),) = judge_all(state, {"standby": 0.0}, Limits(stall_seconds=45.0), now, services)["standby"]
+    return finding.health, finding.why, finding.since
+
+
+def test_one_reading_shows_a_stall_by_the_age_of_what_waits_and_of_what_was_written_last() -> None:
+    state = _state(6)
+    state.oldest_at["standby", "m"] = NOW_MS
+    state.targets["standby"]["m"].written_at = NOW_MS - 3_600_000
+    assert _health(state, NOW_MS + 45_000)[0] is Health.PROTECTED
+    assert _health(state, NOW_MS + 45_001) == (Health.STALLED, "1 changes wait", NOW_MS)
+    state.targets["standby"]["m"].written_at = NOW_MS + 1_000
+    assert _health(state, NOW_MS + 45_001)[0] is Health.PROTECTED
+
+
+def test_a_target_that_takes_nothing_of_anybody_stalls_a_first_copy() -> None:
+    state = _state(6)
+    state.targets["standby"] = {}
+    state.oldest_at["standby", "m"] = NOW_MS
+    assert _health(state, NOW_MS + 40_000)[::2] == (Health.FIRST_COPY, NOW_MS)
+    assert _health(state, NOW_MS + 45_001)[0] is Health.STALLED
+    other = TargetStanding(TargetMailbox(mailbox="other"), written_at=NOW_MS + 44_000)
+    state.targets["standby"]["other"] = other
+    assert _health(state, NOW_MS + 45_001)[0] is Health.FIRST_COPY
+
+
+@pytest.mark.parametrize("applied", [6, 7])
+def test_what_does_not_run_is_told_before_anything_else(applied: int) -> None:
+    state = _state(applied)
+    state.targets["standby"]["m"].divergence = {"differing": 1}
+    no_replay = Services(targets_down={"standby": "no replay of standby runs"})
+    health, why, _ = _health(state, NOW_MS, no_replay)
+    assert health is Health.STALLED
+    assert why.startswith("no replay of standby runs")
+    assert _health(state, NOW_MS, replace(no_replay, source_down="no feed runs"))[:2] == (
+        Health.NOT_CAPTURED,
+        "no feed runs; no replay of standby runs",
+    )
 
 
 def test_a_mailbox_without_a_target_yet_is_listed() -> None:

@@ -14,7 +14,9 @@ from confluent_kafka import Producer
 from deploy import exit_codes, wiring
 from deploy.commands.status import status
 from deploy.kafka import ensure_topics
+from deploy.observation.services import Services
 from deploy.settings import load
+from schemas.change import Change, ItemDeleted, ItemRef
 from schemas.codec import encode
 from schemas.identity import mailbox_id, partition_of
 from schemas.state import MailboxRecord, SourceRole, TargetFolder, TargetMailbox, TargetRole
@@ -54,6 +56,14 @@ class Standing:
         record = TargetMailbox(mailbox=name, generation=1, applied_sequence=5, applied_at=self.now_ms)
         self.put(self.at_target, name, replace(record, **values))
 
+    def change(self, name: str, sequence: int) -> None:
+        ref = ItemRef(item="i", item_id="i", folder_id="f", change_key="", search_key="", fingerprint="")
+        change = Change(
+            mailbox=name, generation=1, sequence=sequence, captured_at=self.now_ms, source_version="",
+            operation=ItemDeleted(ref=ref),
+        )  # fmt: skip
+        self.put(self.topics.changes, f"{name}/item/i", change)
+
     def put(self, topic: str, key: str, record: object) -> None:
         number = partition_of(key.split("/", maxsplit=1)[0], self._kafka.partition_count)
         self._producer.produce(topic, key=key, value=encode(record), partition=number)
@@ -66,8 +76,30 @@ class Standing:
 
 
 @pytest.fixture
-def standing(configuration: Configuration, kafka: str) -> Standing:
+def standing(configuration: Configuration, kafka: str, monkeypatch: pytest.MonkeyPatch) -> Standing:
+    monkeypatch.setattr("deploy.commands.status.services_of", lambda *_: Services())  # as if all of them ran
     return Standing(configuration, kafka)
+
+
+def test_one_call_says_that_neither_feed_nor_replay_runs(configuration: Configuration, kafka: str) -> None:
+    shown = Standing(configuration, kafka).run("--check", code=exit_codes.DIFFERENT)
+    assert "no feed runs; no replay of standby runs" in shown
+
+
+def test_one_call_shows_a_stall_and_the_lag_of_the_oldest_change_not_applied(
+    standing: Standing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later_ms = standing.now_ms + 60_000
+    standing.target(ANNA, applied_sequence=4, applied_at=standing.now_ms - 120_000)
+    standing.source(ANNA, certain_up_to=later_ms)
+    for sequence in (4, 5):
+        standing.change(ANNA, sequence)
+    monkeypatch.setattr("deploy.wiring.now_ms", lambda: later_ms)
+    (row,) = json.loads(standing.run(ANNA, "--json"))["mailboxes"]
+    values = row["targets"]["standby"]
+    assert (values["health"], values["why"]) == ("stalled", "1 changes wait")
+    assert 0 <= values["since_ms"] - standing.now_ms < 20_000
+    assert 40 < values["lag_seconds"] <= 60
 
 
 def test_a_probe_is_told_by_the_exit_code_and_a_promoted_mailbox_does_not_alarm_it(standing: Standing) -> None:
@@ -87,7 +119,7 @@ def test_programs_are_told_the_loss_of_each_mailbox_and_the_worst_of_all(standin
     found = json.loads(standing.run("--json"))
     rows = {row["mailbox"]: row["targets"]["standby"] for row in found["mailboxes"]}
     assert 3600 <= rows[ANNA]["loss_now"]["seconds"] < 3660
-    assert rows[ANNA]["loss_now"]["items"] == 3
+    assert rows[ANNA]["loss_now"]["changes"] == 3
     assert rows[BEN]["loss_now"]["items"] == 0
     assert found["loss_now"] == {"standby": rows[ANNA]["loss_now"]}
     assert found["summary"] == {"standby": {"not-captured": 1, "protected": 1}}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deploy.observation.health import FINE, ON_ITS_WAY, TO_DO, Health, Limits, Look, judge
+from deploy.observation.health import DIFFERS, FINE, ON_ITS_WAY, TO_DO, Health, Limits, Look, judge
 from schemas.state import MailboxRecord, TargetMailbox
 
 NOW = 1_000_000_000
@@ -95,3 +95,16 @@ def test_a_mailbox_that_cannot_be_read_says_why_and_since_when_also_in_its_first
         found = judge(one, LIMITS, NOW)
         assert (found.health, found.why, found.since) == (Health.NOT_CAPTURED, troubled["trouble"], NOW - 9_000)
         assert found.health not in ON_ITS_WAY | FINE
+
+
+def test_what_a_checksum_found_hides_no_parked_item_and_both_say_since_when() -> None:
+    since = {DIFFERS: NOW - 8_000, "parked": NOW - 9_000, "owed": NOW - 7_000}
+    differs = judge(look(divergence={"differing": 1}, counts={"parked": 41}, since=since), LIMITS, NOW)
+    assert (differs.health, differs.why, differs.since) == (Health.DIVERGENT, "1 differing, 41 parked", NOW - 8_000)
+    incomplete = judge(look(counts={"parked": 41, "owed": 1}, since=since), LIMITS, NOW)
+    assert (incomplete.why, incomplete.since) == ("41 parked, 1 owed", NOW - 9_000)
+
+
+def test_lag_counts_from_the_oldest_change_not_applied_where_the_log_says_it() -> None:
+    one = look(target={"applied_sequence": 6, "applied_at": NOW - 183_000}, oldest_at=NOW - 6_000)
+    assert judge(one, LIMITS, NOW).lag_seconds == 6.0

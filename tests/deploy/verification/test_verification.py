@@ -249,3 +249,44 @@ def test_a_mailbox_that_cannot_be_read_is_told_with_the_code(code: str) -> None:
     found = verification.verify("m", ADDRESSES, scene.known, is_repairing=False)
     assert found.failure == code
     assert not found.is_equal
+
+
+@pytest.mark.parametrize("state", [ItemState.PARKED, ItemState.WANTED])
+def test_what_the_ledger_knows_to_be_behind_is_not_equal_though_the_listings_look_alike(state: ItemState) -> None:
+    """An edited body was refused and parked: subject, dates and marks are those of before."""
+    scene = Scene()
+    record = scene.known.ledger[KEYS[0]]
+    scene.known.ledger[KEYS[0]] = replace(record, state=state, reason="ErrorMessageSizeExceeded")
+    found = scene.verify()
+    assert (found.is_equal, found.behind, found.folders_equal) == (False, {state.value.lower(): 1}, 0)
+
+
+def test_an_edit_that_is_captured_and_not_applied_is_not_equal_until_it_is() -> None:
+    scene = Scene()
+    scene.known.source = replace(scene.known.source, next_sequence=7)
+    scene.known.index[KEYS[0]] = replace(scene.known.index[KEYS[0]], change_key="edited")
+    assert scene.verify().behind == {"not yet applied": 1}
+
+    def apply() -> None:
+        scene.known.target = replace(scene.known.target, applied_sequence=6)
+
+    scene.on_sleep = apply
+    assert scene.verify().is_equal
+
+
+def test_only_what_is_equal_afterwards_counts_as_repaired() -> None:
+    scene = Scene(target={})
+
+    def repair_one() -> None:
+        if scene.wanted:
+            scene.target[KEYS[0]] = "letter"
+            scene.known.ledger[KEYS[1]] = replace(scene.known.ledger[KEYS[1]], state=ItemState.PARKED)
+
+    scene.on_sleep = repair_one
+    found = scene.verify(is_repairing=True)
+    assert (found.repairs_ordered, found.repaired, found.behind) == (2, {"missing": 1}, {"parked": 1})
+
+
+def test_repairs_that_nothing_came_of_are_ordered_and_not_repaired() -> None:
+    found = Scene(target={}).verify(is_repairing=True)
+    assert (found.repairs_ordered, found.repaired, found.by_kind) == (2, {}, {"missing": 2})
