@@ -67,7 +67,8 @@ class Look:
     `target` None: its replay has not begun. `moved_at`: when the target's position was seen to move, or was level.
     `level_at`: everything captured up to then was once seen to be at the target. `open_at`: the target, this one or
     another, where its users work after a promotion. `missing`: how many items, each counted once, the target is known
-    to lack or to hold in an older state; None where they were counted by kind alone. `oldest_at`: when the oldest change that is not applied came into the log.
+    to lack or to hold in an older state; None where they were counted by kind alone. `oldest_at`: when the oldest
+    change that is not applied came into the log.
     `source_down`, `target_down`: why nothing reads the source, or nothing can be applied. `since`: when the oldest
     entry of each kind of `counts` began, and `DIFFERS` for what a checksum found.
     """

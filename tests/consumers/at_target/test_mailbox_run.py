@@ -112,7 +112,9 @@ def test_what_is_sent_takes_one_call_for_each_kind_and_destination(desk: Desk) -
         ItemDeleted(ref=desk.making.ref("e")),
         ItemDeleted(ref=desk.making.ref("f")),
     )
-    assert sorted(desk.target.calls) == ["delete", "look", "move", "move", "move", "update", "update", "upload"]
+    assert sorted(desk.target.calls) == [
+        "delete", "folder_ids", "look", "move", "move", "move", "update", "update", "upload",
+    ]  # fmt: skip
 
 
 def test_an_item_nobody_knows_is_wanted_in_the_half_before_the_commit(desk: Desk) -> None:
