@@ -19,7 +19,6 @@ from schemas.state import TargetMailbox
 
 log = logging.getLogger(__name__)
 
-COMMIT_RECORDS_MAX = 2_000
 ANOTHER_MAILBOX = "its address leads to another mailbox"
 
 
@@ -68,13 +67,15 @@ class Addresses:
         log.error("address leads to another mailbox, its ledger is forgotten", extra={"mailbox": mailbox})
         record = self._ledger.mailbox(mailbox)
         self._ledger.put_mailbox(replace(record, unsettled=()))
-        for number, item in enumerate(list(self._ledger.items(mailbox)), 1):
+        for item in list(self._ledger.items(mailbox)):
             self._ledger.drop_item(mailbox, item.item)
-            if number % COMMIT_RECORDS_MAX == 0:
+            if self._ledger.is_full:
                 self._commit()
         self._commit()
         for folder in list(self._ledger.folders(mailbox)):
             self._ledger.drop_folder(mailbox, folder.folder_id)
+            if self._ledger.is_full:
+                self._commit()
         self._ledger.put_mailbox(
             TargetMailbox(
                 mailbox=mailbox,

@@ -27,7 +27,7 @@ from schemas.state import ItemRecord, ItemState, Orphan
 log = logging.getLogger(__name__)
 
 LOOK_ITEMS_MAX = 100
-COMMIT_ITEMS_MAX = 5_000
+COMMIT_ITEMS_MAX = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,16 @@ class Adoption:
         for folder_id in self._target.folder_ids(address):
             for one in self._stamped(address, folder_id):
                 found.setdefault(one.stamp.item, []).append(one)
-        for number, (item, candidates) in enumerate(found.items(), 1):
+        waiting = 0
+        for item, candidates in found.items():
             newest = self._newest_keys().get(item, {})
             ranked = sorted(candidates, key=lambda f: (mark_in(f.stamp.nonce) not in newest, f.held.item_id))
             self._ledger.put_item(mailbox, _adopted(item, ranked[0], newest))
             for other in ranked[1:]:
                 self._ledger.put_orphan(mailbox, self._orphan(item, other))
-            if number % COMMIT_ITEMS_MAX == 0:
+            waiting += len(candidates)
+            if waiting >= COMMIT_ITEMS_MAX:
+                waiting = 0
                 self._commit()  # a transaction has to stay small; until the mailbox's record, all of it is done again
         if found:
             log.warning("items adopted by their stamps", extra={"mailbox": mailbox, "items": len(found)})

@@ -15,7 +15,7 @@ from consumers.addresses import Addresses, digest_of
 from consumers.adoption import Adoption
 from consumers.folder_map import FolderMap
 from consumers.gate import Gate
-from consumers.ledger import Ledger
+from consumers.ledger import TRANSACTION_RECORDS_MAX, Ledger
 from consumers.mailbox_run import MailboxWorker
 from consumers.patience import FellBehind, Patience
 from consumers.plan import Action, Do
@@ -251,9 +251,11 @@ class Lane:
         record = self._ledger.mailbox(self._mailbox)
         if roles.is_resting(record):
             self._ledger.put_mailbox(roles.follow_generation(record))
-        for item in self._ledger.items(self._mailbox):
-            if item.state is ItemState.WANTED:
-                self._want(self._mailbox, item.item)
+        wanted = [item.item for item in self._ledger.items(self._mailbox) if item.state is ItemState.WANTED]
+        for number, item in enumerate(wanted, 1):
+            self._want(self._mailbox, item)
+            if number % TRANSACTION_RECORDS_MAX == 0:
+                self._commit()  # dead before the rest, all of them are asked for again
 
     def _end_seed(self, run: Run, received: Received, end: SeedEnd) -> None:
         change = received.change
@@ -266,6 +268,8 @@ class Lane:
         if not run.steps:
             for folder in stale_folders(self._ledger, change, end):
                 self._folders.delete(self._address, self._mailbox, folder)
+                if self._ledger.is_full:
+                    self._commit()
             self._folders.withdraw(self._address, self._mailbox)
 
     def _has_named_items(self, change: Change) -> bool:

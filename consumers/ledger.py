@@ -15,6 +15,8 @@ from schemas.ports import Outgoing, OwnedPartition
 from schemas.state import Conflict, ItemRecord, Orphan, TargetFolder, TargetMailbox
 from schemas.topics import conflict_key, folder_key, item_record_key, mailbox_key, orphan_key
 
+TRANSACTION_RECORDS_MAX = 2_000
+"""Who puts many records commits when so many wait: Kafka ends a transaction after 15 s."""
 _NOT_THERE = object()
 
 
@@ -104,6 +106,11 @@ class Ledger:
     def is_dirty(self) -> bool:
         """Whether anything waits to be committed."""
         return bool(self._overlay)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that it has to be committed before more is put."""
+        return len(self._overlay) >= TRANSACTION_RECORDS_MAX
 
     def drain(self) -> list[Outgoing]:
         """Return the records of everything that waits to be committed."""

@@ -143,6 +143,8 @@ class Replayer:
                 batch = subscription.next_batch(READ_TIMEOUT_SECONDS)
                 self._replay(batch, lanes)
                 self._progress.complete = batch.position
+                if self._ledger.is_full:  # folders and checksums, of which no run commits the results
+                    self._commit()
                 self._look_how_far(reader, held, batch)
                 if not batch.changes:
                     self._rest()
@@ -215,6 +217,8 @@ class Replayer:
             ):
                 self._orders.seed(record.mailbox, "the target's scope changed")
                 self._ledger.put_mailbox(replace(record, scope=digest))
+                if self._ledger.is_full:
+                    self._commit()
 
     # -- a batch -------------------------------------------------------------------------------------------
 
@@ -287,6 +291,8 @@ class Replayer:
             return
         for mailbox in self._lost_end.look(reader, self._addresses):
             self._await_new_seed(mailbox, "lost end of the log")
+            if self._ledger.is_full:
+                self._commit()
 
     def _retry_behind(self, subscription: Subscription) -> None:
         """Let mailboxes that fell behind try again: the log is read again from where they stopped.

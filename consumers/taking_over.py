@@ -21,7 +21,6 @@ from schemas.turning import Known, ledger_folders, ledger_records
 
 log = logging.getLogger(__name__)
 
-COMMIT_ITEMS_MAX = 2_000
 Opposite = Callable[[Order], Known | None]
 """What the other direction left of the order's mailbox; None where it did not end its role by that promotion."""
 
@@ -88,12 +87,18 @@ class TakingOver:
         folders = ledger_folders(known)
         for item in before.keys() - {record.item for record in records}:
             self._ledger.drop_item(mailbox, item)
+            self._commit_if_full()
         for folder_id in {f.folder_id for f in self._ledger.folders(mailbox)} - {f.folder_id for f in folders}:
             self._ledger.drop_folder(mailbox, folder_id)
+            self._commit_if_full()
         for folder in folders:
             self._ledger.put_folder(mailbox, folder)
-        for number, record in enumerate(records, 1):
+            self._commit_if_full()
+        for record in records:
             self._ledger.put_item(mailbox, replace(record, intent=None))
-            if number % COMMIT_ITEMS_MAX == 0:
-                self._commit()
+            self._commit_if_full()
         return len(records)
+
+    def _commit_if_full(self) -> None:
+        if self._ledger.is_full:
+            self._commit()

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 PASSES_MAX = 4
 SEED_REASON = "seed"
+SEED_START = "0"
+"""Where marking for a seed begins: less than every item key, and its folders are not said yet."""
 PAGES_A_PART_MAX = 16
 """After so many pages without a part, an empty one lets the other mailboxes of the partition have their turn."""
 UNREAD_WITHOUT_READ_MAX = 3
@@ -94,9 +96,10 @@ class Capture:
     def _round(self, dirt: Dirt) -> Iterator[Part]:
         begun_at = self._clock()
         self._is_any_read = False
+        yield from self._mark_for_seed()
         forced = set(dirt.folders)
         if dirt.is_hierarchy_dirty or not self.index.record.hierarchy_cursor or forced - self.index.folders.keys():
-            self._read_hierarchy()
+            yield from self._read_hierarchy()
         for _ in range(PASSES_MAX):
             self._is_tree_doubted = False
             probes = self._probe()
@@ -106,10 +109,10 @@ class Capture:
             is_settled = (not self.index.pending or self._releasable()) and not self._is_seed_unproved()
             if is_settled and not self._is_tree_doubted:
                 break
-            self._read_hierarchy()
+            yield from self._read_hierarchy()
         yield from self._items.retry_owed()
         self._items.learn_rest()
-        self._close_round()
+        yield from self._close_round()
         self._close_seed()
         if not self._unread:
             self.index.record = replace(self.index.record, certain_up_to=begun_at)
@@ -118,14 +121,17 @@ class Capture:
 
     # -- folders -------------------------------------------------------------------------------------------
 
-    def _read_hierarchy(self) -> None:
+    def _read_hierarchy(self) -> Iterator[Part]:
         """Read what became of folders, all of them where the cursor is empty or was lost."""
         self._drop_paired()
         tick = self._next_tick()
         is_whole, page = self._whole_hierarchy()
-        self._drafts.part.operations += decisions.see_hierarchy(self.index, page)
-        if is_whole:
-            self._compare_folders({f.folder_id for f in page.seen})
+        missing = self._missing_folders({f.folder_id for f in page.seen}) if is_whole else set[str]()
+        for folder in decisions.parents_first(page.seen):
+            self._drafts.add(*decisions.see_folders(self.index, [folder]))
+            yield from self._items.full_part()
+        for _ in decisions.each_gone(self.index, missing | set(page.gone)):
+            yield from self._items.full_part()
         self._note_pending(tick)
         # a reading from the start is committed only when it is complete: what it did not name is gone
         self.index.record = replace(self.index.record, hierarchy_cursor=page.cursor)
@@ -149,13 +155,13 @@ class Capture:
             cursor = page.cursor
         return is_whole, decisions.joined(pages)
 
-    def _compare_folders(self, seen: set[str]) -> None:
-        """After a reading from the start: what it did not name is gone, unless the server still answers for it."""
+    def _missing_folders(self, seen: set[str]) -> set[str]:
+        """Return what a reading from the start did not name and the server does not answer for: it is gone."""
         missing = sorted(f.folder_id for f in self.index.folders.values() if not f.gone and f.folder_id not in seen)
         alive = self._source.probe(self.address, missing).keys() if missing else set()
         if alive:
             log.warning("folders live that the hierarchy lacks", extra={"mailbox": self.index.record.mailbox})
-        decisions.see_folders_gone(self.index, set(missing) - alive)
+        return set(missing) - alive
 
     def _probe(self) -> dict[str, str]:
         tick = self._next_tick()
@@ -190,8 +196,6 @@ class Capture:
         tick = self._next_tick()
         try:
             yield from self._read_pages(folder, probe, tick)
-            self._check_ahead(folder.folder_id, folder.ahead)
-            self._compare_listing(folder.folder_id, tick)
         except CallFailed as failure:
             self._listed.pop(folder.folder_id, None)
             self._refuse_folder(folder, failure)
@@ -220,31 +224,40 @@ class Capture:
             self._note_ahead(folder.folder_id, (*ahead, *page.saved, *flagged))
             yield from self._read_page(folder.folder_id, page, tick)
             is_last, cursor, pages = page.is_last, page.cursor, pages + 1
+            if is_last:  # before the cursor that goes past them: dead in between, the page is read again
+                yield from self._check_ahead(folder.ahead)
+                yield from self._compare_listing(folder.folder_id, tick)
             known = self.index.folders.get(folder.folder_id, folder)
             if is_last or folder.folder_id not in self._listed:
                 # a listing that has to be compared begins anew after a crash, so its cursor waits for the end
                 probe_read = probe if is_last else ""
                 self.index.put_folder(
-                    replace(known, cursor=cursor, complete=known.complete or is_last, probe=probe_read, ahead=ahead)
+                    replace(
+                        known,
+                        cursor=cursor,
+                        complete=known.complete or is_last,
+                        probe=probe_read,
+                        ahead=() if is_last else ahead,
+                    )
                 )
             bounds.take_page((*page.saved, *flagged, *page.gone), is_last=is_last)
             if pages % PAGES_A_PART_MAX == 0:
                 yield self.take_part()
+            yield from self._items.full_part()  # a page may name nothing but what is gone
 
     def _note_ahead(self, folder_id: str, item_ids: tuple[str, ...]) -> None:
         """Say in the folder's record what a part may hold before the cursor that covers it."""
         if folder := self.index.folders.get(folder_id):
             self.index.put_folder(replace(folder, ahead=tuple(dict.fromkeys(item_ids))))
 
-    def _check_ahead(self, folder_id: str, item_ids: tuple[str, ...]) -> None:
+    def _check_ahead(self, item_ids: tuple[str, ...]) -> Iterator[Part]:
         """Look whether what was captured beyond an earlier cursor is still there: Sync would not say so."""
         tick = self._next_tick()
         known = [i for i in item_ids if self.index.by_item_id(i)]
         for item_id in sorted(self._items.gone_among(known)):
             decisions.see_gone(self.index, item_id)
+            yield from self._items.full_part()
         self._note_pending(tick)
-        if item_ids and (folder := self.index.folders.get(folder_id)):
-            self.index.put_folder(replace(folder, ahead=()))
 
     def _refuse_folder(self, folder: SourceFolder, failure: CallFailed) -> None:
         """Go on without a folder that can't be read; the failure is raised if it is wider than a folder.
@@ -271,13 +284,14 @@ class Capture:
         elif not self._is_any_read and len(self._unread) >= UNREAD_WITHOUT_READ_MAX:
             raise failure
 
-    def _compare_listing(self, folder_id: str, tick: int) -> None:
+    def _compare_listing(self, folder_id: str, tick: int) -> Iterator[Part]:
         """After a complete reading from an empty cursor, what neither it nor the server names is gone."""
         listed = self._listed.pop(folder_id, None)
         if listed is not None:
             missing = [e.item_id for e in self.index.in_folder(folder_id) if e.item_id not in listed]
-            for item_id in self._items.gone_among(missing, folder_id):
+            for item_id in sorted(self._items.gone_among(missing, folder_id)):
                 decisions.see_gone(self.index, item_id)
+                yield from self._items.full_part()
             self._note_pending(tick)
 
     def _read_page(self, folder_id: str, page: ItemPage, tick: int) -> Iterator[Part]:
@@ -302,21 +316,47 @@ class Capture:
         reading = decisions.Reading(self._hierarchy_tick, self._read_ticks)
         return decisions.releasable(self.index, reading, self._pending_since)
 
-    def _close_round(self) -> None:
-        for entry in self._releasable():
-            self._drafts.add(decisions.delete(self.index, entry))
-        self._drafts.part.operations += decisions.delete_folders(self.index)
+    def _close_round(self) -> Iterator[Part]:
+        for item in [e.item for e in self._releasable()]:
+            # an order that was obeyed between two parts may have touched it
+            if (entry := self.index.entries.get(item)) and entry.pending:
+                self._drafts.add(decisions.delete(self.index, entry))
+                yield from self._items.full_part()
+        for deleted in decisions.each_deleted_folder(self.index):
+            self._drafts.add(deleted)
+            yield from self._items.full_part()
 
     def begin_seed(self, previous: Version | None, reason: str) -> None:
-        """Begin to say the whole content once: every known item is owed, every known folder said again."""
-        record = self.index.record
+        """Begin to say the whole content once; the next round says every known folder again and marks every item owed.
+
+        What a round under way still drafts comes after the beginning, so the caller drops it.
+        """
+        record, is_empty = self.index.record, not self.index.folders and not self.index.entries
         self._drafts.add(SeedBegin(previous=previous, reason=reason))
-        self.index.record = replace(record, seed_begun=record.next_sequence + len(self._drafts.part.operations) - 1)
-        for folder in self.index.folders.values():
-            if not folder.gone:
+        self.index.record = replace(
+            record,
+            seed_begun=record.next_sequence + len(self._drafts.part.operations) - 1,
+            seed_unmarked_from="" if is_empty else SEED_START,
+        )
+
+    def _mark_for_seed(self) -> Iterator[Part]:
+        """Say the folders of a seed and mark its items owed, in parts; the record says how far.
+
+        Dead among the folders, all of them are said again; dead among the items, marking goes on where it stood.
+        """
+        record = self.index.record
+        if not record.seed_begun or not record.seed_unmarked_from:
+            return
+        if record.seed_unmarked_from == SEED_START:
+            for folder in decisions.parents_first([f for f in self.index.folders.values() if not f.gone]):
                 self._drafts.add(decisions.folder_saved(folder))
-        for entry in list(self.index.entries.values()):
-            decisions.want(self.index, entry, self._clock(), "", SEED_REASON)
+                yield from self._items.full_part()
+        for item in sorted(i for i in self.index.entries if i >= record.seed_unmarked_from):
+            self.index.record = replace(self.index.record, seed_unmarked_from=item)
+            yield from self._items.full_part()
+            if entry := self.index.entries.get(item):
+                decisions.want(self.index, entry, self._clock(), "", SEED_REASON)
+        self.index.record = replace(self.index.record, seed_unmarked_from="")
 
     def say_gone(self, item: str) -> None:
         """Answer who wants an item that the source has no more, or never had: it is deleted."""
@@ -328,7 +368,8 @@ class Capture:
         record = self.index.record
         live = [f for f in self.index.folders.values() if not f.gone]
         owed = (self.index.entries[i].owed for i in self.index.owed)
-        is_unnamed = any(o and o.attempts < decisions.UNREADABLE_ATTEMPTS for o in owed) or self.index.pending
+        is_unnamed = any(o and o.attempts < decisions.UNREADABLE_ATTEMPTS for o in owed) or bool(self.index.pending)
+        is_unnamed |= bool(record.seed_unmarked_from)
         if record.seed_begun and live and self._is_all_named(live) and not is_unnamed:
             items = len(self.index.entries)
             self._drafts.add(SeedEnd(begun=record.seed_begun, items=items))
@@ -390,6 +431,11 @@ class Capture:
     def drafted(self) -> int:
         """How many operations were drafted and not handed out yet."""
         return len(self._drafts.part.operations)
+
+    @property
+    def unpublished(self) -> int:
+        """How many changes and state records the next part brings at least."""
+        return self.drafted + self.index.touched
 
     def take_part(self) -> Part:
         """Hand out what was drafted and not handed out yet."""

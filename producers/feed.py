@@ -38,6 +38,8 @@ from schemas.topics import Topics
 log = logging.getLogger(__name__)
 
 TRANSACTION_SIZE_BYTES_MAX = 32_000_000
+TRANSACTION_RECORDS_MAX = 2_000
+"""After so many records nothing is added: one more part at most, and Kafka ends a transaction after 15 s."""
 ORDERS_MAX = 100
 PAUSED_RETRY_SECONDS = 300.0
 REFUSED_RETRY_SECONDS = 5.0
@@ -99,6 +101,7 @@ class _Mailbox:
     recorded_at: int = 0
     found: int = 0
     is_begun_closed: bool = False
+    is_ordered: bool = False
     notice: Notice = field(default_factory=Notice)
 
 
@@ -128,6 +131,7 @@ class Feed:
         self._publisher = Publisher(owned, topics, source.version, clock)
         self._mailboxes: dict[str, _Mailbox] = {}
         self._heard: list[Incoming] = []
+        self._first = ""
         self._barriers: dict[str, Change] = {}
         self._waiting = WaitingOrders(owned, topics)
         self._lineage: tuple[dict[str, Version], dict[str, int]] | None = None
@@ -136,22 +140,27 @@ class Feed:
         """Work until the partition is to be given up; `registered` is mailbox id to source address."""
         while self._owned.still_owned():
             self._take_up(registered())
-            if ordered := (self._obey(self._heard + orders.read(ORDERS_MAX, 0.0)) or self._waiting.is_unwritten):
+            incoming = self._heard + (orders.read(ORDERS_MAX, 0.0) if len(self._heard) < ORDERS_MAX else [])
+            if ordered := (self._obey(incoming) or self._waiting.is_unwritten):
                 # at once: a source that does not answer must not keep a close waiting
-                self._publish(self._heartbeats([]), {self._topics.orders(self._topics.source): orders.position})
+                self._publish(self._heartbeats([]), self._obeyed(orders))
             self._end_closed()
             self._begin_rounds()
             parts = self._gather(orders)
             beats = self._heartbeats(parts)
-            self._publish(parts + beats, self._renewed(orders) if beats else {})
+            # again and again: Kafka forgets an offset of a topic nobody subscribed after a week
+            self._publish(parts + beats, self._obeyed(orders) if beats else {})
             if not parts and not ordered:
                 self._doorbell.wait(0.1)
 
-    def _renewed(self, orders: LogReader) -> Mapping[str, int]:
-        """Return where the orders were obeyed to: Kafka forgets an offset of a topic nobody subscribed after a week."""
-        return {} if self._heard else {self._topics.orders(self._topics.source): orders.position}
+    def _obeyed(self, orders: LogReader) -> Mapping[str, int]:
+        """Return where the orders were obeyed to."""
+        position = self._heard[0].offset if self._heard else orders.position
+        return {self._topics.orders(self._topics.source): position}
 
     def _take_up(self, registered: Mapping[str, str]) -> None:
+        """Take up mailboxes that are new here; where many are, some wait for the next turn."""
+        records = 0
         new = {m: a for m, a in registered.items() if m not in self._mailboxes}
         if not new:
             return
@@ -168,6 +177,9 @@ class Feed:
                 self._begin_generation(capture)
             for heard in self._waiting.take(mailbox, self._clock()):
                 self._obey_one(self._mailboxes[mailbox], heard)
+            records += 1 + self._mailboxes[mailbox].capture.unpublished
+            if records >= TRANSACTION_RECORDS_MAX:
+                break
         self._doorbell.watch(registered)
 
     def _prove(self, capture: Capture) -> None:
@@ -205,12 +217,19 @@ class Feed:
         capture.begin_seed(previous, reason)
 
     def _obey(self, incoming: list[Incoming]) -> bool:
-        self._heard = []
-        for record in incoming:
+        """Obey orders, as many as fit a transaction; tell whether there were any."""
+        self._heard, records = [], 0
+        for number, record in enumerate(incoming):
+            if records >= TRANSACTION_RECORDS_MAX:
+                self._heard = incoming[number:]
+                break
+            records += 1
             if (heard := heard_of(record)) is None:
                 continue
             if mailbox := self._mailboxes.get(heard.order.mailbox):
+                before = mailbox.capture.unpublished
                 self._obey_one(mailbox, heard)
+                records += max(0, mailbox.capture.unpublished - before)
             else:
                 self._waiting.keep(heard)
         return bool(incoming)
@@ -226,7 +245,7 @@ class Feed:
             index = mailbox.capture.index
             index.record = replace(index.record, ordered_offset=heard.offset, ordered_at=heard.at)
         mailbox.turn.ring(set(), hierarchy=True)
-        mailbox.recorded_at = 0
+        mailbox.recorded_at, mailbox.is_ordered = 0, True
 
     def _carry_out(self, mailbox: _Mailbox, order: Order) -> None:
         if order.kind == OrderKind.TAKE_OVER:
@@ -240,6 +259,8 @@ class Feed:
             log.warning("order after the barrier refused", extra={"mailbox": order.mailbox, "kind": order.kind})
         else:
             apply_order(mailbox.capture, order, self._clock())
+            if order.kind == OrderKind.SEED:
+                mailbox.parts = None  # a round says the folders first and marks the items
 
     def _take_over(self, mailbox: _Mailbox, order: Order) -> None:
         """Begin a generation with what the other direction left; the caller publishes it with the order's position."""
@@ -283,10 +304,13 @@ class Feed:
     def _gather(self, orders: LogReader) -> list[tuple[Capture, Part]]:
         """Take the next part of each round under way, up to the size of a transaction or to an order that waits."""
         parts: list[tuple[Capture, Part]] = []
-        size_bytes, began_at = 0, self._clock()
-        for name, mailbox in self._mailboxes.items():
-            if mailbox.parts is None or size_bytes >= TRANSACTION_SIZE_BYTES_MAX:
+        size_bytes, records, began_at = 0, 0, self._clock()
+        for name, mailbox in self._in_turn():
+            if mailbox.parts is None:
                 continue
+            if size_bytes >= TRANSACTION_SIZE_BYTES_MAX or records >= TRANSACTION_RECORDS_MAX:
+                self._first = name
+                break
             if self._clock() - began_at > SLOW_MS and (heard := orders.read(ORDERS_MAX, 0.0)):
                 self._heard = heard
                 break
@@ -306,8 +330,16 @@ class Feed:
             else:
                 parts.append((mailbox.capture, part))
                 size_bytes += part.size_bytes
+                records += 1 + len(part.operations) + mailbox.capture.unpublished
                 mailbox.found += sum(not isinstance(o, Checksum) for o in part.operations)
         return parts
+
+    def _in_turn(self) -> list[tuple[str, _Mailbox]]:
+        """Return the mailboxes, first the one that a full transaction had no room for: a seed starves no other."""
+        mailboxes = list(self._mailboxes.items())
+        start = next((n for n, (name, _) in enumerate(mailboxes) if name == self._first), 0)
+        self._first = ""
+        return mailboxes[start:] + mailboxes[:start]
 
     def _end_round(self, mailbox: _Mailbox) -> None:
         """After a round of a closed mailbox: the barrier, or another round soon."""
@@ -352,18 +384,25 @@ class Feed:
             mailbox.recorded_at = 0
 
     def _heartbeats(self, parts: list[tuple[Capture, Part]]) -> list[tuple[Capture, Part]]:
-        """Add the mailbox records that were not written for a while: certain-up-to moves on when idle."""
+        """Add the mailbox records that were not written for a while: certain-up-to moves on when idle.
+
+        What orders did goes with their position; of the rest, as much as fits, the next time more.
+        """
         now = self._clock()
         written = {capture.index.record.mailbox for capture, _ in parts}
         beats: list[tuple[Capture, Part]] = []
-        for name, mailbox in self._mailboxes.items():
+        records = sum(1 + len(part.operations) + capture.unpublished for capture, part in parts)
+        for name, mailbox in sorted(self._mailboxes.items(), key=lambda named: not named[1].is_ordered):
+            if records >= TRANSACTION_RECORDS_MAX and not mailbox.is_ordered:
+                break
             is_idle = mailbox.parts is None and not roles.is_fenced(mailbox.capture.index.record)
             is_idle_and_old = is_idle and (now - mailbox.recorded_at >= self._settings.heartbeat_seconds * 1000)
             if name not in written and (is_idle_and_old or mailbox.recorded_at == 0):
+                records += 1 + mailbox.capture.unpublished
                 beats.append((mailbox.capture, mailbox.capture.take_part()))
                 written.add(name)
         for name in written:
-            self._mailboxes[name].recorded_at = now
+            self._mailboxes[name].recorded_at, self._mailboxes[name].is_ordered = now, False
         return beats
 
     def _publish(self, parts: list[tuple[Capture, Part]], positions: Mapping[str, int]) -> None:

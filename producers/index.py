@@ -88,6 +88,11 @@ class MailboxIndex:
         if self.folders.pop(folder_id, None):
             self._touched_folders[folder_id] = None
 
+    @property
+    def touched(self) -> int:
+        """How many state records the next transaction must write (the mailbox record apart)."""
+        return len(self._touched_items) + len(self._touched_folders)
+
     def drain(self, topics: Topics) -> list[Outgoing]:
         """Return the state records of everything touched since the last call (the mailbox record apart)."""
         mailbox, state = self.record.mailbox, topics.source_state

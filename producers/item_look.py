@@ -20,6 +20,8 @@ from schemas.state import IndexEntry
 
 PART_SIZE_BYTES_MAX = 32_000_000
 PART_DRAFTS_MAX = 2_000
+PART_RECORDS_MAX = 2_000
+"""Changes and state records of one part: a transaction has to end in seconds."""
 DESCRIBE_ITEMS_MAX = 128
 CANDIDATES_MAX = 8
 GONE_ANSWERS = 2
@@ -93,8 +95,14 @@ class ItemLook:
                 needed.append((entry or self._newcomer(found), found))
         for fetched in self._contents.fetch(self._address, needed):
             self._take_content(fetched)
-            if self._drafts.part.is_full:
-                yield self._drafts.take()
+            yield from self.full_part()
+        yield from self.full_part()  # what is unchanged or could not be fetched touches the index too
+
+    def full_part(self) -> Iterator[Part]:
+        """Yield what was drafted if it has to be published before more is."""
+        part = self._drafts.part
+        if part.is_full or len(part.operations) + self._index.touched >= PART_RECORDS_MAX:
+            yield self._drafts.take()
 
     def _newcomer(self, found: Described) -> IndexEntry:
         return decisions.newcomer(self._index.record.mailbox, found.item_id, found.folder_id, found.search_key)

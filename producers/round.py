@@ -5,9 +5,10 @@ so a transaction may be cut after any of them (design §4: no cursor before its 
 its index entry).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import TypeVar
 
 from producers.index import MailboxIndex
 from producers.source import Described, FolderSeen, HierarchyPage
@@ -31,6 +32,7 @@ from schemas.state import IndexEntry, Owed, SourceFolder
 UNREADABLE_ATTEMPTS = 8
 """An item that was asked for so often, or whose fault is final, is said to be unreadable, and nobody waits for it."""
 RETRY_SECONDS_MAX = 3600
+_Folder = TypeVar("_Folder", FolderSeen, SourceFolder)
 
 
 class Content(Enum):
@@ -43,8 +45,15 @@ class Content(Enum):
 
 def see_hierarchy(index: MailboxIndex, page: HierarchyPage) -> list[FolderSaved]:
     """Take over one page of the hierarchy: folders saved, parents first; folders gone wait for their items."""
+    saved = see_folders(index, parents_first(page.seen))
+    see_folders_gone(index, set(page.gone))
+    return saved
+
+
+def see_folders(index: MailboxIndex, folders: Sequence[FolderSeen]) -> list[FolderSaved]:
+    """Take over folders of the hierarchy, in this order; return the changes of those that are not as they were."""
     saved = []
-    for seen in _parents_first(page.seen):
+    for seen in folders:
         known = index.folders.get(seen.folder_id)
         folder = replace(
             known or SourceFolder(folder_id=seen.folder_id, parent_id="", name="", folder_class="", distinguished=""),
@@ -61,7 +70,6 @@ def see_hierarchy(index: MailboxIndex, page: HierarchyPage) -> list[FolderSaved]
         if folder != known:
             index.put_folder(folder)
             saved.append(folder_saved(folder))
-    see_folders_gone(index, set(page.gone))
     return saved
 
 
@@ -81,11 +89,24 @@ def joined(pages: Sequence[HierarchyPage]) -> HierarchyPage:
 
 def see_folders_gone(index: MailboxIndex, folder_ids: set[str]) -> None:
     """Take over that folders are gone: their items are pending deletions until everything else was read."""
-    for folder_id in folder_ids:
-        if (known := index.folders.get(folder_id)) and not known.gone:
-            index.put_folder(replace(known, gone=True))
-            for entry in index.in_folder(folder_id):
+    for _ in each_gone(index, folder_ids):
+        pass
+
+
+def each_gone(index: MailboxIndex, folder_ids: set[str]) -> Iterator[None]:
+    """Take over that folders are gone, a record at a time; a transaction may be cut after each.
+
+    A folder comes after its items: one that is known to be gone is not looked at again.
+    """
+    for folder_id in sorted(folder_ids):
+        if (known := index.folders.get(folder_id)) is None or known.gone:
+            continue
+        for entry in index.in_folder(folder_id):
+            if not entry.pending:
                 see_gone(index, entry.item_id)
+                yield
+        index.put_folder(replace(index.folders[folder_id], gone=True))
+        yield
 
 
 def folder_saved(folder: SourceFolder) -> FolderSaved:
@@ -99,17 +120,18 @@ def folder_saved(folder: SourceFolder) -> FolderSaved:
     )
 
 
-def _parents_first(seen: tuple[FolderSeen, ...]) -> list[FolderSeen]:
+def parents_first(seen: Iterable[_Folder]) -> list[_Folder]:
+    """Return folders, each after the one it is in."""
     by_id = {f.folder_id: f for f in seen}
-    ordered: dict[str, FolderSeen] = {}
+    ordered: dict[str, _Folder] = {}
 
-    def visit(folder: FolderSeen, depth: int = 0) -> None:
+    def visit(folder: _Folder, depth: int = 0) -> None:
         parent = by_id.get(folder.parent_id)
         if parent and parent.folder_id not in ordered and depth < len(by_id):
             visit(parent, depth + 1)
         ordered.setdefault(folder.folder_id, folder)
 
-    for folder in seen:
+    for folder in by_id.values():
         visit(folder)
     return list(ordered.values())
 
@@ -279,19 +301,22 @@ def delete(index: MailboxIndex, entry: IndexEntry) -> ItemDeleted:
 
 
 def delete_folders(index: MailboxIndex) -> list[FolderDeleted]:
-    """Forget the folders that are gone and empty, children first, and return their deletions.
+    """Forget the folders that are gone and empty, children first, and return their deletions."""
+    return list(each_deleted_folder(index))
+
+
+def each_deleted_folder(index: MailboxIndex) -> Iterator[FolderDeleted]:
+    """Forget the folders that are gone and empty, children first; a transaction may be cut after each.
 
     A child that is not known to be gone keeps its parents: the hierarchy has yet to say what became of it.
     """
     gone = {f.folder_id: f for f in index.folders.values() if f.gone}
     occupied = {e.folder_id for e in index.entries.values() if e.folder_id in gone} if gone else set()
-    deleted = []
     while empty := sorted(gone.keys() - occupied - {f.parent_id for f in index.folders.values()}):
         for folder_id in empty:
             del gone[folder_id]
             index.remove_folder(folder_id)
-            deleted.append(FolderDeleted(folder_id=folder_id))
-    return deleted
+            yield FolderDeleted(folder_id=folder_id)
 
 
 def ref_of(entry: IndexEntry) -> ItemRef:

@@ -35,16 +35,22 @@ def take_over(index: MailboxIndex, known: Known, order: Order, topics: Topics, w
     """Return the index as the other direction's ledger has it; everything but the mailbox's record is written."""
     folders = {f.folder_id: f for f in index_folders(known)}
     entries = {e.item: e for e in index_entries(known, order.target, now)}
+
+    def bound() -> None:
+        if index.touched >= COMMIT_ENTRIES_MAX:
+            write(index.drain(topics))
+
     for folder_id in index.folders.keys() - folders.keys():
         index.remove_folder(folder_id)
+        bound()
     for item in index.entries.keys() - entries.keys():
         index.remove(item)
+        bound()
     for folder in folders.values():
         index.put_folder(folder)
-    write(index.drain(topics))
-    for number, entry in enumerate(entries.values(), 1):
+        bound()
+    for entry in entries.values():
         index.put(entry)
-        if number % COMMIT_ENTRIES_MAX == 0:
-            write(index.drain(topics))
+        bound()
     log.info("mailbox taken over", extra={"mailbox": order.mailbox, "items": len(entries), "owed": len(index.owed)})
     return index

@@ -34,7 +34,8 @@ class MailboxRecord:
     when it is due; `returned` and `handed` name the return that was merged, and the promotion it was taken over by;
     `reopened` the promotion whose REOPEN was obeyed last, whether or not there was anything to do; `ordered_offset` and
     `ordered_at` say where and when the log took the last order about its role. `trouble`: why the mailbox, or folders
-    of it, can't be read at present, and since when; what passes at once is not told.
+    of it, can't be read at present, and since when; what passes at once is not told. `seed_unmarked_from`: the item key
+    from which on the index has yet to be marked for the seed that runs, "0" before its folders are said; empty: all is.
     """
 
     mailbox: str
@@ -58,6 +59,7 @@ class MailboxRecord:
     trouble: str = ""
     trouble_since: int = 0
     hierarchy_cursor_digest: str = ""
+    seed_unmarked_from: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
