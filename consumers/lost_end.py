@@ -7,7 +7,8 @@ the feed says it captured is compared with what is applied here.
 State: which mailboxes stood before the feed's position at the last look, and at which version; when to look again.
 Order: the feed's records are read first, then the log to its end: a change is committed together with the feed's
 record, so what is applied after that is not before it. Kafka writes the marks of one transaction to its topics one
-after another, so a mailbox is believed to have lost something only when it stands still over two looks.
+after another, so a mailbox is suspected only when it stands still over two looks, and believed to have lost something
+only when the log from the reader's position on names it nowhere.
 Failure: in memory only. A new owner looks again, so dying here changes nothing.
 """
 
@@ -19,7 +20,7 @@ from consumers.ledger import Ledger
 from schemas.backlog import changes_not_applied
 from schemas.change import Version
 from schemas.codec import decode
-from schemas.ports import Clock, Incoming, PartitionLost
+from schemas.ports import Clock, Incoming, LogReader, PartitionLost
 from schemas.roles import users_work_at
 from schemas.state import MailboxRecord, TargetMailbox
 
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 CONFIRM_MS = 15_000
 LOOK_MS = 300_000
+READ_RECORDS_MAX = 500
+READ_TIMEOUT_SECONDS = 1.0
 
 
 class LogEnd(Protocol):
@@ -98,6 +101,14 @@ class LostEnd:
             log.warning("feed's records can't be read, the end of the log is not checked", extra={"why": str(error)})
             return {}
         return sources
+
+
+def named_in(log_reader: LogReader) -> set[str]:
+    """Return the mailboxes that the log names from a reader's position to its present end."""
+    mailboxes: set[str] = set()
+    while records := log_reader.read(READ_RECORDS_MAX, READ_TIMEOUT_SECONDS):
+        mailboxes |= {record.key.split("/")[0] for record in records}
+    return mailboxes
 
 
 def _is_expected_level(target: TargetMailbox) -> bool:

@@ -13,6 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 from consumers.addresses import Addresses
@@ -20,7 +21,7 @@ from consumers.coalescing import coalesced
 from consumers.holding import HeldReader, OpenLog, RunAhead
 from consumers.intake import Verdict
 from consumers.lane import Lane
-from consumers.lost_end import LostEnd
+from consumers.lost_end import LostEnd, named_in
 from consumers.opening import is_open
 from consumers.orders import Desk, OrderBook, obey
 from consumers.originals import Originals
@@ -96,6 +97,7 @@ class Replayer:
         self._book: OrderBook | None = None
         self._ahead: RunAhead | None = None
         self._desk: Desk | None = None
+        self._open_log: OpenLog | None = None
         self._is_caught_up = False
         self._end = self._again_until = 0
         self._log_end: Callable[[], int] = lambda: 0
@@ -159,6 +161,7 @@ class Replayer:
             return
         is_blank = committed is None and next(self._ledger.mailboxes(), None) is None
         topics, target = self._topics, self._settings.target
+        self._open_log = side.open_log
         archive = Archive(letters=lambda: self._owned.history(topics.dead_letters(target)), open_log=side.open_log)
         redriver = Redriver(self._ledger, archive, self._orders.want, self._carry_out)
         self._book = OrderBook(side.orders, topics.orders(target), self._clock)
@@ -287,10 +290,13 @@ class Replayer:
 
     def _look_for_lost_end(self, reader: LogReader, held: HeldReader | None) -> None:
         """Order a seed for mailboxes whose captured changes the log does not hold any more."""
-        if not self._is_caught_up or (held and not held.is_level):
+        if self._open_log is None or not self._is_caught_up or (held and not held.is_level):
             return
-        for mailbox in self._lost_end.look(reader, self._addresses):
-            self._await_new_seed(mailbox, "lost end of the log")
+        if lost := self._lost_end.look(reader, self._addresses):
+            with closing(self._open_log(reader.position)) as rest:
+                lost = sorted(set(lost) - named_in(rest))
+            for mailbox in lost:
+                self._await_new_seed(mailbox, "lost end of the log")
             if self._ledger.is_full:
                 self._commit()
 

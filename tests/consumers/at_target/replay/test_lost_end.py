@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from consumers import replayer
 from schemas.codec import encode
 from schemas.ports import Incoming, PartitionLost
 from schemas.state import MailboxRecord
@@ -106,3 +107,19 @@ def test_a_replay_that_may_not_read_the_feed_s_records_goes_on(filled: Any) -> N
     filled.owned.logs[filled.topics.mailboxes] = Refused()
     filled.replay()
     assert filled.mailbox_record().applied.sequence == source.sequence
+
+
+def test_a_mailbox_that_the_rest_of_the_log_still_names_lost_nothing(
+    filled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = filled.source()
+    filled.replay()
+    source.save("a", b"first")
+    feed_says(filled, source)
+    monkeypatch.setattr(replayer, "named_in", lambda _log: {source.mailbox})
+    late, filled.log[:] = filled.log[-1:], filled.log[:-1]
+    filled.replay()
+    assert filled.mailbox_record().waiting == ""
+    filled.log.extend(late)
+    filled.replay()
+    filled.assert_exact(source)
