@@ -385,3 +385,18 @@ def test_certain_up_to_is_when_the_round_began(rig: Rig) -> None:
     rig.source.before("probe", rig.rest)
     rig.round(capture)
     assert capture.index.record.certain_up_to == began_at
+
+
+def test_a_round_that_did_not_read_the_hierarchy_is_no_more_certain_than_its_last_reading(rig: Rig) -> None:
+    capture = copied(rig)
+    rig.rest()
+    read_at = rig.now
+    rig.round(capture)
+    rig.rest()
+    folder = rig.source.add_folder("New")
+    rig.source.add(folder)
+    rig.round(capture, Dirt(frozenset({rig.source.inbox}), is_hierarchy_dirty=False))
+    assert capture.index.record.certain_up_to == read_at
+    rig.round(capture)
+    assert capture.index.record.certain_up_to == rig.now
+    assert_equal(rig)
