@@ -109,6 +109,7 @@ class Capture:
                 break
             self._read_hierarchy()
         yield from self._items.retry_owed()
+        self._note_pending(self._next_tick())
         self._items.learn_rest()
         self._close_round()
         self._close_seed()

@@ -126,7 +126,8 @@ def show(console: Console, result: RunResult) -> None:
         "first copy": f"{copied.items} items, {copied.bytes / _MEBIBYTE:.1f} MiB in {copied.seconds:.1f} s"
         f" ({rate:.0f} items/s)",
         "live": f"{result.live_changes} changes; lag {seconds_text(lag['p50'])} half,"
-        f" {seconds_text(lag['p90'])} nine in ten, {seconds_text(lag['max'])} at most ({len(result.lags_seconds)} measured)",
+        f" {seconds_text(lag['p90'])} nine in ten, {seconds_text(lag['max'])} at most"
+        f" ({len(result.lags_seconds)} measured)",
         "log": f"{result.log_bytes / _MEBIBYTE:.1f} MiB for {result.mail_bytes / _MEBIBYTE:.1f} MiB of mail",
         "server calls": f"{result.server_calls['source']} source, {result.server_calls['target']} target",
     }
