@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from consumers.subscription import Received
 from schemas.change import (
+    Barrier,
     Change,
     FolderDeleted,
     FolderSaved,
@@ -44,6 +45,7 @@ class Folded:
 
     `first` is the first change the log has of it, `seeded_from` the beginning of the last seed that ended. What the
     log holds is whole if it begins with the first change there ever was, or a seed within it named everything.
+    `is_ended`: the source's role ended at `ended_at` (milliseconds): what its users did since is in another log.
     """
 
     folders: dict[str, FolderSaved] = field(default_factory=dict)
@@ -54,6 +56,8 @@ class Folded:
     changes: int = 0
     is_seeded: bool = False
     gaps: int = 0
+    is_ended: bool = False
+    ended_at: int = 0
     _last: Version | None = None
     _folder_versions: dict[str, Version] = field(default_factory=dict)
 
@@ -109,6 +113,10 @@ class Folded:
         self.first_at = self.first_at or received.appended_at
         self.last_at, self._last = received.appended_at, change.version
         self.changes += 1
+        if isinstance(change.operation, Barrier):
+            self.is_ended, self.ended_at = True, received.appended_at
+        elif is_seed or (isinstance(change.operation, Handover) and change.operation.previous is None):
+            self.is_ended = False
         self._apply(received, change)
 
     def _apply(self, received: Received, change: Change) -> None:
@@ -136,8 +144,6 @@ class Folded:
                 self.items.pop(deleted.ref.item, None)
             case SeedEnd(begun=begun):
                 self._end_seed(Version(generation=change.generation, sequence=begun))
-            case SeedBegin():
-                pass
 
     def _known(self, item: str, folder_id: str) -> FoldedItem:
         nothing = Version(generation=0, sequence=0)

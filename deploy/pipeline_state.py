@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.kafka import KafkaSettings
+from deploy.kafka import KafkaSettings, partition_counts
 from deploy.partition.reader import read_to_end
 from schemas.codec import decode
 from schemas.identity import partition_of
@@ -120,6 +120,14 @@ def folders(settings: KafkaSettings, topic: str, mailbox: str) -> list[TargetFol
     numbers = (partition_of(mailbox, settings.partition_count),)
     records = _latest(settings, topic, numbers)
     return [r.value for r in records if isinstance(r.value, TargetFolder) and r.key.startswith(f"{mailbox}/")]
+
+
+def distinguished_folders(settings: KafkaSettings, topic: str, distinguished: str) -> frozenset[str]:
+    """Return the ids at a target of all mailboxes' folders of one distinguished name; none without the topic."""
+    if topic not in partition_counts(settings):
+        return frozenset()
+    folders = (r.value for r in _latest(settings, topic) if isinstance(r.value, TargetFolder))
+    return frozenset(f.target_id for f in folders if f.distinguished == distinguished and f.target_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from consumers.replay_settings import ReplaySettings
 from consumers.replayer import Replayer
 from consumers.restored_log import RestoredLog
 from consumers.subscription import Received
-from deploy import wiring
+from deploy import pipeline_state, wiring
 from deploy.exchange import Session
 from deploy.partition.reader import read_to_end
 from deploy.sections import Settings
@@ -40,6 +40,8 @@ from schemas.state import ItemRecord, ItemState, TargetMailbox
 
 TIDY_SECONDS = 2.5
 NO_LIMIT = 1_000_000_000
+ANCHOR = "inbox"
+"""The distinguished folder by whose id a mailbox is known again under another address."""
 
 
 class RestoreError(Exception):
@@ -170,6 +172,11 @@ def require_whole(folded: Folded, asked: str, *, is_partial: bool) -> None:
     """Raise RestoreError if the log does not say all that was in the mailbox, unless that is accepted."""
     if folded.first is None:
         raise RestoreError(f"{asked}: the log has nothing of this mailbox up to that time")
+    if folded.is_ended and not is_partial:
+        raise RestoreError(
+            f"{asked}: this log ends with a failover at {wiring.iso_time(folded.ended_at)}, and what the users did at "
+            "their new server since is not in it; name a time before that, or --partial restores what was there then"
+        )
     if not folded.is_whole and not is_partial:
         raise RestoreError(
             f"{asked}: the log reaches back to {wiring.iso_time(folded.first_at)} "
@@ -191,7 +198,7 @@ def restore(settings: Settings, wanted: Restore, folded: Folded) -> Restored:
         closing(Session(server, Throttle(), SessionMetrics(registry))) as session,
     ):
         target = ExchangeTarget(session)
-        _refuse_replayed(target, wanted, target_id(topics.pipeline, wanted.target))
+        _refuse_replayed(settings, target, wanted)
         known = _mailbox_record(ledger, state_topic, wanted.mailbox)
         _let_go(ledger, state_topic, known)
         log = RestoredLog(
@@ -252,10 +259,13 @@ def _let_go(ledger: RestoreLedger, topic: str, known: TargetMailbox) -> None:
         raise RestoreError(f"{ledger.path}: {topic} is held ({known.held}); remove the file after emptying the mailbox")
 
 
-def _refuse_replayed(target: ExchangeTarget, wanted: Restore, pipeline_target: str) -> None:
-    """Raise RestoreError if the pipeline's own replay has a staging folder in the mailbox: it writes there, or did."""
+def _refuse_replayed(settings: Settings, target: ExchangeTarget, wanted: Restore) -> None:
+    """Raise RestoreError if the pipeline's own ledger is of the mailbox behind the address, whatever its name there."""
+    topic = wiring.topics_of(settings).target_state(wanted.target)
+    replayed = pipeline_state.distinguished_folders(wiring.kafka_settings(settings), topic, ANCHOR)
     root_id = target.root(wanted.into, "root")
-    if target.find_child(wanted.into, root_id, f"mailshadow-staging-{pipeline_target}-note"):
+    name = f"mailshadow-staging-{target_id(settings.pipeline.name, wanted.target)}-note"
+    if target.root(wanted.into, ANCHOR) in replayed or target.find_child(wanted.into, root_id, name):
         raise RestoreError(
             f"--into {wanted.into}: the pipeline replays into this mailbox, or did; name one that it does not write to"
         )

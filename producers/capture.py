@@ -69,6 +69,7 @@ class Capture:
         self._clock = clock
         self._tick = 0
         self._hierarchy_tick = -1
+        self._hierarchy_read_at = 0
         self._read_ticks: dict[str, int] = {}
         self._completed_tick = 0
         self._pending_since: dict[str, int] = {}
@@ -111,11 +112,14 @@ class Capture:
                 break
             yield from self._read_hierarchy()
         yield from self._items.retry_owed()
+        self._note_pending(self._next_tick())
         self._items.learn_rest()
         yield from self._close_round()
         self._close_seed()
         if not self._unread:
-            self.index.record = replace(self.index.record, certain_up_to=begun_at)
+            # what no reading of the hierarchy looked for since, perhaps a new folder, is not certain
+            certain_up_to = max(self.index.record.certain_up_to, min(begun_at, self._hierarchy_read_at))
+            self.index.record = replace(self.index.record, certain_up_to=certain_up_to)
         if self._proof:
             self._proof.advance(probes)
 
@@ -124,7 +128,7 @@ class Capture:
     def _read_hierarchy(self) -> Iterator[Part]:
         """Read what became of folders, all of them where the cursor is empty or was lost."""
         self._drop_paired()
-        tick = self._next_tick()
+        tick, begun_at = self._next_tick(), self._clock()
         is_whole, page = self._whole_hierarchy()
         missing = self._missing_folders({f.folder_id for f in page.seen}) if is_whole else set[str]()
         for folder in decisions.parents_first(page.seen):
@@ -135,7 +139,7 @@ class Capture:
         self._note_pending(tick)
         # a reading from the start is committed only when it is complete: what it did not name is gone
         self.index.record = replace(self.index.record, hierarchy_cursor=page.cursor)
-        self._hierarchy_tick = tick
+        self._hierarchy_tick, self._hierarchy_read_at = tick, begun_at
         self._unread.keep_only({f.folder_id for f in self.index.folders.values() if not f.gone})
 
     def _whole_hierarchy(self) -> tuple[bool, HierarchyPage]:

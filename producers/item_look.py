@@ -5,6 +5,7 @@ Order: what a new id may be the moved form of is asked before its content is; se
 Failure: a failed call leaves index and drafts consistent; what was not looked at is named again by its cursor.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -14,9 +15,12 @@ from producers.index import MailboxIndex
 from producers.source import Described, Failed, Source
 from producers.spool import SpooledBody
 from schemas.change import ItemSaved, Operation
+from schemas.endless import ReadingBounds
 from schemas.folder_probe import REST_SECONDS
-from schemas.ports import Clock
+from schemas.ports import CallFailed, Clock
 from schemas.state import IndexEntry
+
+log = logging.getLogger(__name__)
 
 PART_SIZE_BYTES_MAX = 32_000_000
 PART_DRAFTS_MAX = 2_000
@@ -25,6 +29,7 @@ PART_RECORDS_MAX = 2_000
 DESCRIBE_ITEMS_MAX = 128
 CANDIDATES_MAX = 8
 GONE_ANSWERS = 2
+NOT_FOUND = "ErrorItemNotFound"
 LEARN_AFTER_MS = 1000 * (REST_SECONDS + 1)
 
 
@@ -87,8 +92,7 @@ class ItemLook:
         for item_id, found in zip(item_ids, described, strict=True):
             entry = self._index.by_item_id(item_id)
             if isinstance(found, Failed):
-                mailbox = self._index.record.mailbox
-                self._owe(entry or decisions.newcomer(mailbox, item_id, folder_id), found.code, is_news=bool(folder_id))
+                self._miss(entry or self._nameless(item_id, folder_id), found.code, is_news=bool(folder_id))
                 continue
             entry = self._where_it_is(entry, found) if entry else self._moved_here(found, gone_ids)
             if self._needs_content(entry, found):
@@ -103,6 +107,33 @@ class ItemLook:
         part = self._drafts.part
         if part.is_full or len(part.operations) + self._index.touched >= PART_RECORDS_MAX:
             yield self._drafts.take()
+
+    def _nameless(self, item_id: str, folder_id: str) -> IndexEntry:
+        return decisions.newcomer(self._index.record.mailbox, item_id, folder_id)
+
+    def _miss(self, entry: IndexEntry, code: str, *, is_news: bool) -> None:
+        """Owe an item that is not described, or let it go: one that its server never finds, nor lists, is not there."""
+        is_last = decisions.is_last_quick_retry(entry, code)
+        if code == NOT_FOUND and is_last and not self._is_listed(entry):
+            log.warning("item named and never found", extra={"mailbox": self._index.record.mailbox, "item": entry.item})
+            decisions.see_gone(self._index, entry.item_id)
+        else:
+            self._owe(entry, code, is_news=is_news)
+
+    def _is_listed(self, entry: IndexEntry) -> bool:
+        """Tell whether the folder of an item shows it; also where the folder can't be listed."""
+        offset: int | None = 0
+        bounds = ReadingBounds()
+        while offset is not None:
+            try:
+                page = self._source.listing(self._address, entry.folder_id, offset)
+                bounds.take_page((i.item_id for i in page.items), is_last=page.next_offset is None)
+            except CallFailed:
+                return True
+            if any(item.item_id == entry.item_id for item in page.items):
+                return True
+            offset = page.next_offset
+        return False
 
     def _newcomer(self, found: Described) -> IndexEntry:
         return decisions.newcomer(self._index.record.mailbox, found.item_id, found.folder_id, found.search_key)
@@ -231,7 +262,7 @@ class ItemLook:
 
 def _is_gone(answer: Described | Failed, folder_id: str) -> bool:
     if isinstance(answer, Failed):
-        return answer.code == "ErrorItemNotFound"
+        return answer.code == NOT_FOUND
     return bool(folder_id) and answer.folder_id not in {"", folder_id}
 
 

@@ -266,6 +266,12 @@ def owe(
     return None
 
 
+def is_last_quick_retry(entry: IndexEntry, reason: str) -> bool:
+    """Tell whether a refusal now ends the quick retries of an item, or follows them, all for the same reason."""
+    owed = entry.owed
+    return owed is not None and owed.reason == reason and owed.attempts + 1 >= UNREADABLE_ATTEMPTS
+
+
 def want(index: MailboxIndex, entry: IndexEntry, now: int, target: str, reason: str) -> None:
     """Mark an item owed at once, for one target or (no target) for everybody."""
     targets = {target} if target else set()

@@ -12,6 +12,7 @@ class Turn:
     """The timing of one mailbox, in milliseconds of the caller's clock."""
 
     next_poll_at: int = 0
+    hierarchy_at: int = 0
     not_before: int = 0
     failures: int = 0
     rung_folders: set[str] = field(default_factory=set)
@@ -31,8 +32,14 @@ class Turn:
         return self.is_rung or now >= self.next_poll_at or (due_at is not None and now >= due_at)
 
     def begin(self, now: int, poll_interval_seconds: float) -> Dirt:
-        """Return what the round starts from, and set the timer for the next one."""
-        dirt = Dirt(frozenset(self.rung_folders), self.is_hierarchy_rung or now >= self.next_poll_at)
+        """Return what the round starts from, and set the timer for the next one.
+
+        The hierarchy has a timer of its own: rings for folders may come more often than the poll interval.
+        """
+        is_timed = now >= min(self.next_poll_at, self.hierarchy_at)
+        dirt = Dirt(frozenset(self.rung_folders), self.is_hierarchy_rung or is_timed)
+        if dirt.is_hierarchy_dirty:
+            self.hierarchy_at = now + int(poll_interval_seconds * 1000)
         self.rung_folders = set()
         self.is_rung = self.is_hierarchy_rung = False
         self.next_poll_at = now + int(poll_interval_seconds * 1000)

@@ -18,6 +18,7 @@ from rich.table import Table
 from deploy import exit_codes
 from deploy.lab import report
 from deploy.lab.command import LabOptions, demonstrate, named_exit_codes
+from deploy.lab.lag import seconds_text
 from deploy.lab.world import World
 
 IDLE_SECONDS = 20.0
@@ -128,7 +129,7 @@ def show(console: Console, values: dict[str, Any]) -> None:
         "bytes on the target's wire / byte of mail": str(values["target_wire_bytes_per_mail_byte"]),
         "server calls / item": str(values["calls_per_item"]),
         "staging at the target": _staging(values["target_operations"]),
-        "lag of live changes": f"p50 {lag['p50']:.2f} s, p90 {lag['p90']:.2f} s, max {lag['max']:.2f} s",
+        "lag of live changes": ", ".join(f"{name} {seconds_text(seconds, 2)}" for name, seconds in lag.items()),
     }
     for side, idle in values.get("idle_minute", {}).items():
         rows[f"an idle minute, {side}"] = f"{idle['calls']} calls, {idle['bytes_in'] + idle['bytes_out']} bytes"

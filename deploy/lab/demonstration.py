@@ -14,7 +14,7 @@ from deploy.lab.comparison.comparison import compare
 from deploy.lab.comparison.folders import staging_of
 from deploy.lab.display import Display
 from deploy.lab.exchange.process import ExchangeProcess
-from deploy.lab.lag import lags_seconds, percentile
+from deploy.lab.lag import lags_seconds, percentile, seconds_text
 from deploy.lab.session import UserSession
 from deploy.lab.standing import StalledError, Standing, standing
 from deploy.lab.workload.activity import Pace, play
@@ -31,6 +31,8 @@ STALL_SECONDS_MAX = 180.0
 LOOK_INTERVAL_SECONDS = 0.5
 LIVE_LOOK_SECONDS = 1.0
 LIVE_WINDOW_ENTRIES = 200
+STILL_SECONDS = 10.0
+"""After so long without a write at the target during activity that is said in place of a lag."""
 TARGET_ENTRIES_A_CHANGE = 4
 """At most: created and stamped in staging, moved to its place, the replaced one deleted."""
 STAGING_SECONDS_MAX = 20.0
@@ -155,15 +157,20 @@ class Demonstration:
         staging = self._staging_folders()
         sources = [source for source, _ in self._world.mailboxes]
         with self._display.phase("Live activity", unit="changes") as phase:
-            began = said_at = time.monotonic()
+            began = said_at = moved_at = time.monotonic()
 
             def show(count: int) -> None:
-                nonlocal said_at
+                nonlocal said_at, moved_at
                 now = time.monotonic()
-                if now - said_at >= LIVE_LOOK_SECONDS:
-                    said_at = now
-                    lag = percentile(self._lags(*first, staging, newest=LIVE_WINDOW_ENTRIES), 0.5)
-                    phase.report(count, f"{count / (now - began):.0f}/s, lag {lag:.1f} s")
+                if now - said_at < LIVE_LOOK_SECONDS:
+                    return
+                said_at, position = now, self._target_journal.position
+                lag = percentile(self._lags(*first, staging, newest=LIVE_WINDOW_ENTRIES), 0.5)
+                if self._target_journal.position != position:
+                    moved_at = now
+                elif now - moved_at > STALL_SECONDS_MAX:
+                    raise StalledError(self._stalled(self._standing(0)))
+                phase.report(count, f"{count / (now - began):.0f}/s, {live_text(lag, now - moved_at)}")
 
             done = play(self._source, sources, self._generator, Pace(seconds=self._script.seconds), show)
             phase.report(done.total())
@@ -217,7 +224,8 @@ class Demonstration:
     def _stalled(self, now: Standing) -> str:
         return (
             f"Nothing moved for {STALL_SECONDS_MAX:.0f} s: {now.level} of {len(self._world.mailboxes)} mailboxes are "
-            f"level, {now.changes_left} changes are behind, {now.paused} mailboxes paused. The feed's last words:\n"
+            f"level, {now.changes_left} changes are behind, {now.paused} mailboxes paused, {len(now.held)} held"
+            f"{f' ({now.held[0]})' if now.held else ''}. The feed's last words:\n"
             f"{self._world.feed.last_words()}\nThe replay's:\n{self._world.replay.last_words()}"
         )
 
@@ -248,3 +256,10 @@ class Demonstration:
             name: sum(counted["calls"] for counted in server.calls()["operations"].values()) - session.calls
             for name, (server, session) in pairs.items()
         }
+
+
+def live_text(lag_seconds: float | None, still_seconds: float) -> str:
+    """Return how the target follows: the lag, or for how long nothing arrived there."""
+    if still_seconds > STILL_SECONDS:
+        return f"nothing arrived for {still_seconds:.0f} s"
+    return f"lag {seconds_text(lag_seconds)}"

@@ -63,7 +63,12 @@ def _arrivals(
     return found
 
 
-def percentile(values: Iterable[float], share: float) -> float:
-    """Return the nearest-rank percentile, 0 for no values; `share` 1 is the largest."""
+def percentile(values: Iterable[float], share: float) -> float | None:
+    """Return the nearest-rank percentile, None for no values; `share` 1 is the largest."""
     ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
+
+
+def seconds_text(seconds: float | None, digits: int = 1) -> str:
+    """Return a lag for people; one that was not measured is none of zero seconds."""
+    return "not measured" if seconds is None else f"{seconds:.{digits}f} s"

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from deploy.lab.comparison.comparison import Comparison
 from deploy.lab.disaster import Outcome
-from deploy.lab.lag import percentile
+from deploy.lab.lag import percentile, seconds_text
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PROBLEM_ROWS_MAX = 20
@@ -65,7 +65,8 @@ class RunResult:
         """Return the report's keys and values."""
         found = self.comparison
         shares = {"p50": 0.5, "p90": 0.9, "max": 1.0}
-        lag = {name: round(percentile(self.lags_seconds, share), 3) for name, share in shares.items()}
+        lags = {name: percentile(self.lags_seconds, share) for name, share in shares.items()}
+        lag = {name: None if seconds is None else round(seconds, 3) for name, seconds in lags.items()}
         counts = (
             "mailboxes", "folders", "items_source", "items_target", "identical", "missing", "extra", "differing",
         )  # fmt: skip
@@ -124,8 +125,9 @@ def show(console: Console, result: RunResult) -> None:
         "missing, extra, differing, parked": f"{found.missing}, {found.extra}, {found.differing}, {result.parked}",
         "first copy": f"{copied.items} items, {copied.bytes / _MEBIBYTE:.1f} MiB in {copied.seconds:.1f} s"
         f" ({rate:.0f} items/s)",
-        "live": f"{result.live_changes} changes; lag {lag['p50']:.1f} s half, {lag['p90']:.1f} s nine in ten,"
-        f" {lag['max']:.1f} s at most ({len(result.lags_seconds)} measured)",
+        "live": f"{result.live_changes} changes; lag {seconds_text(lag['p50'])} half,"
+        f" {seconds_text(lag['p90'])} nine in ten, {seconds_text(lag['max'])} at most"
+        f" ({len(result.lags_seconds)} measured)",
         "log": f"{result.log_bytes / _MEBIBYTE:.1f} MiB for {result.mail_bytes / _MEBIBYTE:.1f} MiB of mail",
         "server calls": f"{result.server_calls['source']} source, {result.server_calls['target']} target",
     }

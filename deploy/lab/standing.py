@@ -11,12 +11,16 @@ class StalledError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where the pipeline stands: mailboxes that are level, changes not applied yet, items parked, paused mailboxes."""
+    """Where the pipeline stands: mailboxes that are level, changes not applied yet, items parked, paused mailboxes.
+
+    `held`: why the target's mailboxes wait for an operator, one entry a mailbox.
+    """
 
     level: int
     changes_left: int
     parked: int
     paused: int
+    held: tuple[str, ...] = ()
 
 
 def standing(rows: Iterable[Mapping[str, Any]], target: str, certain_after_ms: int) -> Standing:
@@ -26,6 +30,7 @@ def standing(rows: Iterable[Mapping[str, Any]], target: str, certain_after_ms: i
     applied, and nothing is owed, pending, wanted, unsettled or behind.
     """
     level = changes_left = parked = paused = 0
+    held_on: list[str] = []
     for row in rows:
         source, held = row["source"], row["targets"].get(target)
         paused += bool(source["paused"])
@@ -33,6 +38,7 @@ def standing(rows: Iterable[Mapping[str, Any]], target: str, certain_after_ms: i
             changes_left += source["next_sequence"] - 1
             continue
         parked += held["parked"]
+        held_on += [held["held_on"]] if held.get("held_on") else []
         left = held["changes_not_applied"]
         changes_left += left
         waits = (
@@ -41,4 +47,4 @@ def standing(rows: Iterable[Mapping[str, Any]], target: str, certain_after_ms: i
             held["generation"] != source["generation"], left,
         )  # fmt: skip
         level += not any(waits) and source["certain_up_to_ms"] > certain_after_ms
-    return Standing(level=level, changes_left=changes_left, parked=parked, paused=paused)
+    return Standing(level=level, changes_left=changes_left, parked=parked, paused=paused, held=tuple(held_on))

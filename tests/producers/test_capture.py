@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -267,6 +268,44 @@ def test_an_item_that_stays_unreadable_is_said_to_be_once(rig: Rig) -> None:
     assert kinds(said) == [ItemUnreadable]
 
 
+@pytest.mark.parametrize("attempts", [0, 1000])
+def test_an_item_that_is_named_and_neither_found_nor_listed_is_let_go(rig: Rig, attempts: int) -> None:
+    """Sync names it once and never again: it would be owed, and its mailbox incomplete, for ever."""
+    capture = copied(rig)
+    item_id = rig.source.add(rig.source.inbox)
+    del rig.source.items_by_id[item_id]
+    rig.round(capture)
+    (entry,) = capture.index.entries.values()
+    assert entry.owed
+    if attempts:  # an earlier release said that it is unreadable
+        capture.index.put(replace(entry, owed=replace(entry.owed, attempts=attempts)))
+    said: list[Operation] = []
+    for _ in range(9):
+        rig.rest(4000)
+        said += rig.round(capture)
+    assert not capture.index.entries
+    assert kinds(said) == ([ItemDeleted] if attempts else [])
+
+
+@pytest.mark.parametrize("listing", ["shows it", "fails"])
+def test_an_item_that_is_not_found_and_may_be_listed_is_said_to_be_unreadable(rig: Rig, listing: str) -> None:
+    capture = copied(rig)
+    item_id = rig.source.add(rig.source.inbox)
+    rig.source.items_by_id[item_id].refusals["describe"] = "ErrorItemNotFound"
+    said: list[Operation] = []
+    for _ in range(9):
+        if listing == "fails":
+            rig.source.before("listing", refuse)
+        said += rig.round(capture)
+        rig.rest(4000)
+    assert kinds(said) == [ItemUnreadable]
+    assert capture.index.owed
+
+
+def refuse() -> None:
+    raise CallRefused("ErrorTimeoutExpired", "not now")
+
+
 def test_a_lost_cursor_lists_the_folder_anew_and_says_only_what_differs(rig: Rig) -> None:
     stays, goes = rig.source.add(rig.source.inbox), rig.source.add(rig.source.inbox)
     capture = copied(rig)
@@ -385,3 +424,18 @@ def test_certain_up_to_is_when_the_round_began(rig: Rig) -> None:
     rig.source.before("probe", rig.rest)
     rig.round(capture)
     assert capture.index.record.certain_up_to == began_at
+
+
+def test_a_round_that_did_not_read_the_hierarchy_is_no_more_certain_than_its_last_reading(rig: Rig) -> None:
+    capture = copied(rig)
+    rig.rest()
+    read_at = rig.now
+    rig.round(capture)
+    rig.rest()
+    folder = rig.source.add_folder("New")
+    rig.source.add(folder)
+    rig.round(capture, Dirt(frozenset({rig.source.inbox}), is_hierarchy_dirty=False))
+    assert capture.index.record.certain_up_to == read_at
+    rig.round(capture)
+    assert capture.index.record.certain_up_to == rig.now
+    assert_equal(rig)

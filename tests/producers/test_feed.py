@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from producers.capture import Dirt
 from producers.feed import REFUSED_RETRY_SECONDS, HaltError
 from producers.index import MailboxIndex
 from producers.source import HierarchyPage, ItemPage
@@ -352,3 +353,15 @@ def test_an_order_that_waited_longer_than_its_topic_keeps_any_is_passed_over(unk
     unknown.spin(5)
     assert record_of(unknown).paused == ""
     assert waiting(unknown) == []
+
+
+def test_rings_that_come_more_often_than_the_timer_put_off_no_reading_of_the_hierarchy(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The doorbell may lose any of it: here it rings for the inbox for ever, and lost that of a new folder."""
+    inbox = rig.source.inbox
+    monkeypatch.setattr(rig, "rung", lambda _mailbox: Dirt(frozenset({inbox}), is_hierarchy_dirty=False))
+    rig.spin(40, 200)
+    item_id = rig.source.add(rig.source.add_folder("New"))
+    rig.spin(20, 200)
+    assert MailboxIndex.restore(rig.mailbox, rig.topics, rig.owned).by_item_id(item_id) is not None

@@ -25,6 +25,16 @@ def test_a_ring_makes_it_due_and_names_the_folders_once() -> None:
     assert not turn.is_due(2, None)
 
 
+def test_rings_for_folders_never_put_off_the_timer_of_the_hierarchy() -> None:
+    turn, read_at = Turn(), []
+    for now in range(0, 100_000, 1_000):
+        turn.ring({"a"}, hierarchy=False)
+        assert turn.is_due(now, None)
+        if turn.begin(now, 30.0).is_hierarchy_dirty:
+            read_at.append(now)
+    assert read_at == [0, 30_000, 60_000, 90_000]
+
+
 def test_an_owed_item_makes_it_due_at_its_time() -> None:
     turn = Turn()
     turn.begin(0, 30.0)

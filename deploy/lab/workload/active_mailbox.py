@@ -1,5 +1,7 @@
 """A mailbox with somebody at work in it: each action is one change of the kind users make."""
 
+import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +17,9 @@ from deploy.lab.workload.mail import INBOX, NewMail
 from deploy.lab.workload.mailbox import UserMailbox
 
 USER_FOLDERS_MAX: Final = 40
+DELETIONS_AN_HOUR_MAX: Final = 80
+"""Items a mailbox loses in any hour at most: fewer than trip the deletion breaker, as long as people work in it."""
+HOUR_SECONDS: Final = 3600.0
 _NOT_FOR_MAIL: Final = frozenset({"/calendar", "/contacts", "/tasks", "/notes", "/journal", "/outbox", "/drafts"})
 _WAYS_TO_DELETE: Final = ("HardDelete", "SoftDelete", "MoveToDeletedItems")
 
@@ -30,7 +35,14 @@ class _Item:
 class ActiveMailbox:
     """One mailbox with what its user knows of it; constructing reads it, and every action may raise SessionError."""
 
-    def __init__(self, session: UserSession, address: str, owner: int, generator: Generator) -> None:
+    def __init__(
+        self,
+        session: UserSession,
+        address: str,
+        owner: int,
+        generator: Generator,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._mailbox = UserMailbox(session, address)
         self._owner = owner
         self._generator = generator
@@ -39,6 +51,8 @@ class ActiveMailbox:
         self._items: list[_Item] = []
         self._parents: dict[str, str] = {}
         self._numbers = count(1)
+        self._monotonic = monotonic
+        self._deleted_at: deque[float] = deque()
         self._look(session, address)
 
     def act(self, action: str) -> bool:
@@ -52,6 +66,16 @@ class ActiveMailbox:
             if key[0] not in _NOT_FOR_MAIL and folder.item_count:
                 found = listed(session, address, folder.folder_id)
                 self._items += [_Item(i.item_id, folder.folder_id, i.is_read) for i in found if i.is_message]
+
+    def _may_delete(self, items: int) -> bool:
+        """Count so many deletions if the last hour has room for them, and tell whether it had."""
+        now = self._monotonic()
+        while self._deleted_at and now - self._deleted_at[0] >= HOUR_SECONDS:
+            self._deleted_at.popleft()
+        if len(self._deleted_at) + items > DELETIONS_AN_HOUR_MAX:
+            return False
+        self._deleted_at.extend([now] * items)
+        return True
 
     # -- new mail ------------------------------------------------------------------------------------------
 
@@ -68,6 +92,8 @@ class ActiveMailbox:
 
     def send(self) -> bool:
         """Write a draft and send it: what lies in Sent Items then is a new item, and the draft is gone."""
+        if not self._may_delete(1):
+            return False
         draft_id = self._create(self._mailbox.folder(("/drafts",)), self._letter(is_draft=True))
         self._mailbox.send(draft_id, self._mailbox.change_key(draft_id))
         return True
@@ -148,7 +174,7 @@ class ActiveMailbox:
     def delete(self) -> bool:
         """Delete a message in one of the three ways."""
         item = self._take()
-        if item is None:
+        if item is None or not self._may_delete(1):
             return False
         self._mailbox.delete(item.item_id, how=self._chance.choice(_WAYS_TO_DELETE))
         self._items.remove(item)
@@ -196,7 +222,8 @@ class ActiveMailbox:
     def delete_folder(self) -> bool:
         """Delete a folder with everything in it."""
         folder_id = self._own_folder()
-        if not folder_id:
+        within = sum(self._is_within(item.folder_id, folder_id) for item in self._items)
+        if not folder_id or not self._may_delete(within):
             return False
         self._mailbox.delete_folder(folder_id, how=self._chance.choice(_WAYS_TO_DELETE))
         self._items = [item for item in self._items if not self._is_within(item.folder_id, folder_id)]

@@ -34,7 +34,7 @@ def play(
 
     Every kind of action is done once before chance decides, as far as the time allows. Raises SessionError.
     """
-    mailboxes = [ActiveMailbox(session, a, number, generator) for number, a in enumerate(addresses)]
+    mailboxes = [ActiveMailbox(session, a, number, generator, pace.monotonic) for number, a in enumerate(addresses)]
     chance = generator.people.chance
     names, weights = list(ACTIONS), [weight for _, weight in ACTIONS.values()]
     waiting = list(reversed(names))

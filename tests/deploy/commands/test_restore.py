@@ -16,6 +16,7 @@ from deploy.kafka import ensure_topics
 from deploy.lab.session import M, ServerAddress, T, UserSession
 from deploy.settings import load
 from schemas.change import (
+    Barrier,
     Change,
     Chunk,
     Content,
@@ -34,6 +35,7 @@ from schemas.change import (
 )
 from schemas.codec import encode
 from schemas.identity import item_key, mailbox_id, partition_of
+from schemas.state import TargetFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +60,7 @@ class Log:
         settings = load(configuration.path, {})
         connection, topics = wiring.kafka_settings(settings), wiring.topics_of(settings)
         ensure_topics(connection, topics.catalogue(tuple(settings.targets), connection.partition_count))
-        self._topic = topics.changes
+        self._topic, self._ledger_topic = topics.changes, topics.target_state("standby")
         self._partition = partition_of(MAILBOX, connection.partition_count)
         self._producer = Producer({"bootstrap.servers": connection.bootstrap_servers})
         self.sequence = 0
@@ -83,6 +85,15 @@ class Log:
             self._send(encode(chunk))
         content = Content(form=Form.PORTABLE, size_bytes=len(body), sha256=sha256, chunk_count=len(pieces), body=b"")
         self.write(ItemSaved(ref=saved.ref, summary=saved.summary, marks=saved.marks, contents=(content,)))
+
+    def map_folder(self, target_id: str) -> None:
+        """Write that the pipeline's own replay knows a folder as the inbox of another mailbox."""
+        mapped = TargetFolder(
+            folder_id="inbox-s", target_id=target_id, parent_id="", name="Inbox", folder_class="IPF.Note",
+            distinguished="inbox", created=False, generation=1, sequence=1,
+        )  # fmt: skip
+        self._producer.produce(self._ledger_topic, key="f" * 20 + "/folder/x", value=encode(mapped), partition=0)
+        self._producer.flush(10)
 
     def _send(self, value: bytes) -> None:
         self._producer.produce(self._topic, key=f"{MAILBOX}/x", value=value, partition=self._partition)
@@ -117,6 +128,12 @@ def folder(folder_id: str, name: str, distinguished: str = "") -> FolderSaved:
     )
 
 
+BARRIER = Barrier(
+    promotion="p1", role="MIRRORING", target="standby", reason="test", at=0, planned=True, complete=True,
+    certain_up_to=0, owed=0, pending=0,
+)  # fmt: skip
+
+
 def now() -> str:
     time.sleep(0.3)
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -142,6 +159,22 @@ def subjects(server: ExchangeProcess) -> Callable[[str, str], dict[str, bool]]:
         return {str(m.findtext(f"{T}Subject")): m.findtext(f"{T}IsRead") == "true" for m in messages}
 
     return listed
+
+
+@pytest.fixture
+def inbox_id(server: ExchangeProcess) -> Callable[[str], str]:
+    """The FolderId of a mailbox's inbox at the simulated server."""
+    at = server.connection
+    session = UserSession(ServerAddress(url=at.url, user=at.user, password=at.password, version="2019"))
+
+    def folder_id(address: str) -> str:
+        shape = "<m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>"
+        answer = session.one(
+            "GetFolder", address, f"<m:GetFolder>{shape}<m:FolderIds>{INBOX}</m:FolderIds></m:GetFolder>"
+        )
+        return next(str(element.get("Id")) for element in answer.iter(f"{T}FolderId"))
+
+    return folder_id
 
 
 INBOX = '<t:DistinguishedFolderId Id="inbox"/>'
@@ -230,6 +263,38 @@ def test_what_cannot_be_restored_is_refused_in_one_line(
     assert ended.code == code, ended
     assert said in ended.said
     assert "Traceback" not in ended.err
+
+
+def test_a_time_after_a_failover_is_refused_unless_part_of_it_is_enough(
+    mailshadow: Run, connected: Configuration
+) -> None:
+    connected.write()
+    log = Log(connected)
+    log.write(
+        SeedBegin(previous=None, reason="first copy"), folder("inbox-s", "Inbox", "inbox"), SeedEnd(begun=1, items=0)
+    )
+    log.write(BARRIER)
+    arguments = ("restore", SOURCE, "--until", now(), "--into", INTO, "--target", "standby", "--dry-run")
+    refused = mailshadow(*connected.write(*arguments))
+    assert refused.code == exit_codes.NOT_RESTORABLE, refused
+    assert "ends with a failover" in refused.said
+    assert mailshadow(*connected.write(*arguments, "--partial")).code == exit_codes.OK
+
+
+def test_another_address_of_a_replayed_mailbox_is_refused(
+    mailshadow: Run, connected: Configuration, server: ExchangeProcess, inbox_id: Callable[[str], str]
+) -> None:
+    """Also where no mail was ever staged there: by the id of its inbox, which the ledger has."""
+    connected.write()
+    log = Log(connected)
+    log.write(
+        SeedBegin(previous=None, reason="first copy"), folder("inbox-s", "Inbox", "inbox"), SeedEnd(begun=1, items=0)
+    )
+    server.add_mailbox(INTO)
+    log.map_folder(inbox_id(INTO))
+    ended = mailshadow(*connected.write("restore", SOURCE, "--until", now(), "--into", INTO, "--target", "standby"))
+    assert ended.code == exit_codes.NOT_RESTORABLE, ended
+    assert "replays into this mailbox" in ended.said
 
 
 def test_what_an_earlier_restore_left_is_refused_without_its_ledger_until_the_mailbox_is_empty(

@@ -58,3 +58,8 @@ def test_changes_left_and_parked_items_are_counted() -> None:
 
 def test_a_mailbox_the_target_does_not_know_yet_is_behind_altogether() -> None:
     assert standing([row()], "another", 0).changes_left == 10
+
+
+def test_why_a_mailbox_is_held_is_told() -> None:
+    rows = [row(), row(target={"held_on": "120 deletions"})]
+    assert standing(rows, "standby", 0).held == ("120 deletions",)

@@ -154,6 +154,26 @@ def test_the_tail_of_an_old_source_is_no_gap_and_what_happened_at_another_server
     assert fold(world.log).is_whole
 
 
+def test_a_log_that_ends_with_a_failover_says_when_until_the_users_are_home_again(
+    new_world: Callable[..., Any],
+) -> None:
+    world = new_world()
+    source = world.source()
+    source.save("a", b"first")
+    assert not fold(world.log).is_ended
+    source.close()
+    assert fold(world.log).is_ended
+    source.hand_over("p2", source.last)  # its tail is read, and its users work at the target
+    source.save("b", b"tail")
+    assert fold(world.log).is_ended
+    source.close()
+    source.hand_over("p2")
+    assert not fold(world.log).is_ended
+    source.close()
+    source.seed()
+    assert not fold(world.log).is_ended
+
+
 @pytest.mark.parametrize("cut", [1, 3, 5])
 def test_a_seed_that_did_not_end_says_nothing_of_what_is_gone(new_world: Callable[..., Any], cut: int) -> None:
     world = new_world()

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from deploy.lab.workload.active_mailbox import ACTIONS
+from consumers.breaker import BreakerLimit
+from deploy.lab.workload.active_mailbox import ACTIONS, DELETIONS_AN_HOUR_MAX, ActiveMailbox
 from deploy.lab.workload.activity import Pace, play
 from deploy.lab.workload.filling import fill
 from deploy.lab.workload.generator import Generator
@@ -43,3 +44,25 @@ def test_every_action_is_played_at_the_rate_that_was_asked_for(exchange_pair: An
 def test_no_time_means_no_change(exchange_pair: Any) -> None:
     address, _ = exchange_pair.new_mailboxes()
     assert not play(exchange_pair.source, [address], Generator(1, (address,)), Pace(seconds=0))
+
+
+def test_hours_of_activity_delete_less_than_trips_the_breaker(exchange_pair: Any) -> None:
+    """Of small mailboxes the breaker looks at the count alone."""
+    address, _ = exchange_pair.new_mailboxes()
+    generator = Generator(2, (address,))
+    fill(exchange_pair.source, [address], generator.mails(0, 30))
+    clock = Clock()
+    mailbox = ActiveMailbox(exchange_pair.source, address, 0, generator, clock.monotonic)
+
+    def delete_what_is_allowed() -> int:
+        deleted = 0
+        while deleted <= BreakerLimit().deletions_max and mailbox.receive() and mailbox.act("delete"):
+            deleted += 1
+        return deleted
+
+    assert delete_what_is_allowed() == DELETIONS_AN_HOUR_MAX < BreakerLimit().deletions_max
+    assert not mailbox.act("send")
+    clock.pause(3599)
+    assert delete_what_is_allowed() == 0
+    clock.pause(2)
+    assert delete_what_is_allowed() > 0
