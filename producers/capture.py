@@ -349,8 +349,8 @@ class Capture:
         Dead among the folders, all of them are said again; dead among the items, marking goes on where it stood.
         """
         record = self.index.record
-        if not record.seed_begun or not record.seed_unmarked_from:
-            return
+        if not record.seed_unmarked_from:
+            return  # the tail of a merge marks what a seed that the barrier ended left
         if record.seed_unmarked_from == SEED_START:
             for folder in decisions.parents_first([f for f in self.index.folders.values() if not f.gone]):
                 self._drafts.add(decisions.folder_saved(folder))
