@@ -22,6 +22,7 @@ class Kind(StrEnum):
     MISPLACED = "misplaced"
     DUPLICATE = "duplicate"
     FOLDER_MISSING = "folder missing"
+    FOLDER_DIFFERING = "folder differing"
 
 
 class Behind(StrEnum):

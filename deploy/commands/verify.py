@@ -24,7 +24,7 @@ from deploy.sections import ServerSection, Settings, SettingsError
 from deploy.throttle import Throttle
 from deploy.verification import knowledge
 from deploy.verification.full_form import FullFormReader
-from deploy.verification.looking import Addresses, Deepen, Looking
+from deploy.verification.looking import Addresses, Deepen, Looking, TargetReading
 from deploy.verification.paced import PacedSession
 from deploy.verification.report import ReportDirectory, Run, counts, repairs, whole
 from deploy.verification.result import MailboxResult
@@ -180,7 +180,9 @@ def verified(settings: Settings, target: str, wanted: list[Registration], wish: 
         )
         stamp_name = target_id(settings.pipeline.name, target)
         reading = ExchangeSource(source)
-        looking = Looking(reading.hierarchy, reading.listing, ExchangeTarget(other).listing, stamp_name, deepen)
+        target_server = ExchangeTarget(other)
+        at_target = TargetReading(listing=target_server.listing, folder=target_server.folder, root=target_server.root)
+        looking = Looking(reading.hierarchy, reading.listing, at_target, stamp_name, deepen)
         verification = Verification(target, looking, Pipeline(know=know, want=want), wish.wait_seconds)
         by_partition = sorted(wanted, key=lambda r: (partition_of(r.mailbox, connection.partition_count), r.mailbox))
         for start in range(0, len(by_partition), MAILBOXES_AT_ONCE_MAX):
@@ -216,6 +218,6 @@ def _print(results: list[MailboxResult]) -> None:
                 if d.is_repairable
                 else "  left alone: not the ledger's"
                 if d.item
-                else "  `mailboxes resync` makes it"
+                else "  `mailboxes resync` mends it"
             )
             click.echo(f"{r.target}  {r.mailbox}  {d.kind}  {d.item or d.folder_id}{where}{note}")

@@ -7,17 +7,23 @@ the full canonical form of every pair that the listings show equal.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from consumers.target import HeldFolder
 from consumers.verifier import Behind, Divergence, Kind, SourceItem, TargetItem, Verdict, judge, why_behind
 from deploy.verification.full_form import FullFormReader
 from deploy.verification.knowledge import MailboxKnowledge
 from deploy.verification.listed_folder import ListedFolder, Listing, joined, read_side
-from producers.source import HierarchyPage
+from producers.source import FolderSeen, HierarchyPage
 from schemas.canonical import CanonicalItem, differences
 from schemas.endless import ReadingBounds
 
 DEEP_PAIRS_MAX = 200
+TOP = "msgfolderroot"
 Hierarchy = Callable[[str, str], HierarchyPage]
 """Address, cursor: `Source.hierarchy`."""
+HeldFolders = Callable[[str, str], HeldFolder | None]
+"""Address, FolderId: `Target.folder`."""
+Roots = Callable[[str, str], str]
+"""Address, distinguished name: `Target.root`."""
 Deepen = Callable[[bool], tuple[FullFormReader, FullFormReader]]
 """With flags or without: readers of both servers."""
 
@@ -68,25 +74,37 @@ class Look:
         return not (self.verdict.divergences or self.verdict.behind)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetReading:
+    """What is asked of a target: the items of a folder, a folder by its id, a distinguished folder by its name."""
+
+    listing: Listing
+    folder: HeldFolders
+    root: Roots
+
+
 class Looking:
     """Looks at mailboxes of one source and one target; `stamp_name` is how stamps name that target."""
 
     def __init__(
-        self, folders: Hierarchy, source: Listing, target: Listing, stamp_name: str, deepen: Deepen | None
+        self, folders: Hierarchy, source: Listing, target: TargetReading, stamp_name: str, deepen: Deepen | None
     ) -> None:
         self._folders = folders
         self._source = source
-        self._target = target
+        self._target = target.listing
+        self._held_folder, self._root = target.folder, target.root
         self._stamp_name = stamp_name
         self._deepen = deepen
 
     def look(self, known: MailboxKnowledge, addresses: Addresses, only: Iterable[str] | None = None) -> Look:
         """Compare some folders, all by default; CallFailed if a server can't answer."""
         found = Look(is_level=known.is_level)
-        chosen = self._all_folders(known, addresses) if only is None else set(only)
+        seen = self._hierarchy(addresses)
+        chosen = set(only) if only is not None else known.folders.keys() | seen.keys() | _mapped(known)
         ones: list[SourceItem] = []
         others: list[TargetItem] = []
         further: list[Divergence] = []
+        late: list[tuple[Behind, str]] = []
         joinable = known.for_verifier()
         strange = chosen - known.folders.keys() - known.target_folders.keys()
         for folder_id in sorted(chosen - strange):
@@ -97,6 +115,10 @@ class Looking:
             folder = self._listed(known, addresses, folder_id)
             self._count(found, folder)
             further += self._missing(found, folder)
+            if mapped and folder_id in seen and not folder.is_gone_at_target:
+                placed = self._place(found, known, addresses, seen[folder_id])
+                further += placed.divergences
+                late += placed.behind
             further += self._deep(found, folder, addresses)
             keys = {i.item for i in folder.source} | {i.stamp.item for i in folder.target}
             if not folder.is_equal or any(why_behind(key, joinable) for key in keys):
@@ -106,19 +128,43 @@ class Looking:
         found.verdict = judge(ones, others, joinable)
         found.verdict.divergences += further
         found.verdict.behind += [(Behind.NOT_CAPTURED, folder_id) for folder_id in sorted(strange)]
-        found.differing |= {d.folder_id for d in further} | strange
+        found.verdict.behind += late
+        found.differing |= {d.folder_id for d in further} | strange | {folder_id for _, folder_id in late}
         return found
 
-    def _all_folders(self, known: MailboxKnowledge, addresses: Addresses) -> set[str]:
-        """Return every folder that the source shows, the feed knows, or the ledger maps."""
-        found = {f for f, held in known.target_folders.items() if held.target_id} | known.folders.keys()
+    def _hierarchy(self, addresses: Addresses) -> dict[str, FolderSeen]:
+        """Return every folder that the source shows, by id."""
+        seen: dict[str, FolderSeen] = {}
         cursor, is_last, bounds = "", False, ReadingBounds()
         while not is_last:
             page = self._folders(addresses.source, cursor)
             bounds.take_page((f.folder_id for f in page.seen), is_last=page.is_last)
-            found |= {f.folder_id for f in page.seen}
+            seen |= {f.folder_id: f for f in page.seen}
             cursor, is_last = page.cursor, page.is_last
-        return found
+        return seen
+
+    def _place(self, found: Look, known: MailboxKnowledge, addresses: Addresses, seen: FolderSeen) -> Verdict:
+        """Compare a folder's name and parent; those of distinguished folders are each server's own."""
+        mapped, captured = known.target_folders[seen.folder_id], known.folders.get(seen.folder_id)
+        if mapped.distinguished or seen.distinguished or not mapped.target_id:
+            return Verdict()
+        held = self._held_folder(addresses.target, mapped.target_id)
+        if held is None:
+            return Verdict()
+        parent = known.target_folders.get(seen.parent_id)
+        parent_id = parent.target_id if parent and parent.target_id else self._root(addresses.target, TOP)
+        compared = {"name": held.name == seen.name, "parent": held.parent_id == parent_id}
+        if all(compared.values()):
+            return Verdict()
+        if captured is None or (captured.name, captured.parent_id) != (seen.name, seen.parent_id):
+            return Verdict(behind=[(Behind.NOT_CAPTURED, seen.folder_id)])
+        if not found.is_level:
+            return Verdict(behind=[(Behind.NOT_APPLIED, seen.folder_id)])
+        fields = tuple(name for name, is_equal in compared.items() if not is_equal)
+        differing = Divergence(
+            kind=Kind.FOLDER_DIFFERING, item="", folder_id=seen.folder_id, fields=fields, is_repairable=False
+        )
+        return Verdict(divergences=[differing])
 
     def _listed(self, known: MailboxKnowledge, addresses: Addresses, folder_id: str) -> ListedFolder:
         mapped = known.target_folders.get(folder_id)
@@ -161,3 +207,7 @@ class Looking:
 def is_on_its_way(look: Look) -> bool:
     """Tell whether waiting may heal what was found."""
     return not look.is_level or any(reason is not Behind.PARKED for reason, _ in look.verdict.behind)
+
+
+def _mapped(known: MailboxKnowledge) -> set[str]:
+    return {folder_id for folder_id, mapped in known.target_folders.items() if mapped.target_id}

@@ -365,3 +365,16 @@ def test_rings_that_come_more_often_than_the_timer_put_off_no_reading_of_the_hie
     item_id = rig.source.add(rig.source.add_folder("New"))
     rig.spin(20, 200)
     assert MailboxIndex.restore(rig.mailbox, rig.topics, rig.owned).by_item_id(item_id) is not None
+
+
+def test_a_first_copy_that_one_folder_keeps_from_ending_says_so(rig: Rig) -> None:
+    folder = rig.source.add_folder("Closed")
+    rig.source.add(rig.source.inbox)
+    rig.source.closed_folders.add(folder)
+    rig.spin(20)
+    rig.rest(24 * 3600)
+    rig.spin(20)
+    record = record_of(rig)
+    assert record.seed_begun
+    assert "ErrorAccessDenied" in record.trouble
+    assert 0 < record.trouble_since < rig.now

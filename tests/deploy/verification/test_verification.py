@@ -5,8 +5,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from consumers.target import HeldFolder
+from consumers.verifier import Kind
 from deploy.verification.knowledge import MailboxKnowledge
-from deploy.verification.looking import Addresses, Looking
+from deploy.verification.looking import Addresses, Looking, TargetReading
 from deploy.verification.result import MailboxResult
 from deploy.verification.verification import Pipeline, Verification
 from producers.source import FolderSeen, HierarchyPage
@@ -39,6 +41,8 @@ class Scene:
     source: dict[str, str] = field(default_factory=lambda: dict.fromkeys(KEYS, "letter"))
     target: dict[str, str] = field(default_factory=lambda: dict.fromkeys(KEYS, "letter"))
     source_folders: list[str] = field(default_factory=lambda: ["f"])
+    name_at_source: str = "f"
+    place_at_target: tuple[str, str] = ("f", "msgfolderroot")
     known: MailboxKnowledge = field(default_factory=lambda: knowledge(5))
     wanted: list[str] = field(default_factory=list)
     now: float = 0.0
@@ -48,7 +52,7 @@ class Scene:
 
     def folders_of_source(self, address: str, cursor: str) -> HierarchyPage:
         assert address == "anna@s.test"
-        seen = tuple(FolderSeen(f, "", f, "", "") for f in self.source_folders)
+        seen = tuple(FolderSeen(f, "", self.name_at_source if f == "f" else f, "", "") for f in self.source_folders)
         start = int(cursor or "0")
         return HierarchyPage(seen[start : start + 1], (), str(start + 1), start + 1 >= len(seen))
 
@@ -78,8 +82,16 @@ class Scene:
         assert mailbox == "m"
         self.wanted += items
 
+    def reading(self) -> TargetReading:
+        return TargetReading(listing=self.list_target, folder=self.folder_at_target, root=lambda _address, name: name)
+
+    def folder_at_target(self, address: str, folder_id: str) -> HeldFolder | None:
+        assert address == "anna@t.test"
+        name, parent_id = self.place_at_target
+        return HeldFolder(folder_id, parent_id, name, 0, 0) if folder_id == "tf" else None
+
     def verify(self, *, is_repairing: bool = False) -> MailboxResult:
-        looking = Looking(self.folders_of_source, self.list_source, self.list_target, STAMP_NAME, None)
+        looking = Looking(self.folders_of_source, self.list_source, self.reading(), STAMP_NAME, None)
         pipeline = Pipeline(know=lambda _: self.known, want=self.want)
         verification = Verification("t", looking, pipeline, 30.0, self.sleep, lambda: self.now)
         return verification.verify("m", ADDRESSES, self.known, is_repairing=is_repairing)
@@ -90,7 +102,7 @@ def knowledge(sequence: int = 5) -> MailboxKnowledge:
         MailboxRecord(mailbox="m", generation=1, next_sequence=6),
         TargetMailbox(mailbox="m", generation=1, applied_sequence=sequence),
     )
-    known.put(SourceFolder(folder_id="f", parent_id="", name="F", folder_class="", distinguished=""))
+    known.put(SourceFolder(folder_id="f", parent_id="", name="f", folder_class="", distinguished=""))
     known.put(
         TargetFolder(
             folder_id="f",
@@ -244,7 +256,9 @@ def test_a_mailbox_that_cannot_be_read_is_told_with_the_code(code: str) -> None:
     def refuse(_address: str, _folder_id: str, _offset: int) -> ListingPage:
         raise CallRefused(code, "refused")
 
-    looking = Looking(scene.folders_of_source, scene.list_source, refuse, STAMP_NAME, None)
+    looking = Looking(
+        scene.folders_of_source, scene.list_source, replace(scene.reading(), listing=refuse), STAMP_NAME, None
+    )
     verification = Verification("t", looking, Pipeline(know=lambda _: scene.known, want=scene.want), 30.0)
     found = verification.verify("m", ADDRESSES, scene.known, is_repairing=False)
     assert found.failure == code
@@ -290,3 +304,34 @@ def test_only_what_is_equal_afterwards_counts_as_repaired() -> None:
 def test_repairs_that_nothing_came_of_are_ordered_and_not_repaired() -> None:
     found = Scene(target={}).verify(is_repairing=True)
     assert (found.repairs_ordered, found.repaired, found.by_kind) == (2, {}, {"missing": 2})
+
+
+@pytest.mark.parametrize(
+    ("place", "fields"),
+    [(("renamed", "msgfolderroot"), ("name",)), (("f", "elsewhere"), ("parent",)), (("g", "x"), ("name", "parent"))],
+)
+def test_a_folder_that_has_another_name_or_place_is_not_equal(place: tuple[str, str], fields: tuple[str, ...]) -> None:
+    found = Scene(place_at_target=place).verify()
+    assert [(d.kind, d.folder_id, d.fields, d.is_repairable) for d in found.divergences] == [
+        (Kind.FOLDER_DIFFERING, "f", fields, False)
+    ]
+
+
+def test_names_and_places_of_distinguished_folders_are_each_servers_own() -> None:
+    scene = Scene(place_at_target=("Posteingang", "x"))
+    scene.known.target_folders["f"] = replace(scene.known.target_folders["f"], distinguished="inbox")
+    assert scene.verify().is_equal
+
+
+def test_a_rename_on_its_way_is_behind_and_then_equal() -> None:
+    scene = Scene(name_at_source="new")
+    assert scene.verify().behind == {"not yet captured": 1}
+    scene.known.folders["f"] = replace(scene.known.folders["f"], name="new")
+    scene.known.source = replace(scene.known.source, next_sequence=7)
+    assert scene.verify().behind == {"not yet applied": 1}
+
+    def apply() -> None:
+        scene.place_at_target = ("new", "msgfolderroot")
+
+    scene.on_sleep = apply
+    assert scene.verify().is_equal
