@@ -96,8 +96,8 @@ cycles: $(VENV)/installed | $(REPORTS) ## CYCLES failovers and failbacks from SE
 sabotage: $(VENV)/installed | $(REPORTS) ## deliberate defects under chaos, each to be named by the checker; an hour at most
 	$(VENV)/bin/python tests/chaos/sabotage --at-once 2 --budget-minutes 60 --report $(REPORTS)/sabotage.json
 
-fuzz: $(VENV)/installed ## 100,000 mutated messages: what a user or a server wrote never stops a reading
-	MAILSHADOW_FUZZ=1 $(VENV)/bin/pytest tests/fuzz
+fuzz: $(VENV)/installed ## 100,000 mutated messages, 2,000 random worlds of feed and replay, 100,000 items in small transactions
+	MAILSHADOW_FUZZ=1 $(VENV)/bin/pytest -n $(WORKERS) tests/fuzz tests/producers/test_bounded_transactions.py
 
 bench: $(VENV)/installed $(MAIL) | $(REPORTS) ## a full copy of real mail, measured
 	$(VENV)/bin/mailshadow lab bench --mail $(MAIL) --report $(REPORTS)/bench.json
