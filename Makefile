@@ -96,7 +96,7 @@ cycles: $(VENV)/installed | $(REPORTS) ## CYCLES failovers and failbacks from SE
 sabotage: $(VENV)/installed | $(REPORTS) ## deliberate defects under chaos, each to be named by the checker; an hour at most
 	$(VENV)/bin/python tests/chaos/sabotage --at-once 2 --budget-minutes 60 --report $(REPORTS)/sabotage.json
 
-fuzz: $(VENV)/installed ## the long form of what chance decides: 100,000 mutated messages, 5,000 random failovers
+fuzz: $(VENV)/installed ## the long form of what chance decides: 100,000 mutated messages, 2,000 worlds, 5,000 failovers
 	MAILSHADOW_FUZZ=1 $(VENV)/bin/pytest tests/fuzz tests/deploy/promotion/test_random_failovers.py
 
 bench: $(VENV)/installed $(MAIL) | $(REPORTS) ## a full copy of real mail, measured
