@@ -97,7 +97,8 @@ sabotage: $(VENV)/installed | $(REPORTS) ## deliberate defects under chaos, each
 	$(VENV)/bin/python tests/chaos/sabotage --at-once 2 --budget-minutes 60 --report $(REPORTS)/sabotage.json
 
 fuzz: $(VENV)/installed ## the long form of what chance decides: 100,000 mutated messages, 2,000 worlds, 5,000 failovers
-	MAILSHADOW_FUZZ=1 $(VENV)/bin/pytest tests/fuzz tests/deploy/promotion/test_random_failovers.py
+	MAILSHADOW_FUZZ=1 $(VENV)/bin/pytest -n $(WORKERS) tests/fuzz tests/producers/test_bounded_transactions.py \
+		tests/deploy/promotion/test_random_failovers.py
 
 bench: $(VENV)/installed $(MAIL) | $(REPORTS) ## a full copy of real mail, measured
 	$(VENV)/bin/mailshadow lab bench --mail $(MAIL) --report $(REPORTS)/bench.json
