@@ -16,11 +16,12 @@ from dataclasses import dataclass, field, replace
 from consumers import folder_verdict as verdict
 from consumers.confirmation import Confirmation
 from consumers.ledger import Ledger
-from consumers.target import Held, Target
+from consumers.target import Held, Refused, Target
 from consumers.target_watch import Place, TargetWatch
 from schemas.canonical_row import ROW_VERSION
 from schemas.change import Change, Checksum, Operation, folders_of
 from schemas.endless import ReadingBounds
+from schemas.faults import GONE
 from schemas.identity import Stamp
 from schemas.listing import ListedItem
 from schemas.metrics import ReplayMetrics
@@ -35,6 +36,7 @@ PAGE_SPACING_MS = 1_000
 FAILURE_SPACING_MS = 30_000
 FAILURE_PAUSE_MS = 5_000
 SEARCHED_ITEMS_MAX = 20
+LOOKED_ITEMS_MAX = 100
 FOLDER_GONE = frozenset({"ErrorFolderNotFound", "ErrorItemNotFound"})
 FRESH_PAGES_MAX = 10
 """Pages of folders that are to be compared at once, before the log is looked at again."""
@@ -267,7 +269,7 @@ class Proof:
             self._watch.note(look.place, folder.target_id, look.probe)
         if self._confirmation.awaits(*look.place):
             edited = verdict.edited(seen, records)
-            self._confirmation.keep_out(mailbox, [r for r in missing if r.target_id], edited)
+            self._confirmation.keep_out(mailbox, self._gone(address, missing), edited)
             self._confirmation.judged(mailbox, folder.folder_id, is_equal=not found and not edited)
 
     def _is_left(self, mailbox: str, listed: ListedItem) -> bool:
@@ -285,6 +287,16 @@ class Proof:
         if not asked or not folder_ids:
             return set()
         return {asked[h.stamp.lower()] for h in self._target.find(address, folder_ids, list(asked))}
+
+    def _gone(self, address: str, missing: list[ItemRecord]) -> list[ItemRecord]:
+        """Return the items that are not there by their ids either: a listing may be short, or its folder refused."""
+        gone: list[ItemRecord] = []
+        asked = [r for r in missing if r.target_id]
+        for start in range(0, len(asked), LOOKED_ITEMS_MAX):
+            batch = asked[start : start + LOOKED_ITEMS_MAX]
+            looked = self._target.look(address, [r.target_id for r in batch])
+            gone += [r for r, h in zip(batch, looked, strict=True) if isinstance(h, Refused) and h.code in GONE]
+        return gone
 
     def _copied(self, address: str, strays: tuple[ItemRecord, ...]) -> set[str]:
         """Return which items of other folders stand here as a copy: their original is alive."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from consumers import proof
 from consumers.scope import Scope
 from schemas.codec import encode
 from schemas.state import ItemState
@@ -105,6 +106,25 @@ def test_what_somebody_deleted_before_the_barrier_is_told_and_is_no_deletion_of_
     assert inbox.divergence["missing"] == 1
     (gone,) = [r for r in proving.item_records() if r.item == proving.making.key("two")]
     assert (gone.state, gone.target_id, gone.reason) == (ItemState.PARKED, "", "gone-at-target")
+
+
+def test_a_living_item_that_a_listing_leaves_out_is_told_and_stays_in_the_ledger(
+    proving: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = filled(proving)
+    listing = type(proving.target).listing
+
+    def short(target: Any, address: str, folder_id: str, offset: int) -> Any:
+        page = listing(target, address, folder_id, offset)
+        return replace(page, items=page.items[:-1])
+
+    monkeypatch.setattr(type(proving.target), "listing", short)
+    monkeypatch.setattr(proof, "SEARCHED_ITEMS_MAX", 0)  # more are missing than are searched for by their stamps
+    source.save("late", b"late")
+    source.close()
+    proving.replay()
+    assert proving.mailbox_record().confirmed < 2
+    assert {r.state for r in proving.item_records()} == {ItemState.PRESENT}
 
 
 def test_an_edit_that_no_listing_shows_is_not_called_equal_and_is_no_edit_of_users(proving: World) -> None:
